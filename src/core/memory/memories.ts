@@ -1,5 +1,5 @@
 import type { SessionId } from '../../protocol/ids.ts';
-import type { MemoryRecord, MemoryTurn, Segment } from '../../protocol/memory/records.ts';
+import type { MemoryRecord, MemoryTurn, Mutation, Segment } from '../../protocol/memory/records.ts';
 import type { Session } from '../../protocol/schemas/session.ts';
 import type { MemoryStore } from '../ports/messages.ts';
 
@@ -12,7 +12,8 @@ export class SessionMemory {
   #sent = 0;
   /** Null: the server never said. */
   #reused: number | null = null;
-  #lastTurn: MemoryTurn | null = null;
+  readonly #turns: MemoryTurn[] = [];
+  readonly #mutations: Mutation[] = [];
   /** By the list of tools: what it adds to a prompt, as the server counted it. */
   readonly toolTokens = new Map<string, number>();
 
@@ -22,10 +23,13 @@ export class SessionMemory {
         this.#segments.set(record.id, record);
         break;
       case 'turn':
-        this.#lastTurn = record;
+        this.#turns.push(record);
         if (record.reused === null) break;
         this.#sent += record.sent;
         this.#reused = (this.#reused ?? 0) + record.reused;
+        break;
+      case 'mutation':
+        this.#mutations.push(record);
     }
   }
 
@@ -43,8 +47,24 @@ export class SessionMemory {
     return this.#reused === null || this.#sent === 0 ? null : this.#reused / this.#sent;
   }
 
-  get lastTurn(): MemoryTurn | null {
-    return this.#lastTurn;
+  /** Oldest first. */
+  get turns(): readonly MemoryTurn[] {
+    return this.#turns;
+  }
+
+  /** Oldest first. */
+  get mutations(): readonly Mutation[] {
+    return this.#mutations;
+  }
+
+  /** Pages that a user pinned. */
+  get pinned(): ReadonlySet<string> {
+    const pinned = new Set<string>();
+    for (const { what, page } of this.#mutations) {
+      if (what === 'pin') pinned.add(page);
+      if (what === 'unpin') pinned.delete(page);
+    }
+    return pinned;
   }
 
   get nextSegmentId(): string {

@@ -6,7 +6,7 @@ import { countMessages, countText } from './count.ts';
 import { extractClaims, extractSummary } from './extract.ts';
 import { nextSegment, sealedCount, shownOf, type Layout } from './layout.ts';
 import type { SessionMemory } from './memories.ts';
-import { pageIdOf } from './page.ts';
+import { pageIdOf, textOf } from './page.ts';
 import type { Remembering } from './remembering.ts';
 import { hintLengths, indexLine, segmentText, type SegmentContent } from './segmentText.ts';
 import { summarize } from './summarize.ts';
@@ -53,16 +53,26 @@ export async function seal(sealing: Sealing, signal: AbortSignal): Promise<Seale
   const tail = turn.messages.slice(sealedCount(layout));
   const counts = await countMessages(turn.engine, tail, signal);
   const segmentTokens = segmentTokensOf(budget);
-  const cut = chooseCut(tail, counts, { ...sealing, segmentTokens });
+  const pinned = tail.map((message, at) => (isPinned(memory)(message) ? (counts[at] ?? 0) : 0));
+  const cut = chooseCut(tail, counts, { ...sealing, segmentTokens, pinned });
   if (cut === null) return null;
   const run = tail.slice(0, cut);
   const replacedTokens = sumOf(counts.slice(0, cut));
   sealing.progress(`Replacing ${run.length} older messages by a summary`);
-  const segment = await makeSegment(sealing, run, { segmentTokens, replacedTokens }, signal);
+  const size = { segmentTokens: segmentTokens + sumOf(pinned.slice(0, cut)), replacedTokens };
+  const segment = await makeSegment(sealing, run, size, signal);
   const folded = await fold(sealing, segment, signal);
   const next = folded ? [folded, segment] : [...layout, segment];
   return { layout: next, made: folded ? [segment, folded] : [segment] };
 }
+
+const isPinned =
+  (memory: SessionMemory) =>
+  (message: Message): boolean =>
+    memory.pinned.has(pageIdOf(message));
+
+const pinsOf = (memory: SessionMemory, messages: readonly Message[]): SegmentContent['pins'] =>
+  messages.filter(isPinned(memory)).map((message) => ({ page: pageIdOf(message), text: textOf(message) }));
 
 const segmentTokensOf = ({ evictAt }: Budget): number =>
   Math.min(mostSegmentTokens, Math.max(leastSegmentTokens, Math.floor(evictAt * segmentShare)));
@@ -71,6 +81,8 @@ interface Choosing {
   readonly budget: Budget;
   readonly used: number;
   readonly segmentTokens: number;
+  /** Tokens of each message that stays whole, in its segment; 0 of the others. */
+  readonly pinned: readonly number[];
 }
 
 /**
@@ -80,14 +92,15 @@ interface Choosing {
 function chooseCut(
   tail: readonly Message[],
   counts: readonly number[],
-  { budget, used, segmentTokens }: Choosing,
+  { budget, used, segmentTokens, pinned }: Choosing,
 ): number | null {
   const starts = tail.flatMap((message, at) => (isTurnStart(message) ? [at] : []));
   const ends = [...starts.filter((at) => at > 0), ...(isWholeTurn(tail) ? [tail.length] : [])];
   const wanted = budget.evictAt * keptShare;
   const keeps = (at: number): boolean => sumOf(counts.slice(at)) >= wanted && turnsFrom(starts, at) >= keptTurns;
-  const after = (at: number): number => used - sumOf(counts.slice(0, at)) + segmentTokens;
-  const frees = (at: number): boolean => sumOf(counts.slice(0, at)) > segmentTokens;
+  const taken = (at: number): number => segmentTokens + sumOf(pinned.slice(0, at));
+  const after = (at: number): number => used - sumOf(counts.slice(0, at)) + taken(at);
+  const frees = (at: number): boolean => sumOf(counts.slice(0, at)) > taken(at);
   const wish = ends.findLast((at) => frees(at) && keeps(at) && after(at) <= budget.target);
   return (
     wish ??
@@ -116,7 +129,7 @@ interface SegmentSize {
 }
 
 async function makeSegment(
-  { core, turn, memory, layout }: Sealing,
+  { core, turn, memory, layout, budget }: Sealing,
   run: readonly Message[],
   { segmentTokens, replacedTokens }: SegmentSize,
   signal: AbortSignal,
@@ -124,9 +137,10 @@ async function makeSegment(
   const [first] = run;
   const last = run.at(-1);
   if (!first || !last) throw new TypeError('a segment of no messages');
-  const characters = segmentTokens * charactersPerToken;
+  const ownTokens = segmentTokensOf(budget);
+  const characters = ownTokens * charactersPerToken;
   const shown = shownOf(turn.messages, layout);
-  const ofModel = await summarize(core, turn, shown, last, Math.max(24, Math.floor(segmentTokens * 0.3)), signal);
+  const ofModel = await summarize(core, turn, shown, last, Math.max(24, Math.floor(ownTokens * 0.3)), signal);
   const claims = extractClaims(run, characters * 0.25);
   const content: Omit<SegmentContent, 'index' | 'unlisted'> = {
     id: memory.nextSegmentId,
@@ -134,6 +148,7 @@ async function makeSegment(
     lastSequence: last.sequence,
     summary: ofModel ?? extractSummary(run, characters * 0.3),
     summaryBy: ofModel === null ? 'extract' : 'engine',
+    pins: pinsOf(memory, run),
     claims: claims.map(({ message, text }) => ({ page: pageIdOf(message), text })),
   };
   const { text, tokens } = await fitted(turn, content, run, segmentTokens, signal);
@@ -193,7 +208,7 @@ function spread<T>(items: readonly T[], count: number): readonly T[] {
 
 /** One segment in place of all older ones, once they take too much of the prompt; null: they do not. */
 async function fold(
-  { core, turn, layout, budget }: Sealing,
+  { core, turn, memory, layout, budget }: Sealing,
   newest: Segment,
   signal: AbortSignal,
 ): Promise<Segment | null> {
@@ -202,7 +217,9 @@ async function fold(
   const taken = sumOf(layout.map(({ tokens, text }) => tokens ?? text.length));
   if (!first || !last || layout.length < 2 || taken + (newest.tokens ?? 0) <= budget.evictAt * segmentsShare)
     return null;
-  const segmentTokens = 2 * segmentTokensOf(budget);
+  const messages = turn.messages.slice(first.firstSequence - 1, last.lastSequence);
+  const pinnedTokens = sumOf(await countMessages(turn.engine, messages.filter(isPinned(memory)), signal));
+  const segmentTokens = 2 * segmentTokensOf(budget) + pinnedTokens;
   const share = (segmentTokens * charactersPerToken * 0.9) / layout.length;
   const id = `s${Number(newest.id.slice(1)) + 1}`;
   const { firstSequence } = first;
@@ -212,7 +229,16 @@ async function fold(
       (each) =>
         `${each.id} (messages ${each.firstSequence} to ${each.lastSequence}): ${JSON.stringify(shortened(each, share * part))}`,
     );
-    const content = { id, firstSequence, lastSequence, summary: '', summaryBy: 'extract', claims: [], index } as const;
+    const content = {
+      id,
+      firstSequence,
+      lastSequence,
+      summary: '',
+      summaryBy: 'extract',
+      claims: [],
+      pins: pinsOf(memory, messages),
+      index,
+    } as const;
     const text = segmentText({ ...content, unlisted: 0 });
     const tokens = await countText(turn.engine, text, signal);
     if (tokens > segmentTokens && part > 1 / 16) continue;

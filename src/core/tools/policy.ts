@@ -28,6 +28,8 @@ export interface Gate {
   /** Tools that the user approved for the rest of the session. */
   readonly approved: readonly string[];
   readonly tools: ReadonlyMap<string, Tool>;
+  /** Names of tools that nobody is asked about, since they reach nothing outside the session. Default: none. */
+  readonly free?: ReadonlySet<string>;
   /** Rounds of tool calls since the user's last message, this one included. */
   readonly round: number;
   /** Since the user's last message or decision. */
@@ -46,6 +48,10 @@ function verdictOn(gate: Gate, { name, question }: ToolCall): Pick<PendingCall, 
   if (!tool || refused) {
     const why = whyTooLong(gate);
     return why === null ? (refused ?? {}) : { why };
+  }
+  if (gate.free?.has(name)) {
+    const why = whyTooLong(gate);
+    return why === null ? {} : { why };
   }
   const { tools: policy } = gate.settings;
   const why = policy ? whyAsk(gate, policy, tool) : 'The session has no tools any more.';

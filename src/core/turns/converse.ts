@@ -8,6 +8,7 @@ import type { Generation } from '../ports/engine.ts';
 import type { Reporter } from '../ports/reporter.ts';
 import type { Tool } from '../ports/tools.ts';
 import type { ContinueFrom } from '../../protocol/settings/sessionChoices.ts';
+import { isMemoryTool, offeredMemoryTools, withMemoryTools } from '../memory/tools.ts';
 import { reportTurn } from '../memory/reportTurn.ts';
 import { hasPictures } from '../prompt/pictures.ts';
 import { gated, isUndecided } from '../tools/policy.ts';
@@ -73,6 +74,7 @@ export async function converse(
       settings: turn.session.settings ?? {},
       approved: turn.session.approvedTools ?? [],
       tools,
+      free: new Set(found.tools.filter(isMemoryTool).map(({ name }) => name)),
       round,
       elapsedMs: core.clock.elapsedMs() - startedMs,
     };
@@ -120,16 +122,19 @@ interface FoundTools {
 /** @throws CwmError InvalidParameter where a call is asked for that cannot be. */
 async function toolsOf(
   core: CoreContext,
-  { session, description }: Turn,
+  turn: Turn,
   toolChoice: string | undefined,
   signal: AbortSignal,
 ): Promise<FoundTools> {
+  const { session, description } = turn;
   const { noToolsWhy } = description;
-  const found: FoundTools = !session.settings?.tools
+  const ofMachine: FoundTools = !session.settings?.tools
     ? { tools: [], notes: [] }
     : noToolsWhy !== undefined
       ? { tools: [], notes: [noToolsWhy] }
       : await offeredTools(core.tools, session.project, signal);
+  const tools = withMemoryTools(ofMachine.tools, await offeredMemoryTools(core, turn));
+  const found = { ...ofMachine, tools };
   requireChoice(found, toolChoice);
   return found;
 }

@@ -8,6 +8,7 @@ import type { CoreContext } from '../context.ts';
 import type { Reporter } from '../ports/reporter.ts';
 import { requireWellFormed } from '../prompt/wellFormed.ts';
 import { offeredTools } from '../tools/askUser.ts';
+import { offeredMemoryTools, withMemoryTools } from '../memory/tools.ts';
 import { decided, type Decision } from '../tools/decisions.ts';
 import { isDangerous, isUndecided, refusalOf } from '../tools/policy.ts';
 import { recoverTurn } from './cutAnswer.ts';
@@ -123,7 +124,8 @@ function decide(
       }
       // A model server that does not answer leaves the decision to be made again.
       const turn = await resumeTurn(core, session, input.engine ?? session.engine, signal);
-      const { tools: found } = await offeredTools(core.tools, session.project, signal);
+      const { tools: ofMachine } = await offeredTools(core.tools, session.project, signal);
+      const found = withMemoryTools(ofMachine, await offeredMemoryTools(core, turn));
       const tools = new Map(found.map((tool) => [tool.name, tool]));
       const before = session.pendingTools?.calls ?? [];
       const approved = pending.calls

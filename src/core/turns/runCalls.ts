@@ -5,6 +5,7 @@ import type { CoreContext } from '../context.ts';
 import type { Reporter } from '../ports/reporter.ts';
 import type { Tool } from '../ports/tools.ts';
 import { runGuarded } from '../memory/toolState/toolState.ts';
+import { isMemoryTool } from '../memory/tools.ts';
 import { askUser, questionOf } from '../tools/askUser.ts';
 import { boundedResult, parseArguments } from '../tools/toolCalls.ts';
 import { advance, isAtRest, isPaused, type TurnEvent } from './machine.ts';
@@ -62,9 +63,11 @@ async function resultOf(
   const timer = setTimeout(() => late.abort(), seconds * 1000);
   try {
     const answer = await Promise.race([
-      runGuarded(turn, tool, { text, given: parsed.given }, tools, (given) =>
-        core.tools.call(session.project, name, given, late.signal),
-      ),
+        isMemoryTool(tool)
+          ? tool.run(core, turn, parsed.given, late.signal)
+          : runGuarded(turn, tool, { text, given: parsed.given }, tools, (given) =>
+              core.tools.call(session.project, name, given, late.signal),
+            ),
       rejectedBy(late.signal),
     ]);
     return { text: answer.text, outcome: answer.hasFailed ? 'failed' : 'done' };

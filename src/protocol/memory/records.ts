@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { compressionLevels } from './page.ts';
 import { messageIdSchema } from '../schemas/ids.ts';
 
 /** Who summarised: the engine, as asked; or nobody, so that sentences of the messages stand there. */
@@ -49,6 +50,26 @@ const turnSchema = z.object({
 });
 export type MemoryTurn = z.infer<typeof turnSchema>;
 
+const faultReasons = ['user_requested_recall', 'resolve_reference', 'tool_prereq', 'speculative'] as const;
+export type FaultReason = (typeof faultReasons)[number];
+
+/** Something that happened to a page, besides that it left with a segment: who did it, and why. */
+const mutationSchema = z.object({
+  type: z.literal('mutation'),
+  what: z.enum(['fault_in', 'pin', 'unpin']),
+  page: z.string(),
+  actor: z.enum(['user', 'model', 'tool', 'system']),
+  /** Of a fault; left out: the user wanted it. */
+  reason: z.optional(z.enum(faultReasons)),
+  /** Of the text that came back. */
+  level: z.optional(z.literal(compressionLevels)),
+  tokens: z.optional(z.number()),
+  /** Place of the conversation's last message then. */
+  sequence: z.number(),
+  at: z.string(),
+});
+export type Mutation = z.infer<typeof mutationSchema>;
+
 /** A line of what a session's memory recorded, in order. */
-export const memoryRecordSchema = z.discriminatedUnion('type', [segmentSchema, turnSchema]);
+export const memoryRecordSchema = z.discriminatedUnion('type', [segmentSchema, turnSchema, mutationSchema]);
 export type MemoryRecord = z.infer<typeof memoryRecordSchema>;

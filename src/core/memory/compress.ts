@@ -1,0 +1,51 @@
+import type { CompressionLevel, Modality } from '../../protocol/memory/page.ts';
+import type { Message } from '../../protocol/schemas/session.ts';
+import { extractSummary } from './extract.ts';
+import { hintOf, textOf } from './page.ts';
+
+/** Makes a shorter text of a message's; the message stays as it is. */
+export type Compressor = (message: Message, level: Exclude<CompressionLevel, 0>) => string;
+
+/** An abstract has at most about 200 tokens, and a reference 50 (S1-46). */
+const abstractCharacters = 700;
+
+const compressText: Compressor = (message, level) => {
+  const text = textOf(message);
+  switch (level) {
+    case 1:
+      return extractSummary([message], text.length / 2) || text.slice(0, text.length / 2).toWellFormed();
+    case 2:
+      return extractSummary([message], abstractCharacters) || text.slice(0, abstractCharacters).toWellFormed();
+    case 3:
+      return hintOf(message);
+  }
+};
+
+/** What was written beside a picture says what it shows; without that, its kind does. */
+const compressImage: Compressor = (message, level) => {
+  const { content } = message;
+  const media = content.type === 'text' ? (content.media ?? []) : [];
+  const pictures = media.map(({ mediaType, sizeBytes }) => `[IMAGE: ${mediaType}, ${sizeBytes} bytes]`);
+  return [...pictures, compressText(message, level)].join(' ');
+};
+
+/** The compressor of each modality; a new one is a row. */
+const compressors: Readonly<Record<Modality, Compressor>> = {
+  text: compressText,
+  structured: compressText,
+  image: compressImage,
+  audio: compressText,
+  video: compressText,
+};
+
+/** The text of a message at a level; one that would be longer than the whole text is the whole text, at level 0. */
+export function compressed(
+  message: Message,
+  modality: Modality,
+  level: CompressionLevel,
+): { readonly text: string; readonly level: CompressionLevel } {
+  const whole = textOf(message);
+  if (level === 0) return { text: whole, level };
+  const text = compressors[modality](message, level);
+  return text.length < whole.length ? { text, level } : { text: whole, level: 0 };
+}

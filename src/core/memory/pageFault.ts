@@ -1,0 +1,143 @@
+import type { CompressionLevel, StorageTier } from '../../protocol/memory/page.ts';
+import type { FaultReason } from '../../protocol/memory/records.ts';
+import type { Message } from '../../protocol/schemas/session.ts';
+import type { JsonObject } from '../../protocol/schemas/tracker.ts';
+import type { CoreContext } from '../context.ts';
+import { compressed } from './compress.ts';
+import { countText } from './count.ts';
+import { findPage } from './findPage.ts';
+import { layoutOf, sealedCount } from './layout.ts';
+import { pageIdOf, pageOf } from './page.ts';
+import type { Remembering } from './remembering.ts';
+import type { MemoryTool } from './memoryTool.ts';
+
+/** Faults of one turn, and their tokens together (S1-52). */
+const mostFaults = 2;
+const mostFaultTokens = 8_192;
+const usualLevel: CompressionLevel = 2;
+
+const name = 'page_fault';
+
+/** Brings a page back into the prompt, as an ordinary result of a tool: everything before it stays as it is. */
+export const pageFault: MemoryTool = {
+  name,
+  description:
+    'Brings a part of this conversation back that left the prompt. Its id stands in a [memory] block or in a result of a search.',
+  inputSchema: {
+    type: 'object',
+    properties: {
+      page_id: { type: 'string', description: 'id of the page, like p41-3f9a' },
+      target_level: {
+        type: 'integer',
+        minimum: 0,
+        maximum: 3,
+        description:
+          '0: the whole text; 1: half of it; 2, the default: an abstract, or the whole text where it is short; 3: its first words',
+      },
+    },
+    required: ['page_id'],
+    additionalProperties: false,
+  },
+  readsOnly: true,
+  isDestructive: false,
+  async run(core, turn, given, signal) {
+    const answer = await fault(core, turn, given, signal);
+    return { text: JSON.stringify(answer), hasFailed: 'error' in answer };
+  },
+};
+
+interface Faulted {
+  readonly page: {
+    readonly page_id: string;
+    readonly modality: string;
+    readonly level: CompressionLevel;
+    readonly tier: StorageTier;
+    readonly role: Message['role'];
+    readonly content: string;
+    readonly meta: { readonly source_tier: StorageTier; readonly size_bytes: number; readonly latency_ms: number };
+  };
+  readonly effects: { readonly promoted: boolean; readonly tokens_est: number; readonly evictions: readonly string[] };
+}
+
+type Answer = Faulted | { readonly error: string; readonly page_id: string };
+
+async function fault(core: CoreContext, turn: Remembering, given: JsonObject, signal: AbortSignal): Promise<Answer> {
+  const startedMs = core.clock.elapsedMs();
+  const { page_id: asked, target_level: level = usualLevel } = given;
+  if (typeof asked !== 'string') return { error: 'The argument "page_id" is missing.', page_id: '' };
+  if (!isLevel(level)) return { error: 'The argument "target_level" is not 0, 1, 2 or 3.', page_id: asked };
+  const { session, messages, engine } = turn;
+  const memory = await core.memories.of(session);
+  const message = await findPage(core, session, messages, asked);
+  if (!message) return { error: 'There is no such page in this session.', page_id: asked };
+  const id = pageIdOf(message);
+  const sealed = sealedCount(layoutOf(messages, memory.segments, session.tokens));
+  const isHere = messages[message.sequence - 1]?.id === message.id;
+  if (isHere && message.sequence > sealed) return { error: 'The page is in the prompt already.', page_id: id };
+  const spent = faultsOf(messages);
+  if (spent.count >= mostFaults)
+    return { error: `Fault limit: ${mostFaults} pages came back in this turn already.`, page_id: id };
+  const page = pageOf(message, null);
+  const { text, level: had } = compressed(message, page.modality, isShort(page.sizeBytes) ? 0 : level);
+  const tokens = await countText(engine, text, signal);
+  if (spent.tokens + tokens > mostFaultTokens)
+    return {
+      error: `Fault limit: the page takes ${tokens} tokens, and ${mostFaultTokens - spent.tokens} are left in this turn. Ask for a higher level.`,
+      page_id: id,
+    };
+  const reason: FaultReason = 'resolve_reference';
+  await core.memories.record(session, [
+    {
+      type: 'mutation',
+      what: 'fault_in',
+      page: id,
+      actor: 'model',
+      reason,
+      level: had,
+      tokens,
+      sequence: messages.at(-1)?.sequence ?? 0,
+      at: core.clock.now().toISOString(),
+    },
+  ]);
+  const latency = core.clock.elapsedMs() - startedMs;
+  return {
+    page: {
+      page_id: id,
+      modality: page.modality,
+      level: had,
+      tier: 'L0',
+      role: message.role,
+      content: text,
+      meta: { source_tier: page.tier, size_bytes: page.sizeBytes, latency_ms: Math.round(latency) },
+    },
+    effects: { promoted: true, tokens_est: tokens, evictions: [] },
+  };
+}
+
+/** Of 200 tokens an abstract is not shorter. */
+const isShort = (bytes: number): boolean => bytes <= 800;
+
+const isLevel = (value: unknown): value is CompressionLevel => value === 0 || value === 1 || value === 2 || value === 3;
+
+/** What came back since the user's last message. */
+function faultsOf(messages: readonly Message[]): { readonly count: number; readonly tokens: number } {
+  const begun = messages.findLastIndex(({ role }) => role === 'user');
+  let count = 0;
+  let tokens = 0;
+  for (const { content } of messages.slice(begun + 1)) {
+    if (content.type !== 'tool-result' || content.name !== name || content.outcome !== 'done') continue;
+    count++;
+    tokens += tokensIn(content.text);
+  }
+  return { count, tokens };
+}
+
+function tokensIn(result: string): number {
+  try {
+    const { effects } = JSON.parse(result) as Partial<Faulted>;
+    return effects?.tokens_est ?? 0;
+  } catch {
+    // It was cut: it counts as one that takes everything.
+    return mostFaultTokens;
+  }
+}
