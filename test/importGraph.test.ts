@@ -44,7 +44,7 @@ const coreRooms: Readonly<Record<string, readonly string[]>> = {
   turns: ['ports', 'prompt', 'answers', 'tools', 'memory'],
   kv: ['ports', 'prompt', 'space', 'evidence'],
   windows: ['ports', 'space', 'evidence', 'kv', 'projects', 'turns/machine.ts', 'turns/branchAt.ts', 'prompt'],
-  sessions: ['ports', 'prompt', 'windows', 'projects', 'turns'],
+  sessions: ['ports', 'prompt', 'windows', 'projects', 'turns', 'memory'],
   tracker: ['ports', 'turns'],
 };
 
@@ -130,7 +130,7 @@ describe('import graph', () => {
 describe('arrows', () => {
   // A pair of rooms counts once in each direction. Above the figure, look for a file in the wrong room or a layer that only passes on.
   test.each([
-    ['core', 92],
+    ['core', 93],
     ['store', 37],
     ['vscode', 59],
     ['backend', 30],

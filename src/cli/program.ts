@@ -22,6 +22,7 @@ import { registerBase } from './commands/sessions/base.ts';
 import { registerOpen } from './commands/sessions/open.ts';
 import { registerPin } from './commands/windows/pin.ts';
 import { registerPrime } from './commands/sessions/prime.ts';
+import { registerMemory } from './commands/sessions/memory.ts';
 import { registerPrompt } from './commands/sessions/prompt.ts';
 import { registerPrune } from './commands/windows/prune.ts';
 import { registerSearch } from './commands/sessions/search.ts';
@@ -85,6 +86,7 @@ export async function runCommandLine(
 const groups = [
   registerSession,
   registerTrust,
+  registerMemory,
   registerPrompt,
   registerBranch,
   registerPrime,

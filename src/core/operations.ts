@@ -21,6 +21,7 @@ import { deleteProjectBase, makeProjectBase, projectBase } from './sessions/base
 import { refuseInBase } from './sessions/base/refuseInBase.ts';
 import { setExpiry } from './sessions/expiry.ts';
 import { moveSession } from './sessions/moveSession.ts';
+import { faultPage, memoryHistory, memoryPage, memoryState, pinPage } from './sessions/memory/pages.ts';
 import { deleteSession } from './sessions/deleteSession.ts';
 import { createSession, getSession, listSessions } from './sessions/sessions.ts';
 import { getMessage, listMessages } from './sessions/messages.ts';
@@ -113,6 +114,12 @@ export const operations: { readonly [Name in CoreRouteName]: Operation<Name> } =
   compareBranches: { run: compareBranches },
   mergeBranch: { run: mergeBranch },
   rollBack: { run: rollBack },
+
+  memoryState: { run: memoryState },
+  memoryPage: { run: memoryPage },
+  memoryHistory: { run: memoryHistory },
+  pinPage: { run: pinPage },
+  faultPage: { run: faultPage, writesKv: true },
 
   editMessage: { run: editMessage, writesKv: true, resumes: checkEdit },
   regenerate: { run: regenerate, writesKv: true, resumes: checkRegenerate },

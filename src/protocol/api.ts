@@ -2,6 +2,7 @@ import type * as z from 'zod/mini';
 import { gatewayRoutes } from './routes/gateway.ts';
 import { processRoutes } from './routes/process.ts';
 import { promptRoutes } from './routes/prompts.ts';
+import { memoryRoutes } from './routes/memory.ts';
 import { branchRoutes } from './routes/branches.ts';
 import { sessionRoutes } from './routes/sessions.ts';
 import { searchRoutes } from './routes/search.ts';
@@ -21,6 +22,7 @@ export const coreRoutes = {
   ...sessionRoutes,
   ...promptRoutes,
   ...branchRoutes,
+  ...memoryRoutes,
   ...turnRoutes,
   ...searchRoutes,
   ...transferRoutes,

@@ -26,6 +26,7 @@ const good = {
   answer: 'x',
   paths: ['a'],
   pinned: true,
+  page: 'p1',
   item: 'x',
   project: 'file:///p',
   recorded: true,

@@ -45,6 +45,11 @@ export const summaries: Readonly<Record<RouteName, string>> = {
   putPrompt: 'Create or replace a named system prompt',
   deletePrompt: 'Delete a named system prompt',
 
+  memoryState: 'Show what the next prompt has of a conversation, and what left it',
+  memoryPage: 'Read one page of a conversation with its whole text',
+  memoryHistory: 'Say when a page was in the prompt, and why it left or came back',
+  pinPage: 'Pin a page, so that it stays whole in the prompt, or unpin it',
+  faultPage: 'Bring a page back into the prompt',
   listBranches: 'List the branches of a session, with the tokens that each shares',
   createBranch: 'Create a branch at a message',
   updateBranch: 'Switch to a branch, rename it, or give it a system prompt of its own',

@@ -16,6 +16,8 @@ export class SessionMemory {
   readonly #mutations: Mutation[] = [];
   /** By the list of tools: what it adds to a prompt, as the server counted it. */
   readonly toolTokens = new Map<string, number>();
+  /** The server refused a request because of the memory's own tools. */
+  takesNoTools = false;
 
   add(record: MemoryRecord): void {
     switch (record.type) {

@@ -5,6 +5,7 @@ import type { GenerateRequest, Generation, OnPiece } from '../ports/engine.ts';
 import type { Reporter } from '../ports/reporter.ts';
 import type { ContinueFrom } from '../../protocol/settings/sessionChoices.ts';
 import { hasPictures, requireSight, saltWithPictures, withoutIds, withoutPieceIds } from '../prompt/pictures.ts';
+import { askWithMemoryTools } from '../memory/tools.ts';
 import { showConversation, type Shown } from '../memory/show.ts';
 import { planPrompt, refusedIds, type PromptPlan } from '../prompt/planPrompt.ts';
 import { renderConversation } from '../prompt/prompt.ts';
@@ -60,8 +61,11 @@ export async function generate(
     const from = hasTools ? 'template' : continueFrom;
     const plan = await planTurn(core, turn, { shown, added }, { ...options, continueFrom: from }, signal);
     const asked = { ...options, maxTokens: shown.maxTokens, reporter };
-    const generated = await untilAnswered(core, turn, reporter, signal, () =>
-      ask(core, turn, { conversation: [...shown.messages, ...added], plan }, asked, signal),
+    const conversation = [...shown.messages, ...added];
+    const generated = await askWithMemoryTools(core, turn, options.tools, (tools) =>
+      untilAnswered(core, turn, reporter, signal, () =>
+        ask(core, turn, { conversation, plan }, { ...asked, ...(tools ? { tools } : withoutTools) }, signal),
+      ),
     );
     const { generation } = generated;
     core.took(turn.session.id, tokensTaken(turn.description, generation));
@@ -119,6 +123,8 @@ export async function continueIds(
     throw await endCutTurn(core, turn, error);
   }
 }
+
+const withoutTools = { tools: [], toolChoice: undefined } as const;
 
 const rendersAll: PromptPlan = { kind: 'template', rendered: null, why: null };
 

@@ -16,6 +16,8 @@ import { beginTurn, withTurn } from './turns.ts';
 
 /** Tokens that files leave free for the conversation after them. */
 const reservedTokens = 1024;
+/** Share of the model's context that files may take where virtual memory makes room for them. */
+const shareWithMemory = 0.25;
 
 /**
  * Adds files to a session's context, as they are now, and has the engine compute them, so that the first message finds them warm. The
@@ -140,7 +142,11 @@ async function takeWhatFits(
   maxTokens: number | undefined,
   signal: AbortSignal,
 ): Promise<Fitting> {
-  const room = (description.model.maxModelLen ?? Infinity) - (session.tokens?.count ?? 0) - reservedTokens;
+  const length = description.model.maxModelLen ?? Infinity;
+  // With virtual memory, older messages make room.
+  const room = session.settings?.memory?.enableVm
+    ? Math.floor(length * shareWithMemory)
+    : length - (session.tokens?.count ?? 0) - reservedTokens;
   let budget = Math.min(room, maxTokens ?? Infinity);
   const files: ContextFile[] = [];
   const left: ContextFile[] = [];

@@ -10,7 +10,7 @@ export type SummarySource = (typeof summarySources)[number];
  * What stands in the prompt in place of a run of messages. It never changes; the messages stay in the pool. A later segment that covers
  * several takes their place.
  */
-const segmentSchema = z.object({
+export const segmentSchema = z.object({
   type: z.literal('segment'),
   /** `s` and a number, unique in the session. */
   id: z.string(),
@@ -54,7 +54,7 @@ const faultReasons = ['user_requested_recall', 'resolve_reference', 'tool_prereq
 export type FaultReason = (typeof faultReasons)[number];
 
 /** Something that happened to a page, besides that it left with a segment: who did it, and why. */
-const mutationSchema = z.object({
+export const mutationSchema = z.object({
   type: z.literal('mutation'),
   what: z.enum(['fault_in', 'pin', 'unpin']),
   page: z.string(),

@@ -1,6 +1,7 @@
 import { gatewayShapes } from './gateway.ts';
 import { processShapes } from './process.ts';
 import { promptShapes } from './prompts.ts';
+import { memoryShapes } from './memory.ts';
 import { branchShapes } from './branches.ts';
 import { sessionShapes } from './sessions.ts';
 import { searchShapes } from './search.ts';
@@ -22,6 +23,7 @@ export const shapes = {
   ...sessionShapes(),
   ...promptShapes(),
   ...branchShapes(),
+  ...memoryShapes(),
   ...turnShapes(),
   ...searchShapes(),
   ...transferShapes(),

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { CwmError } from '../../../src/protocol/errors.ts';
 import type { SessionId } from '../../../src/protocol/ids.ts';
 import { coreFixture, never, type CoreFixture } from '../coreFixture.ts';
 
@@ -70,6 +71,16 @@ describe('a page that left the prompt', () => {
       expect(parse(results[at])).toMatchObject({ error: expect.stringContaining(said) as string });
     }
     expect(results.slice(wrong.length).map(parse)).toMatchObject([{ page: {} }, { page: {} }]);
+  });
+
+  test('a model whose template takes no tools answers without them', async () => {
+    const fixture = await forgetful();
+    const generate = fixture.engine.generate.bind(fixture.engine);
+    fixture.engine.generate = async (request, onPiece, signal) => {
+      if (request.tools?.length) throw new CwmError('EngineRejected', 'This template takes no tools.');
+      return generate(request, onPiece, signal);
+    };
+    expect((await fixture.cwm.send({ session: 's', text: 'And now?', maxTokens: 32 }, never())).text).toBe('fine');
   });
 
   test('S1-06 a session without memory is offered no tool of it', async () => {

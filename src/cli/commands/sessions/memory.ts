@@ -1,0 +1,112 @@
+import type { Command } from 'commander';
+import { formatCount } from '../../../base/format.ts';
+import { readableLine } from '../../../base/readableText.ts';
+import type { RouteOutput } from '../../../protocol/api.ts';
+import { primedSentence } from '../../../words/prime.ts';
+import type { Perform } from '../../action.ts';
+import { wholeNumber } from '../../arguments.ts';
+import { withCommonOptions } from '../../run.ts';
+import { formatTable } from '../../terminal/layout.ts';
+
+interface Paging {
+  readonly limit?: number;
+  readonly offset?: number;
+}
+
+export function registerMemory(program: Command, perform: Perform): void {
+  const memory = program
+    .command('memory')
+    .description("virtual memory of a session: what the model's prompt has of it");
+
+  withCommonOptions(memory.command('show'))
+    .description('show what the next prompt has of the conversation, and what left it')
+    .argument('<session>', "the session's id")
+    .option('--limit <n>', 'pages to list, up to 100; default 50', wholeNumber(1))
+    .option('--offset <n>', 'pages to leave out first', wholeNumber(0))
+    .action((session: string, { limit, offset, ...common }: Paging) =>
+      perform(common, async (run) => {
+        run.print(await run.call('memoryState', { session, limit, offset }), stateText);
+      }),
+    );
+
+  withCommonOptions(memory.command('page'))
+    .description('print the whole text of a page')
+    .argument('<session>', "the session's id")
+    .argument('<page>', 'id of the page')
+    .action((session: string, page: string, common: object) =>
+      perform(common, async (run) => {
+        run.print(await run.call('memoryPage', { session, page }), ({ text }) => text);
+      }),
+    );
+
+  for (const pinned of [true, false]) {
+    withCommonOptions(memory.command(pinned ? 'pin' : 'unpin'))
+      .description(pinned ? 'have a page stay whole in the prompt' : 'let a page leave the prompt again')
+      .argument('<session>', "the session's id")
+      .argument('<page>', 'id of the page')
+      .action((session: string, page: string, common: object) =>
+        perform(common, async (run) => {
+          const done = await run.call('pinPage', { session, page, pinned });
+          run.print(done, ({ page }) =>
+            pinned ? `Page ${page} stays in the prompt.` : `Page ${page} may leave the prompt.`,
+          );
+        }),
+      );
+  }
+
+  withCommonOptions(memory.command('fault'))
+    .description('bring a page back into the prompt, behind the last message')
+    .argument('<session>', "the session's id")
+    .argument('<page>', 'id of the page')
+    .action((session: string, page: string, common: object) =>
+      perform(common, async (run) => {
+        const input = { session, page, ...run.onEngine };
+        run.print(await run.call('faultPage', input, 'Bringing the page back'), primedSentence);
+      }),
+    );
+
+  withCommonOptions(memory.command('why'))
+    .description('say when a page was in the prompt, and why it left or came back')
+    .argument('<session>', "the session's id")
+    .argument('<page>', 'id of the page')
+    .action((session: string, page: string, common: object) =>
+      perform(common, async (run) => {
+        run.print(await run.call('memoryHistory', { session, page }), historyText);
+      }),
+    );
+}
+
+function stateText(state: RouteOutput<'memoryState'>): string {
+  const { enableVm, messages, inPrompt, used, limit, segments, ratio, recomputed, faults, pages, total } = state;
+  const share = ratio === null ? 'unknown' : `${(100 * ratio).toFixed(1)} %`;
+  const table = formatTable({
+    head: ['Page', 'In the prompt', 'Pinned', 'Begins with'],
+    rows: pages.map(({ id, tier, pinned, hint }) => [
+      id,
+      tier === 'L0' ? 'yes' : 'no',
+      pinned ? 'yes' : '',
+      readableLine(hint.slice(0, 60)),
+    ]),
+  });
+  return [
+    enableVm ? 'Virtual memory is on.' : 'Virtual memory is off ("cwm session set --memory on").',
+    `${formatCount(inPrompt)} of ${formatCount(messages)} messages are whole in the prompt: ${used === null ? 'an unknown number of' : formatCount(used)} tokens${limit === null ? '' : ` of ${formatCount(limit)}`}.`,
+    ...segments.map(
+      (each) =>
+        `${each.id} stands for messages ${each.firstSequence} to ${each.lastSequence} (${formatCount(each.replacedTokens)} tokens): ${readableLine(each.summary.slice(0, 100))}`,
+    ),
+    `Reused so far: ${share}. Computed again because of memory: ${formatCount(recomputed)} tokens. Pages that came back: ${faults}.`,
+    table,
+    ...(pages.length < total ? [`${formatCount(total)} pages in all (--offset).`] : []),
+  ].join('\n');
+}
+
+function historyText({ page, inPrompt, leftWith, events }: RouteOutput<'memoryHistory'>): string {
+  return [
+    inPrompt
+      ? `Page ${page} was whole in the prompts of the answers ${inPrompt.from} to ${inPrompt.to}.`
+      : `No prompt that was recorded had page ${page} whole.`,
+    ...(leftWith ? [`It left with ${leftWith.segment} at ${leftWith.at}. ${leftWith.why}`] : []),
+    ...events.map(({ what, actor, reason, at }) => `${at}: ${what} by ${actor}${reason ? ` (${reason})` : ''}`),
+  ].join('\n');
+}

@@ -1,0 +1,70 @@
+import * as z from 'zod/mini';
+import { memoryPageSchema } from '../memory/page.ts';
+import { mutationSchema, segmentSchema } from '../memory/records.ts';
+import { primeResultSchema } from '../schemas/turn.ts';
+import { onEngine, page, text } from './fields.ts';
+import type { Route, ShapesOf } from './route.ts';
+
+export const memoryRoutes = {
+  /** What the next prompt has of the conversation, and what left it. */
+  memoryState: { kind: 'read', method: 'GET', path: '/api/contexts/:session/memory' },
+  /** One page with its whole text, whatever the prompt has of it. */
+  memoryPage: { kind: 'read', method: 'GET', path: '/api/contexts/:session/memory/pages/:page' },
+  /** When a page was in the prompt, and why it left or came back. */
+  memoryHistory: { kind: 'read', method: 'GET', path: '/api/contexts/:session/memory/pages/:page/history' },
+  /** A pinned page stays whole in the prompt, also in the summary that takes the place of its neighbours. */
+  pinPage: { kind: 'change', method: 'PUT', path: '/api/contexts/:session/memory/pages/:page/pin' },
+  /** Brings a page back into the prompt, behind the last message, and has the model server compute it. */
+  faultPage: { kind: 'change', streams: true, method: 'POST', path: '/api/contexts/:session/memory/pages/:page/fault' },
+} as const satisfies Record<string, Route>;
+
+const ofPage = () => ({ session: text, page: text });
+
+export const memoryShapes = () =>
+  ({
+    memoryState: {
+      input: z.object({ session: text, ...page }),
+      output: z.object({
+        enableVm: z.boolean(),
+        /** The most tokens of a request; null: nobody knows. */
+        limit: z.nullable(z.number()),
+        /** Tokens that the model server saw last; null: it said nothing. */
+        used: z.nullable(z.number()),
+        /** In place of the oldest messages, oldest first. */
+        segments: z.array(segmentSchema),
+        /** How many messages the conversation has, and how many of them are whole in the next prompt. */
+        messages: z.number(),
+        inPrompt: z.number(),
+        /** Of all prompts so far: share of tokens that the server reused, 0 to 1; null: it never said. */
+        ratio: z.nullable(z.number()),
+        /** Tokens that were computed again because of memory, so far. */
+        recomputed: z.number(),
+        faults: z.number(),
+        /** The last answers, oldest first, at most 100. */
+        turns: z.array(
+          z.object({ sequence: z.number(), sent: z.number(), reused: z.nullable(z.number()), recomputed: z.number() }),
+        ),
+        /** The pages of the conversation, oldest first; `total` is their number. */
+        pages: z.array(z.extend(memoryPageSchema, { hint: text })),
+        total: z.number(),
+        hasMore: z.boolean(),
+      }),
+    },
+    memoryPage: { input: z.object(ofPage()), output: z.object({ page: memoryPageSchema, text }) },
+    memoryHistory: {
+      input: z.object(ofPage()),
+      output: z.object({
+        page: text,
+        /** Answers whose prompt had it whole: the places of the first and the last one; null: none. */
+        inPrompt: z.nullable(z.object({ from: z.number(), to: z.number() })),
+        /** The segment that took its place; null: none did. */
+        leftWith: z.nullable(z.object({ segment: text, at: text, why: text })),
+        events: z.array(mutationSchema),
+      }),
+    },
+    pinPage: {
+      input: z.object({ ...ofPage(), pinned: z.boolean() }),
+      output: z.object({ page: text, pinned: z.boolean() }),
+    },
+    faultPage: { input: z.object({ ...ofPage(), ...onEngine }), output: primeResultSchema },
+  }) as const satisfies ShapesOf<typeof memoryRoutes>;

@@ -1,0 +1,65 @@
+import { describe, expect, test } from 'vitest';
+import { codeOf, coreFixture, never, type CoreFixture } from '../coreFixture.ts';
+
+const first = 'The service is called heron-sdk.\n"It is final."';
+
+/** A session whose first message has left the prompt, unless it is pinned. */
+async function longTalk(pin?: string): Promise<CoreFixture> {
+  const fixture = await coreFixture();
+  fixture.engine.model = { ...fixture.engine.model, maxModelLen: 4096 };
+  await fixture.cwm.createSession({ id: 's', memory: { enableVm: true } });
+  const send = (text: string) => fixture.cwm.send({ session: 's', text, maxTokens: 32 }, never());
+  await send(first);
+  if (pin !== undefined) await fixture.cwm.pinPage({ session: 's', page: pin, pinned: true });
+  for (let turn = 0; turn < 5; turn++) await send(`Turn ${turn}: ${'filler '.repeat(100)}`);
+  return fixture;
+}
+
+describe('what a user sees of memory and does with it', () => {
+  test('S1-70 shows what the prompt has, a page whole, and why it left; brings it back', async () => {
+    const { cwm, store } = await longTalk();
+    const state = await cwm.memoryState({ session: 's' });
+    expect(state).toMatchObject({ enableVm: true, limit: 4096, messages: 12, faults: 0 });
+    expect(state.inPrompt).toBeLessThan(12);
+    expect(state.segments.map(({ firstSequence }) => firstSequence)).toEqual([1]);
+    expect(state.pages.map(({ tier }) => tier)).toContain('L2');
+    const page = state.pages[0]?.id ?? '';
+    expect((await cwm.memoryPage({ session: 's', page })).text).toBe(first);
+    const why = await cwm.memoryHistory({ session: 's', page });
+    expect(why).toMatchObject({ inPrompt: { from: 2 }, leftWith: { segment: 's1' }, events: [] });
+
+    await cwm.faultPage({ session: 's', page }, never());
+    const after = await cwm.memoryHistory({ session: 's', page });
+    expect(after.events).toMatchObject([{ what: 'fault_in', actor: 'user', reason: 'user_requested_recall' }]);
+    const { items } = await cwm.listMessages({ session: 's' });
+    expect(JSON.stringify(items.at(-1)?.content)).toContain('heron-sdk');
+    expect((await store.sessions.get('s' as never))?.tokens?.segments).toEqual(['s1']);
+  });
+
+  test('S1-42 a pinned page stays whole in the segment that takes the place of its neighbours', async () => {
+    const { cwm } = await longTalk('p1');
+    const { segments, pages } = await cwm.memoryState({ session: 's' });
+    expect(pages[0]?.pinned).toBe(true);
+    const line = segments[0]?.text.split('\n').find((each) => each.startsWith('Pinned (')) ?? '';
+    expect(JSON.parse(line.slice(line.indexOf('"')))).toBe(first);
+  });
+
+  test('a page that nobody has, and a pin of one that left, are clear errors', async () => {
+    const { cwm } = await longTalk();
+    expect(await codeOf(cwm.memoryPage({ session: 's', page: 'p99-aaaa' }))).toBe('CWM-2007');
+    expect(await codeOf(cwm.pinPage({ session: 's', page: 'p1', pinned: true }))).toBe('CWM-3001');
+    expect(await codeOf(cwm.faultPage({ session: 's', page: 'p12' }, never()))).toBe('CWM-1003');
+  });
+
+  test('S1-72 a branch and a window have the segments of their ids, and a thaw continues from exactly those', async () => {
+    const { cwm, store } = await longTalk();
+    const before = await store.sessions.get('s' as never);
+    await cwm.freeze({ session: 's', window: 'w' }, never());
+    const receipt = await cwm.thaw({ window: 'w', session: 't' }, never());
+    expect(receipt.verdict).toBe('proven');
+    const sent = await cwm.send({ session: 't', text: 'And then?', maxTokens: 32 }, never());
+    expect(sent.prefixBreak).toBeNull();
+    expect((await store.sessions.get('t' as never))?.tokens?.segments).toEqual(before?.tokens?.segments);
+    expect((await cwm.memoryState({ session: 't' })).segments.map(({ id }) => id)).toEqual(['s1']);
+  });
+});
