@@ -1,6 +1,6 @@
 import type { CompressionLevel, Modality } from '../../protocol/memory/page.ts';
 import type { Message } from '../../protocol/schemas/session.ts';
-import { extractSummary } from './extract.ts';
+import { extractSummary } from './segments/extract.ts';
 import { hintOf, textOf } from './page.ts';
 
 /** Makes a shorter text of a message's; the message stays as it is. */

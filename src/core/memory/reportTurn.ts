@@ -5,7 +5,7 @@ import type { Message, PrefixBreak } from '../../protocol/schemas/session.ts';
 import type { CoreContext } from '../context.ts';
 import type { Generation } from '../ports/engine.ts';
 import { renderPrompt } from '../prompt/prompt.ts';
-import { countPrompt } from './count.ts';
+import { countPrompt } from './segments/count.ts';
 import type { Remembering } from './remembering.ts';
 import { idsOf, type Shown } from './show.ts';
 

@@ -5,12 +5,12 @@ import type { CoreContext } from '../context.ts';
 import type { ToolDefinition } from '../ports/tools.ts';
 import { renderConversation, renderPrompt } from '../prompt/prompt.ts';
 import { systemPromptOf } from '../session.ts';
-import { budgetOf, limitOf, type Budget } from './budget.ts';
-import { countPrompt, countTools, mostTokens, sameSegments } from './count.ts';
-import { layoutOf, shownOf, type Layout } from './layout.ts';
+import { budgetOf, limitOf, type Budget } from './segments/budget.ts';
+import { countPrompt, countTools, mostTokens, sameSegments } from './segments/count.ts';
+import { layoutOf, shownOf, type Layout } from './segments/layout.ts';
 import type { SessionMemory } from './memories.ts';
 import type { Remembering } from './remembering.ts';
-import { seal } from './seal.ts';
+import { seal } from './segments/seal.ts';
 
 /** What the model gets of a conversation in one request. */
 export interface Shown {

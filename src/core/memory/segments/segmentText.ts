@@ -1,6 +1,6 @@
-import type { SummarySource } from '../../protocol/memory/records.ts';
-import type { Message } from '../../protocol/schemas/session.ts';
-import { hintCharacters, hintOf, pageIdOf } from './page.ts';
+import type { SummarySource } from '../../../protocol/memory/records.ts';
+import type { Message } from '../../../protocol/schemas/session.ts';
+import { hintCharacters, hintOf, pageIdOf } from '../page.ts';
 
 export interface SegmentContent {
   readonly id: string;

@@ -1,6 +1,6 @@
-import type { MessageId } from '../../protocol/ids.ts';
-import type { Segment } from '../../protocol/memory/records.ts';
-import type { ContextTokens, Message } from '../../protocol/schemas/session.ts';
+import type { MessageId } from '../../../protocol/ids.ts';
+import type { Segment } from '../../../protocol/memory/records.ts';
+import type { ContextTokens, Message } from '../../../protocol/schemas/session.ts';
 
 /** The answer that a prompt gives to a segment, so that what follows it opens a turn of its own. */
 const acknowledgement = 'Understood.';

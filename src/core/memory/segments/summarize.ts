@@ -1,14 +1,14 @@
-import { unlessAborted } from '../../base/unlessAborted.ts';
-import { isCwmError, nullOn } from '../../protocol/errors.ts';
-import type { MessageId } from '../../protocol/ids.ts';
-import type { Message } from '../../protocol/schemas/session.ts';
-import type { CoreContext } from '../context.ts';
-import { planPrompt, type PromptPlan } from '../prompt/planPrompt.ts';
-import { renderConversation } from '../prompt/prompt.ts';
-import { hasPictures, saltWithPictures } from '../prompt/pictures.ts';
-import { systemPromptOf } from '../session.ts';
-import { textOf } from './page.ts';
-import type { Remembering } from './remembering.ts';
+import { unlessAborted } from '../../../base/unlessAborted.ts';
+import { isCwmError, nullOn } from '../../../protocol/errors.ts';
+import type { MessageId } from '../../../protocol/ids.ts';
+import type { Message } from '../../../protocol/schemas/session.ts';
+import type { CoreContext } from '../../context.ts';
+import { planPrompt, type PromptPlan } from '../../prompt/planPrompt.ts';
+import { renderConversation } from '../../prompt/prompt.ts';
+import { hasPictures, saltWithPictures } from '../../prompt/pictures.ts';
+import { systemPromptOf } from '../../session.ts';
+import { textOf } from '../page.ts';
+import type { Remembering } from '../remembering.ts';
 
 /** After this a summary is not waited for any longer, in milliseconds. */
 const patienceMs = 120_000;

@@ -1,13 +1,13 @@
-import type { Segment } from '../../protocol/memory/records.ts';
-import type { Message } from '../../protocol/schemas/session.ts';
-import type { CoreContext } from '../context.ts';
+import type { Segment } from '../../../protocol/memory/records.ts';
+import type { Message } from '../../../protocol/schemas/session.ts';
+import type { CoreContext } from '../../context.ts';
 import type { Budget } from './budget.ts';
 import { countMessages, countText } from './count.ts';
 import { extractClaims, extractSummary } from './extract.ts';
 import { nextSegment, sealedCount, shownOf, type Layout } from './layout.ts';
-import type { SessionMemory } from './memories.ts';
-import { pageIdOf, textOf } from './page.ts';
-import type { Remembering } from './remembering.ts';
+import type { SessionMemory } from '../memories.ts';
+import { pageIdOf, textOf } from '../page.ts';
+import type { Remembering } from '../remembering.ts';
 import { hintLengths, indexLine, segmentText, type SegmentContent } from './segmentText.ts';
 import { summarize } from './summarize.ts';
 

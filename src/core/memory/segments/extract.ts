@@ -1,5 +1,5 @@
-import type { Message } from '../../protocol/schemas/session.ts';
-import { textOf } from './page.ts';
+import type { Message } from '../../../protocol/schemas/session.ts';
+import { textOf } from '../page.ts';
 
 /** A sentence of a message. */
 interface Sentence {

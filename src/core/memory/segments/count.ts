@@ -1,9 +1,9 @@
-import { mapBounded } from '../../base/mapBounded.ts';
-import { isCwmError } from '../../protocol/errors.ts';
-import type { ContextTokens, Message } from '../../protocol/schemas/session.ts';
-import type { ToolDefinition } from '../ports/tools.ts';
-import type { ChatMessage, Engine } from '../ports/engine.ts';
-import { renderPrompt } from '../prompt/prompt.ts';
+import { mapBounded } from '../../../base/mapBounded.ts';
+import { isCwmError } from '../../../protocol/errors.ts';
+import type { ContextTokens, Message } from '../../../protocol/schemas/session.ts';
+import type { ToolDefinition } from '../../ports/tools.ts';
+import type { ChatMessage, Engine } from '../../ports/engine.ts';
+import { renderPrompt } from '../../prompt/prompt.ts';
 
 type Counter = Pick<Engine, 'tokenize'>;
 

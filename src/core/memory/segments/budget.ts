@@ -1,5 +1,5 @@
-import type { ModelIdentity } from '../../protocol/schemas/session.ts';
-import type { MemorySettings } from '../../protocol/schemas/sessionSettings.ts';
+import type { ModelIdentity } from '../../../protocol/schemas/session.ts';
+import type { MemorySettings } from '../../../protocol/schemas/sessionSettings.ts';
 
 /** Shares of the tokens for messages at which eviction begins, and at which it ends at the latest (S1-40). */
 const evictionThreshold = 0.85;
