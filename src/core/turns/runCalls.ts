@@ -63,11 +63,11 @@ async function resultOf(
   const timer = setTimeout(() => late.abort(), seconds * 1000);
   try {
     const answer = await Promise.race([
-        isMemoryTool(tool)
-          ? tool.run(core, turn, parsed.given, late.signal)
-          : runGuarded(turn, tool, { text, given: parsed.given }, tools, (given) =>
-              core.tools.call(session.project, name, given, late.signal),
-            ),
+      isMemoryTool(tool)
+        ? tool.run(core, turn, parsed.given, late.signal)
+        : runGuarded(turn, tool, { text, given: parsed.given }, tools, (given) =>
+            core.tools.call(session.project, name, given, late.signal),
+          ),
       rejectedBy(late.signal),
     ]);
     return { text: answer.text, outcome: answer.hasFailed ? 'failed' : 'done' };
