@@ -1,5 +1,5 @@
 import type { SessionId } from '../../protocol/ids.ts';
-import type { MemoryRecord, MemoryTurn, Mutation, Segment } from '../../protocol/memory/records.ts';
+import type { MemoryRecord, MemorySearch, MemoryTurn, Mutation, Segment } from '../../protocol/memory/records.ts';
 import type { Session } from '../../protocol/schemas/session.ts';
 import type { MemoryStore } from '../ports/messages.ts';
 
@@ -14,6 +14,7 @@ export class SessionMemory {
   #reused: number | null = null;
   readonly #turns: MemoryTurn[] = [];
   readonly #mutations: Mutation[] = [];
+  readonly #searches: MemorySearch[] = [];
   /** By the list of tools: what it adds to a prompt, as the server counted it. */
   readonly toolTokens = new Map<string, number>();
   /** The server refused a request because of the memory's own tools. */
@@ -32,6 +33,9 @@ export class SessionMemory {
         break;
       case 'mutation':
         this.#mutations.push(record);
+        break;
+      case 'search':
+        this.#searches.push(record);
     }
   }
 
@@ -57,6 +61,11 @@ export class SessionMemory {
   /** Oldest first. */
   get mutations(): readonly Mutation[] {
     return this.#mutations;
+  }
+
+  /** Of the model, oldest first. */
+  get searches(): readonly MemorySearch[] {
+    return this.#searches;
   }
 
   /** Pages that a user pinned. */

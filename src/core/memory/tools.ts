@@ -4,9 +4,10 @@ import type { Tool, ToolDefinition } from '../ports/tools.ts';
 import type { MemoryTool } from './memoryTool.ts';
 import { pageFault } from './pageFault.ts';
 import type { Remembering } from './remembering.ts';
+import { searchTool } from './search/searchTool.ts';
 
 /** All of them; a new one is a row. */
-const memoryTools: readonly MemoryTool[] = [pageFault];
+const memoryTools: readonly MemoryTool[] = [pageFault, searchTool];
 
 export const isMemoryTool = (tool: Tool | undefined): tool is MemoryTool => tool !== undefined && 'run' in tool;
 

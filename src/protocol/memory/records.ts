@@ -70,6 +70,26 @@ export const mutationSchema = z.object({
 });
 export type Mutation = z.infer<typeof mutationSchema>;
 
+/** A search of the model, and the pages that it got. */
+export const searchSchema = z.object({
+  type: z.literal('search'),
+  query: z.string(),
+  /** Best first. */
+  pages: z.array(z.string()),
+  reason: z.enum(faultReasons),
+  /** Of all texts together. */
+  tokens: z.number(),
+  /** Place of the conversation's last message then. */
+  sequence: z.number(),
+  at: z.string(),
+});
+export type MemorySearch = z.infer<typeof searchSchema>;
+
 /** A line of what a session's memory recorded, in order. */
-export const memoryRecordSchema = z.discriminatedUnion('type', [segmentSchema, turnSchema, mutationSchema]);
+export const memoryRecordSchema = z.discriminatedUnion('type', [
+  segmentSchema,
+  turnSchema,
+  mutationSchema,
+  searchSchema,
+]);
 export type MemoryRecord = z.infer<typeof memoryRecordSchema>;

@@ -1,6 +1,6 @@
 import * as z from 'zod/mini';
 import { memoryPageSchema } from '../memory/page.ts';
-import { mutationSchema, segmentSchema } from '../memory/records.ts';
+import { mutationSchema, searchSchema, segmentSchema } from '../memory/records.ts';
 import { primeResultSchema } from '../schemas/turn.ts';
 import { onEngine, page, text } from './fields.ts';
 import type { Route, ShapesOf } from './route.ts';
@@ -60,6 +60,8 @@ export const memoryShapes = () =>
         /** The segment that took its place; null: none did. */
         leftWith: z.nullable(z.object({ segment: text, at: text, why: text })),
         events: z.array(mutationSchema),
+        /** Searches of the model that found it. */
+        searches: z.array(searchSchema),
       }),
     },
     pinPage: {

@@ -101,12 +101,13 @@ function stateText(state: RouteOutput<'memoryState'>): string {
   ].join('\n');
 }
 
-function historyText({ page, inPrompt, leftWith, events }: RouteOutput<'memoryHistory'>): string {
+function historyText({ page, inPrompt, leftWith, events, searches }: RouteOutput<'memoryHistory'>): string {
   return [
     inPrompt
       ? `Page ${page} was whole in the prompts of the answers ${inPrompt.from} to ${inPrompt.to}.`
       : `No prompt that was recorded had page ${page} whole.`,
     ...(leftWith ? [`It left with ${leftWith.segment} at ${leftWith.at}. ${leftWith.why}`] : []),
     ...events.map(({ what, actor, reason, at }) => `${at}: ${what} by ${actor}${reason ? ` (${reason})` : ''}`),
+    ...searches.map(({ query, reason, at }) => `${at}: found by the model (${reason}): ${readableLine(query)}`),
   ].join('\n');
 }

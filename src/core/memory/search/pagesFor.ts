@@ -27,6 +27,8 @@ export interface PageFor {
   /** The model sees it anyway. */
   readonly isInPrompt: boolean;
   readonly text: string;
+  /** Of `text`, as the engine counts them. */
+  readonly tokens: number;
   readonly isCut: boolean;
 }
 
@@ -34,6 +36,8 @@ export interface PageQuery {
   readonly text: string;
   /** 1 or more. */
   readonly limit: number;
+  /** Of all texts together. Default: what `limit` says. */
+  readonly mostTokens?: number | undefined;
   readonly modality?: Modality | undefined;
   /** Also in the other sessions of the project. */
   readonly inProject?: boolean;
@@ -41,6 +45,8 @@ export interface PageQuery {
   readonly atLeast?: number;
   /** Leaves out what the prompt has. */
   readonly onlyGone?: boolean;
+  /** Leaves out the messages from this place in the conversation on. Default: none. */
+  readonly before?: number;
 }
 
 /**
@@ -50,7 +56,16 @@ export interface PageQuery {
 export async function pagesFor(
   core: CoreContext,
   { session, messages, engine }: Remembering,
-  { text, limit, modality, inProject = false, atLeast = 0, onlyGone = false }: PageQuery,
+  {
+    text,
+    limit,
+    mostTokens = Infinity,
+    modality,
+    inProject = false,
+    atLeast = 0,
+    onlyGone = false,
+    before = Infinity,
+  }: PageQuery,
   signal: AbortSignal,
 ): Promise<PageFor[]> {
   const scope = inProject && session.project !== null ? { project: session.project } : { session: session.id };
@@ -60,12 +75,13 @@ export async function pagesFor(
   const places = new Map(messages.map(({ id }, at) => [id, at]));
   const isInPrompt = (id: MessageId): boolean => (places.get(id) ?? -1) >= sealed;
   const pages: PageFor[] = [];
-  let left = limit * tokensOfResult;
+  let left = Math.min(limit * tokensOfResult, mostTokens);
   const leastScore = atLeast * (ranked[0]?.score ?? 0);
   for (const { found, score } of ranked.slice(0, mostCandidates)) {
     if (left < fewestTokens || score < leastScore) break;
     signal.throwIfAborted();
     if (onlyGone && isInPrompt(found.message)) continue;
+    if ((places.get(found.message) ?? -1) + 1 >= before) continue;
     const [message] =
       (await nullOn(
         core.store.messages.load(found.session, [found.message]),
@@ -87,6 +103,7 @@ export async function pagesFor(
       isOwn: found.session === session.id || places.has(message.id),
       isInPrompt: isInPrompt(message.id),
       text: shown,
+      tokens,
       isCut: shown.length < whole.length,
     });
   }

@@ -112,6 +112,7 @@ export async function memoryHistory(
           }
         : null,
     events: memory.mutations.filter((mutation) => mutation.page === page),
+    searches: memory.searches.filter(({ pages }) => pages.includes(page)),
   };
 }
 
