@@ -25,6 +25,7 @@ describe('operations', () => {
       'editMessage',
       'regenerate',
       'continueAnswer',
+      'faultPage',
       'send',
       'approveTools',
       'denyTools',

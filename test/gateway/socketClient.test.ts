@@ -19,10 +19,12 @@ async function chattingServer(): Promise<string> {
       res.end(`${chunk({ content: `Answer ${++number}.` })}${usageChunk(20, 16)}data: [DONE]\n\n`);
       return;
     }
-    void fetch(`${fake.url}${req.url}`, { method: req.method ?? 'GET' }).then(async (answer) => {
+    void passOn();
+    async function passOn(): Promise<void> {
+      const answer = await fetch(`${fake.url}${req.url}`, { method: req.method ?? 'GET' });
       res.writeHead(answer.status, { 'content-type': answer.headers.get('content-type') ?? '' });
       res.end(Buffer.from(await answer.arrayBuffer()));
-    });
+    }
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   onTestFinished(async () => {

@@ -49,15 +49,18 @@ describe('S0-09 lists of windows', () => {
   });
 
   it('a summary says what the manifest, the KV record and the last thaw say', async () => {
-    await add('w1', { description: 'before lunch', tags: ['a', 'b'], project: 'file:///p', parentWindow: 'w0' }, 3, 99);
+    await store.sessions.create(aSession({ id: 's0', project: 'file:///p' }));
+    const made = { session: 's0', project: 'file:///made/in', parentWindow: 'w0' };
+    await add('w1', { description: 'before lunch', tags: ['a', 'b'], ...made }, 3, 99);
     const summary = {
       name: 'w1',
       description: 'before lunch',
       tags: ['a', 'b'],
-      session: 's1',
+      session: 's0',
       mode: 'checkpoint',
       model: 'tiny',
       engine: 'embedded',
+      // That of its session now.
       project: 'file:///p',
       parentWindow: 'w0',
       tokens: 3,
@@ -87,7 +90,8 @@ describe('S0-09 lists of windows', () => {
   it('each filter alone and all together', async () => {
     await store.sessions.create(aSession({ id: 's2' }));
     const model = { id: 'big', root: null, maxModelLen: null, fingerprint: null };
-    await add('a', { tags: ['x', 'y'], createdAt: day(1), project: 'file:///p' });
+    await store.sessions.create(aSession({ id: 's3', project: 'file:///p' }));
+    await add('a', { tags: ['x', 'y'], createdAt: day(1), session: 's3' });
     await add('b', { tags: ['x'], createdAt: day(2), session: 's2' });
     await add('c', { tags: ['y', 'x', 'z'], createdAt: day(3), model });
     expect(await names({ tags: ['x', 'y'] })).toEqual(['a', 'c']);

@@ -4,6 +4,7 @@ import { beforeEach, expect, test, vi } from 'vitest';
 import type { RouteInput, RouteName } from '../../src/protocol/api.ts';
 import type { App } from '../../src/vscode/app.ts';
 import { connectClient, disconnectClient } from '../../src/vscode/commands/backend/connectClient.ts';
+import { eventually } from '../support/eventually.ts';
 import { temporaryDirectories } from '../backend/support/temporaryDirectory.ts';
 
 const editor = vi.hoisted(() => ({
@@ -83,7 +84,7 @@ test('shows the change in the diff editor, makes it on yes with a token of its o
   expect(app.reports.change?.after).toContain('"TOKEN"');
   expect(readFileSync(codexFile(home), 'utf8')).toContain('"SECRET"');
   expect(changes).toEqual([['putGatewayClient', { name: 'codex' }]]);
-  await vi.waitFor(() => expect(editor.shown.join('\n')).toContain('Codex works'));
+  await eventually(() => expect(editor.shown.join('\n')).toContain('Codex works'));
 });
 
 test('changes nothing where the user closes the question', async () => {

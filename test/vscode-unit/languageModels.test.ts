@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import { beforeEach, expect, test, vi } from 'vitest';
+import { LanguageModelChatToolMode } from 'vscode';
 import type { CancellationToken, LanguageModelChatRequestMessage, LanguageModelResponsePart } from 'vscode';
 import type { App } from '../../src/vscode/app.ts';
 import { informationOf, languageModels } from '../../src/vscode/chat/languageModels.ts';
@@ -93,7 +94,13 @@ const chunk = (delta: object, more: object = {}): string =>
 async function respond(messages: LanguageModelChatRequestMessage[], options: object = {}) {
   const parts: LanguageModelResponsePart[] = [];
   const progress = { report: (part: LanguageModelResponsePart) => void parts.push(part) };
-  await models.provideLanguageModelChatResponse(information, messages, { toolMode: 1, ...options }, progress, token);
+  await models.provideLanguageModelChatResponse(
+    information,
+    messages,
+    { toolMode: LanguageModelChatToolMode.Auto, ...options },
+    progress,
+    token,
+  );
   return parts;
 }
 
@@ -194,7 +201,13 @@ test('a cancelled chat ends the request at the model server', async () => {
   };
   const progress = { report: () => undefined };
   await Promise.resolve(
-    models.provideLanguageModelChatResponse(information, [], { toolMode: 1 }, progress, cancellable),
+    models.provideLanguageModelChatResponse(
+      information,
+      [],
+      { toolMode: LanguageModelChatToolMode.Auto },
+      progress,
+      cancellable,
+    ),
   ).catch(() => undefined);
   expect(sent[0]?.signal.aborted).toBe(true);
 });
