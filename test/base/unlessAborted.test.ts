@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import { pidExists } from '../../src/base/pidExists.ts';
 import { unlessAborted } from '../../src/base/unlessAborted.ts';
 
 const stopped = new Error('stopped');
@@ -28,12 +27,5 @@ describe('unlessAborted', () => {
     abort.abort(stopped);
     work.resolve(7);
     expect(await result).toBe(7);
-  });
-});
-
-describe('pidExists', () => {
-  it('knows a process that runs from a number that no process can have', () => {
-    expect(pidExists(process.pid)).toBe(true);
-    expect(pidExists(2 ** 31 - 1)).toBe(false);
   });
 });

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { pidExists } from '../../base/pidExists.ts';
+import { isRunning, linuxStat } from '../../base/isRunning.ts';
 
 /**
  * Names one process for ever, not only until its number is used again.
@@ -27,7 +27,7 @@ export function identifyProcess(pid: number): ProcessIdentity {
 export function livenessOf(identity: ProcessIdentity): Liveness {
   if (identity.host !== hostname()) return 'elsewhere';
   if (identity.bootId !== null && identity.bootId !== readBootId()) return 'dead';
-  if (!pidExists(identity.pid) || isZombie(identity.pid)) return 'dead';
+  if (!isRunning(identity.pid)) return 'dead';
   const startTime = startTimeOf(identity.pid);
   return identity.startTime === null || startTime === null || identity.startTime === startTime ? 'alive' : 'dead';
 }
@@ -44,23 +44,6 @@ function startTimeOf(pid: number): string | null {
 
 /** Field 22: clock ticks from boot to the start of the process. */
 const linuxStartTime = (pid: number): string | null => linuxStat(pid)?.[19] ?? null;
-
-/**
- * Whether the process has ended and its parent has not collected its status. In a container whose first process never does, it stays a
- * zombie for ever. It has not ended while another thread is still inside a system call, which may be a write. Fields 3 and 20; false
- * when the system does not tell.
- */
-function isZombie(pid: number): boolean {
-  const stat = process.platform === 'linux' ? linuxStat(pid) : null;
-  return stat?.[0] === 'Z' && Number(stat[17]) <= 1;
-}
-
-/** `/proc/<pid>/stat` (proc(5)) from field 3 on. */
-function linuxStat(pid: number): string[] | null {
-  const stat = readOrNull(`/proc/${pid}/stat`);
-  // The name in field 2 may hold spaces and parentheses, so fields are counted from the last parenthesis.
-  return stat?.slice(stat.lastIndexOf(')') + 2).split(' ') ?? null;
-}
 
 function readBootId(): string | null {
   return process.platform === 'linux' ? (readOrNull('/proc/sys/kernel/random/boot_id')?.trim() ?? null) : null;

@@ -1,4 +1,4 @@
-import { pidExists } from '../../base/pidExists.ts';
+import { isRunning } from '../../base/isRunning.ts';
 import { isEmbedded } from '../../protocol/engineSpec.ts';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { BackendClient } from '../../client/backendClient.ts';
@@ -135,7 +135,7 @@ async function killProcesses(client: BackendClient, signal: AbortSignal): Promis
   const health = await client.call('health', {}, { signal });
   const pids = [...health.engines.flatMap((engine) => engine.pid ?? []), health.pid];
   for (const pid of pids) process.kill(pid, 'SIGKILL');
-  while (pids.some(pidExists)) await delay(10, undefined, { signal });
+  while (pids.some(isRunning)) await delay(10, undefined, { signal });
 }
 
 /** Whether the job showed what it promises. The speed-up is a figure, not a condition: machines differ. */

@@ -1,4 +1,4 @@
-import { pidExists } from '../../../base/pidExists.ts';
+import { isRunning } from '../../../base/isRunning.ts';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { askToLeave, readBackendRecord } from '../../../client/backendRecord.ts';
@@ -23,7 +23,7 @@ async function stop(run: Run): Promise<void> {
     return;
   }
   const deadlineMs = performance.now() + stopTimeoutMs;
-  while (pidExists(record.pid)) {
+  while (isRunning(record.pid)) {
     run.terminal.interrupted.throwIfAborted();
     if (performance.now() > deadlineMs) {
       throw new CwmError(
