@@ -5,7 +5,7 @@ import type { CoreContext } from './context.ts';
 import { silent, type Reporter } from './ports/reporter.ts';
 import { setCurrentSession, currentSession } from './projects/currentSession.ts';
 import { findProject, listClients, setWorkingDirectory, workingDirectory } from './projects/clients.ts';
-import { adoptProject, listProjects } from './projects/knownProjects.ts';
+import { listProjects } from './projects/knownProjects.ts';
 import { requireOwnProject } from './projects/strictMode.ts';
 import { noteUse } from './projects/noteUse.ts';
 import { trustProject } from './projects/trustProject.ts';
@@ -20,7 +20,7 @@ import {
 import { deleteProjectBase, makeProjectBase, projectBase } from './sessions/base/projectBase.ts';
 import { refuseInBase } from './sessions/base/refuseInBase.ts';
 import { setExpiry } from './sessions/expiry.ts';
-import { moveSession } from './sessions/moveSession.ts';
+import { adoptSessions, moveSession } from './sessions/moveSession.ts';
 import { faultPage, memoryHistory, memoryPage, memoryState, pinPage } from './sessions/memory/pages.ts';
 import { deleteSession } from './sessions/deleteSession.ts';
 import { createSession, getSession, listSessions } from './sessions/sessions.ts';
@@ -163,7 +163,7 @@ export const operations: { readonly [Name in CoreRouteName]: Operation<Name> } =
   trustProject: { run: trustProject },
   findProject: { run: findProject },
   listProjects: { run: listProjects },
-  adoptProject: { run: adoptProject },
+  adoptProject: { run: adoptSessions },
   projectBase: { run: projectBase },
   makeProjectBase: { run: makeProjectBase, writesKv: true },
   deleteProjectBase: { run: deleteProjectBase },

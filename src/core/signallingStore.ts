@@ -127,6 +127,7 @@ export const effects: { readonly [Part in keyof Store]: Effects<Store[Part]> } =
   space: {
     measure: 'reads',
     freeBytes: 'reads',
+    isClockSteady: 'reads',
   },
   check: {
     verify: 'reads',

@@ -157,6 +157,7 @@ export class FileStore implements Store {
     this.space = guard.part(accesses.space, {
       measure: (signal) => measureStorage(parts, signal),
       freeBytes: () => parts.files.freeBytes(parts.layout.root),
+      isClockSteady: () => clockWatch.isSteady(),
     });
     this.check = guard.part(accesses.check, {
       verify: (signal, onChecked = () => undefined) => verifyStore(verified, onChecked, signal),

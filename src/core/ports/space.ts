@@ -18,4 +18,6 @@ export interface SpaceStore {
   measure(signal: AbortSignal): Promise<StorageSizes>;
   /** Bytes that may still be written to the disk; null where the system does not tell. */
   freeBytes(): Promise<number | null>;
+  /** Whether the machine's clock can be trusted enough to remove something for its age. False for a day after the first start, and after a jump. */
+  isClockSteady(): Promise<boolean>;
 }

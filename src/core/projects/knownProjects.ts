@@ -116,7 +116,7 @@ export async function listProjects(
 
 /**
  * A person says that one project is another one: a folder that was moved or renamed, or two that are to be one. The sessions of `from` belong to
- * `project` from then on, and so do their windows. Trust is about a folder, so it is not taken over.
+ * `project` from then on, and so do their windows. Where one of the two is not recorded, both are not. Trust is about a folder, so it is not taken over.
  *
  * @throws CwmError InvalidParameter (the same project, or one without sessions), and those of the store; an interrupted one is finished by the next call.
  */
@@ -134,6 +134,7 @@ export async function adoptProject(
   if (current !== null && (await projects.currentSession(into)) === null)
     await projects.setCurrentSession(into, current);
   if (base) await adoptBase(core, into, base);
+  if (!(await projects.isRecorded(from))) await projects.setRecorded(into, false);
   const moved = await moveSessions(core, { from, into }, signal);
   if (moved === 0 && current === null && !base) throw new CwmError('InvalidParameter', `${from} has no session.`);
   await projects.forget(from);

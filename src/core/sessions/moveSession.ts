@@ -3,15 +3,17 @@ import { CwmError } from '../../protocol/errors.ts';
 import { parseProjectUri, parseSessionId, type SessionId } from '../../protocol/ids.ts';
 import type { Session } from '../../protocol/schemas/session.ts';
 import type { CoreContext } from '../context.ts';
-import { noteNewProject } from '../projects/knownProjects.ts';
+import { adoptProject, noteNewProject } from '../projects/knownProjects.ts';
 import { resolveProject } from '../projects/resolveProject.ts';
 import { requireSession } from '../session.ts';
 import { isAtRest } from '../turns/machine.ts';
+import { dropCheckpoint } from '../windows/rollingCheckpoint.ts';
+import { recordProject } from './openProject.ts';
 
 /**
  * A person moves one session to another project, or out of all projects. Its windows follow it, and its KV stays as it is: it has the salt that it
  * began with. Where it was the current session of the project that it leaves, that one has none. The current session of the other one stays; where
- * there is none, this one is it.
+ * there is none, this one is it. In a project that is not recorded it has no checkpoint.
  *
  * @throws CwmError InvalidSessionId, SessionNotFound, InvalidParameter (no URI of a project, a bad configuration), InvalidTransition (an answer
  *   comes, tool calls wait for the user, or it is the base of its project), OperationTimeout.
@@ -28,7 +30,9 @@ export async function moveSession(
     input.project === null ? null : (await resolveProject(core, parseProjectUri(input.project), false, signal)).project;
   // A drop in a tree must not wait for an answer, and then move a session that its user is reading elsewhere.
   if (core.running.has(id)) throw busy(id);
-  return core.turns.run(id, () => moveTo(core, id, into, signal), signal);
+  const moved = await core.turns.run(id, () => moveTo(core, id, into, signal), signal);
+  await leaveUnrecorded(core, moved, signal);
+  return moved;
 }
 
 async function moveTo(
@@ -49,12 +53,30 @@ async function moveTo(
   }
   const isCurrent = from !== null && (await projects.currentSession(from)) === id;
   const next = { ...session, project: into, version: session.version + 1 };
-  await sessions.update(next);
+  // First: a crash in between leaves a project without a current session, and not with one of another project.
   if (isCurrent) await projects.setCurrentSession(from, null);
+  await sessions.update(next);
   if (into !== null && (await projects.currentSession(into)) === null) await projects.setCurrentSession(into, id);
   await noteNewProject(core, into, signal);
   core.clients.closed(id);
   return next;
+}
+
+/** As {@link adoptProject}. Sessions that come into a project that is not recorded lose their checkpoints. */
+export async function adoptSessions(
+  core: CoreContext,
+  input: RouteInput<'adoptProject'>,
+  signal: AbortSignal,
+): Promise<RouteOutput<'adoptProject'>> {
+  const adopted = await adoptProject(core, input, signal);
+  const project = parseProjectUri(adopted.project);
+  if (!(await core.checkpoints.isRecorded(project))) await recordProject(core, { project, recorded: false }, signal);
+  return adopted;
+}
+
+/** Nothing of a project that is not recorded is saved without being asked for, nor is what came along. */
+async function leaveUnrecorded(core: CoreContext, { id, project }: Session, signal: AbortSignal): Promise<void> {
+  if (project !== null && !(await core.checkpoints.isRecorded(project))) await dropCheckpoint(core, id, signal);
 }
 
 const busy = (id: SessionId): CwmError =>

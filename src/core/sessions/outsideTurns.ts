@@ -1,4 +1,4 @@
-import { randomId } from '../../base/hash.ts';
+import { randomId, sha256Hex } from '../../base/hash.ts';
 import { unlessAborted } from '../../base/unlessAborted.ts';
 import { SerialQueue } from '../../base/serialQueue.ts';
 import { newSession, type Message, type Session } from '../../protocol/schemas/session.ts';
@@ -59,6 +59,11 @@ const gone: Readiness = { isThere: false, why: null };
 const everyones = 'everyone' as LineageId;
 /** Begins the ids of lineages that belong to one conversation. */
 const unshared = 'conversation-';
+/**
+ * Begins the ids of lineages that a project's conversations share. A session that moves takes its lineage along, so that the session's project says
+ * nothing of whose salt it is.
+ */
+const sharedBy = (project: ProjectUri | null): string => `project-${sha256Hex(project ?? '').slice(0, 16)}-`;
 const mostUnstored = 10_000;
 
 /** Tag of every session that came through the gateway. */
@@ -103,13 +108,14 @@ export class OutsideTurns {
   ): Promise<Lineage> {
     if (own === null && this.#isolation === 'conversation')
       return this.#inMemory(`${unshared}${randomId()}` as LineageId);
+    const separated = this.#isolation === 'off' ? null : project;
     try {
-      const id = own ?? (await this.#sharedBy(this.#isolation === 'off' ? null : project));
+      const id = own ?? (await this.#sharedBy(separated));
       return this.#unstored.get(id) ?? this.#read.get(id) ?? (await this.#readLineage(id));
     } catch (error) {
       onFailure(error);
-      const lineage = this.#inMemory(newLineage().id);
-      if (own === null) this.#shared.set(project, Promise.resolve(lineage.id));
+      const lineage = this.#inMemory(newSharedId(separated));
+      if (own === null) this.#shared.set(separated, Promise.resolve(lineage.id));
       return lineage;
     }
   }
@@ -157,9 +163,9 @@ export class OutsideTurns {
   async #findShared(project: ProjectUri | null): Promise<LineageId> {
     const query = { ...(project !== null && { project }), limit: 100, offset: 0 };
     const { items } = await this.#core().store.sessions.list(query);
-    const isShared = ({ tags = [], project: of, lineage }: Session): boolean =>
-      of === project && tags.includes(outsideTag) && lineage !== everyones && !lineage.startsWith(unshared);
-    return items.find(isShared)?.lineage ?? this.#inMemory(newLineage().id).id;
+    const isShared = ({ tags = [], lineage }: Session): boolean =>
+      tags.includes(outsideTag) && lineage.startsWith(sharedBy(project));
+    return items.find(isShared)?.lineage ?? this.#inMemory(newSharedId(project)).id;
   }
 
   #inMemory(id: LineageId): Lineage {
@@ -278,15 +284,19 @@ export class OutsideTurns {
     return stored;
   }
 
-  async #storeLineage({ id }: Lineage): Promise<void> {
+  /** One that is no longer in memory was stored, or had to give way to newer ones while its request ran. */
+  async #storeLineage(lineage: Lineage): Promise<void> {
+    const { id } = lineage;
     await this.#creating.run(async () => {
-      const lineage = this.#unstored.get(id);
-      if (!lineage) return;
-      await this.#core().store.lineages.create(lineage);
+      const { lineages } = this.#core().store;
+      if (!this.#unstored.has(id) && (this.#read.has(id) || (await nullOn(lineages.get(id), 'Corrupted')))) return;
+      await lineages.create(this.#unstored.get(id) ?? lineage);
       this.#unstored.delete(id);
     });
   }
 }
+
+const newSharedId = (project: ProjectUri | null): LineageId => `${sharedBy(project)}${randomId()}` as LineageId;
 
 async function recordNow(core: CoreContext, turn: OutsideTurn): Promise<Session> {
   const { messages, ids, description, system } = turn;

@@ -21,7 +21,7 @@ interface Parts {
 
 /**
  * Moves sessions to the trash that nobody used for so many days: neither a turn nor a thaw of one of their windows. A session with a pinned window
- * stays, and so does the base of a project, which is one.
+ * stays, and so does the base of a project, which is one. While the clock may be wrong, none is moved.
  */
 export class Retention {
   readonly #parts: Parts;
@@ -56,6 +56,8 @@ export class Retention {
   async sweep(): Promise<number> {
     const { store, remove, onFailure } = this.#parts;
     let removed = 0;
+    // A clock that is months ahead for one start would make every session old, and KV cannot be restored from the trash.
+    if (!(await store.space.isClockSteady())) return removed;
     for (const { id, version } of await this.#unused()) {
       if (this.#ended.signal.aborted) return removed;
       try {

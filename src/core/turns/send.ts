@@ -74,7 +74,9 @@ export async function answer(
   const { continueFrom, toolChoice } = input;
   const sampling = samplingOf(session, requireSampling(input));
   const turn = await beginTurn(core, session, input.engine ?? session.engine, text, signal);
-  if (!asked) await addRecalled(core, turn, text, signal);
+  const isRecalled = !asked && (await addRecalled(core, turn, text, signal));
+  // A client that has the session before the recall lacks one message more than question and answer.
+  const fromVersion = isRecalled ? turn.session.version : session.version;
   const question =
     asked ??
     newMessage(core, turn.messages, 'user', {
@@ -89,18 +91,18 @@ export async function answer(
     { sampling, continueFrom, toolChoice, reporter },
     signal,
   );
-  return { ...said, userMessageId: question.id, fromVersion: session.version, ms: core.clock.elapsedMs() - started };
+  return { ...said, userMessageId: question.id, fromVersion, ms: core.clock.elapsedMs() - started };
 }
 
 /**
  * Stores what the question asks to recall in front of it, as files of the context. A failure of that is no failure of the turn.
  *
- * @throws what `signal` was aborted with.
+ * @returns whether there was anything. @throws what `signal` was aborted with.
  */
-async function addRecalled(core: CoreContext, turn: Turn, text: string, signal: AbortSignal): Promise<void> {
+async function addRecalled(core: CoreContext, turn: Turn, text: string, signal: AbortSignal): Promise<boolean> {
   try {
     const files = await recalledFor(core, turn, text, signal);
-    if (!files) return;
+    if (!files) return false;
     const message = newMessage(core, turn.messages, 'user', { type: 'context', files: [...files] });
     const stored = await storeAnswer(core, turn.session, {
       messages: [message],
@@ -112,9 +114,11 @@ async function addRecalled(core: CoreContext, turn: Turn, text: string, signal: 
     core.conversations.added(turn.session.id, turn.messages, stored.messages);
     turn.session = stored.session;
     turn.messages = [...turn.messages, ...stored.messages];
+    return true;
   } catch (error) {
     signal.throwIfAborted();
     if (!isCwmError(error)) throw error;
+    return false;
   }
 }
 

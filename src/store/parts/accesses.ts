@@ -112,6 +112,7 @@ export const accesses: { readonly [Part in keyof Store]: Accesses<Store[Part]> }
   space: {
     measure: 'read',
     freeBytes: 'read',
+    isClockSteady: 'read',
   },
   check: {
     verify: 'read',

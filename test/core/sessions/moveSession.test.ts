@@ -1,4 +1,6 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
+import { OutsideTurns, outsideTag } from '../../../src/core/sessions/outsideTurns.ts';
+import { newSession } from '../../../src/protocol/schemas/session.ts';
 import { projectUri, sessionId } from '../../support/ids.ts';
 import { coreFixture, never } from '../coreFixture.ts';
 
@@ -72,5 +74,58 @@ describe('moving a session to another project', () => {
     await store.sessions.update({ ...session, phase: 'AwaitingToolApproval', version: session.version + 1 });
     await expect(move('s', two)).rejects.toMatchObject({ name: 'InvalidTransition' });
     expect((await cwm.getSession({ session: 's' })).project).toBe(one);
+  });
+
+  it('leaves a crash in the middle with no session in two projects', async () => {
+    const { cwm, currentOf, store } = await talking();
+    await cwm.setCurrentSession({ project: one, session: 's' });
+    const set = vi.spyOn(store.projects, 'setCurrentSession');
+    const update = vi.spyOn(store.sessions, 'update');
+    await cwm.moveSession({ session: 's', project: two }, never());
+    expect(set.mock.calls[0]).toEqual([one, null]);
+    expect(set.mock.invocationCallOrder[0]).toBeLessThan(update.mock.invocationCallOrder[0] ?? 0);
+    expect(await currentOf(one)).toBeNull();
+  });
+
+  it.each(['move', 'adopt'])('leaves no checkpoint in a project that is not recorded (%s)', async (how) => {
+    const fixture = await coreFixture({}, undefined, (own) => ({ ...own, checkpoints: { enabled: true, idleMs: 0 } }));
+    const { cwm, store } = fixture;
+    await cwm.createSession({ id: 's', project: one });
+    await cwm.send({ session: 's', text: 'What is ice?' }, never());
+    await cwm.closeProject({ project: one }, never());
+    await cwm.settled();
+    expect(await store.checkpoints.get(sessionId('s'))).not.toBeNull();
+    if (how === 'move') {
+      await cwm.recordProject({ project: two, recorded: false }, never());
+      await cwm.moveSession({ session: 's', project: two }, never());
+    } else {
+      // Between its two writes, as a crash leaves it.
+      await store.projects.setRecorded(projectUri(one), false);
+      await cwm.adoptProject({ project: two, from: one }, never());
+    }
+    expect(await store.checkpoints.get(sessionId('s'))).toBeNull();
+    expect(await store.projects.isRecorded(projectUri(two))).toBe(false);
+  });
+
+  it("leaves the salt of a gateway's conversations with the project that they began in", async () => {
+    const { cwm, store } = await coreFixture();
+    const saltFor = async (project: string): Promise<string> => {
+      // As after a start of the backend.
+      const outside = new OutsideTurns(() => ({ store }) as never, 'project');
+      return (await outside.lineageOf(projectUri(project), null, (error) => expect.fail(String(error)))).salt;
+    };
+    const outside = new OutsideTurns(() => ({ store }) as never, 'project');
+    const lineage = await outside.lineageOf(projectUri(one), null, (error) => expect.fail(String(error)));
+    await store.lineages.create(lineage);
+    for (const id of ['s', 'stays']) {
+      const createdAt = new Date(0).toISOString();
+      const at = { project: projectUri(one), engine: 'http://fake', lineage: lineage.id, createdAt };
+      await store.sessions.create(newSession({ id: sessionId(id), title: id, tags: [outsideTag], ...at }));
+    }
+    await cwm.moveSession({ session: 's', project: two }, never());
+    expect(await saltFor(one)).toBe(lineage.salt);
+    expect(await saltFor(two)).not.toBe(lineage.salt);
+    await cwm.moveSession({ session: 'stays', project: two }, never());
+    expect(await saltFor(two)).not.toBe(lineage.salt);
   });
 });

@@ -8,7 +8,7 @@ const dayMs = 86_400_000;
 
 /** Sessions `old` and `new` with thirty days between their last turns, and what a sweep with so many days takes. */
 async function aged(days: number) {
-  const { cwm, store } = await coreFixture({ retentionDays: 0 });
+  const { cwm, store, clock: storeClock } = await coreFixture({ retentionDays: 0 });
   await cwm.createSession({ id: 'old', title: 'Ice' });
   await cwm.send({ session: 'old', text: 'What is ice?' }, never());
   const session = await store.sessions.get(sessionId('old'));
@@ -29,9 +29,11 @@ async function aged(days: number) {
   });
   const sweepAt = async (afterDays: number): Promise<number> => {
     now.ms = usedMs + afterDays * dayMs;
+    // The store trusts no clock that it has not seen for a day.
+    storeClock.advance(2 * dayMs);
     return retention.sweep();
   };
-  return { cwm, store, retention, failures, now, sweepAt };
+  return { cwm, store, storeClock, retention, failures, now, sweepAt };
 }
 
 describe('retention in days', () => {
@@ -54,6 +56,13 @@ describe('retention in days', () => {
     expect(await sweepAt(400)).toBe(0);
     await cwm.pinWindow({ window: 'w', pinned: false });
     expect(await sweepAt(400)).toBe(1);
+  });
+
+  it('moves none while the clock may be months ahead, and does so once it was steady for a day', async () => {
+    const { storeClock, sweepAt } = await aged(30);
+    storeClock.advance(200 * dayMs);
+    expect(await sweepAt(200)).toBe(0);
+    expect(await sweepAt(202)).toBe(1);
   });
 
   it('leaves a session that is used while the sweep runs', async () => {
@@ -81,6 +90,7 @@ describe('retention in days', () => {
     await off.retention.settled();
     expect((await off.cwm.listSessions({})).total).toBe(1);
     const on = await aged(1);
+    on.storeClock.advance(2 * dayMs);
     on.retention.start();
     await on.retention.settled();
     expect((await on.cwm.listSessions({})).total).toBe(1);
