@@ -27,7 +27,6 @@ test('the gateway opens once while the backend runs, and the next backend listen
   expect((await first.client.call('gatewayClients', {})).url).toBe(url);
   await first.client.call('putGatewayClient', { name: 'codex' });
   await first.stop();
-  await expect(fetch(`${url}/`)).rejects.toThrow();
   expect((await start({ storage, engine })).backend.record.http).toBe(url);
 });
 
