@@ -98,7 +98,7 @@ export async function makeProjectBase(
     throw error;
   });
   // From here on the project names the new base, so nothing that fails may remove it.
-  const unremoved = before ? await forgetUnused(core, project, before, signal).then(() => [], stays(before)) : [];
+  const unremoved = before ? await forgetUnused(core, before, signal).then(() => [], stays(before)) : [];
   const { skipped, promptTokens, cachedTokens, timeToFirstTokenMs } = primed;
   const allNotes = [...notes, ...primed.notes, ...unremoved];
   return { project, base, receipt, skipped, promptTokens, cachedTokens, timeToFirstTokenMs, notes: allNotes };
@@ -120,7 +120,7 @@ export async function deleteProjectBase(
   const base = await core.store.projects.base(project);
   if (!base) throw new CwmError('WindowNotFound', `${project} has no base.`, { hint: '"cwm base make" makes one.' });
   await core.store.projects.setBase(project, null);
-  await forgetUnused(core, project, base, signal);
+  await forgetUnused(core, base, signal);
   return { project, window: base.window };
 }
 
@@ -172,13 +172,9 @@ const systemOf = (
   systemPrompt && system !== null ? { ...systemPrompt, text: system } : systemPrompt;
 
 /** Deletes a base that no session began with, unless somebody continued its session or made other windows of it. */
-async function forgetUnused(
-  core: CoreContext,
-  project: ProjectUri,
-  base: ProjectBase,
-  signal: AbortSignal,
-): Promise<void> {
-  const isUsed = (await sessionsOn(core, project)).some((session) => session.base === base.window);
+async function forgetUnused(core: CoreContext, base: ProjectBase, signal: AbortSignal): Promise<void> {
+  // A session that was moved to another project still has its salt, and shares its KV.
+  const isUsed = (await sessionsOn(core)).some((session) => session.base === base.window);
   await core.turns.run(
     base.session,
     async () => {
@@ -207,10 +203,12 @@ async function remove(core: CoreContext, { session, window }: Pick<ProjectBase, 
   await core.store.sessions.delete(session).catch(() => undefined);
 }
 
-async function sessionsOn({ store }: CoreContext, project: ProjectUri): Promise<Session[]> {
+/** Those of the project; default: of all. */
+async function sessionsOn({ store }: CoreContext, project?: ProjectUri): Promise<Session[]> {
   const found: Session[] = [];
+  const of = project === undefined ? {} : { project };
   for (;;) {
-    const { items, total } = await store.sessions.list({ project, limit: 100, offset: found.length });
+    const { items, total } = await store.sessions.list({ ...of, limit: 100, offset: found.length });
     found.push(...items);
     if (items.length === 0 || found.length >= total) return found;
   }
