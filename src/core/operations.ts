@@ -17,6 +17,7 @@ import {
   openProject,
   recordProject,
 } from './sessions/openProject.ts';
+import { moveToBase } from './sessions/base/moveToBase.ts';
 import { deleteProjectBase, makeProjectBase, projectBase } from './sessions/base/projectBase.ts';
 import { refuseInBase } from './sessions/base/refuseInBase.ts';
 import { setExpiry } from './sessions/expiry.ts';
@@ -88,6 +89,7 @@ export const operations: { readonly [Name in CoreRouteName]: Operation<Name> } =
   updateSession: { run: updateSession },
   setExpiry: { run: setExpiry },
   moveSession: { run: moveSession },
+  moveToBase: { run: moveToBase },
   deleteSession: { run: deleteSession },
   listMessages: { run: listMessages },
   getMessage: { run: getMessage },

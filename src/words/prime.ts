@@ -64,6 +64,10 @@ function changesSentences(tokens: number, changes: BaseAnswer['changes'], renew:
 
 const mostNamedFiles = 10;
 
+/** A session that was moved to its project's renewed base. */
+export const movedToBaseSentence = ({ title, activeBranch }: RouteOutput<'moveToBase'>): string =>
+  `"${title}" is on its project's base now, on the branch "${activeBranch}". Its branch before is as it was.`;
+
 /** What making it came to. */
 export function baseMadeSentences({
   base,

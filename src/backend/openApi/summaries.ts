@@ -26,6 +26,7 @@ export const summaries: Readonly<Record<RouteName, string>> = {
   getSession: 'One session',
   updateSession: "Change a session's settings",
   moveSession: 'Move a session to another project, with its windows',
+  moveToBase: "Move a session to its project's renewed base",
   setExpiry: 'Set when a session expires, or open an expired one again',
   deleteSession: 'Move a session to the trash',
   listMessages: 'List messages of a branch, those that lead to one, or those that are named',

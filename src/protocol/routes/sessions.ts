@@ -27,6 +27,17 @@ export const sessionRoutes = {
     method: 'POST',
     path: '/api/contexts/:session/project',
   },
+  /**
+   * A person moves the session to the base that its project has now: a new branch begins with it, and the one before stays. Refused with
+   * PrefixWouldBreak where tokens must be computed again, unless `breakPrefix` confirms it.
+   */
+  moveToBase: {
+    kind: 'change',
+    clients: 'own',
+    audited: 'SESSION_STATE_CHANGE',
+    method: 'POST',
+    path: '/api/contexts/:session/base',
+  },
   deleteSession: { kind: 'change', audited: 'SESSION_DELETE', method: 'DELETE', path: '/api/contexts/:session' },
   listMessages: { kind: 'read', method: 'GET', path: '/api/contexts/:session/messages' },
   /** With the bytes of its pictures. */
@@ -97,6 +108,7 @@ export const sessionShapes = () =>
     },
     setExpiry: { input: z.object({ session: text, expiresAt: z.nullable(text) }), output: sessionSchema },
     moveSession: { input: z.object({ session: text, project: z.nullable(text) }), output: sessionSchema },
+    moveToBase: { input: z.object({ session: text, breakPrefix: flag }), output: sessionSchema },
     deleteSession: {
       input: z.object({
         session: text,

@@ -94,6 +94,7 @@ describe('dispatch', () => {
         'listProjects',
         'adoptProject',
         'moveSession',
+        'moveToBase',
         'recordProject',
         'projectBase',
         'makeProjectBase',

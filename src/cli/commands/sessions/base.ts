@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { absolutePath } from '../../../client/absolutePath.ts';
-import { baseMadeSentences, baseSentences } from '../../../words/prime.ts';
+import { baseMadeSentences, baseSentences, movedToBaseSentence } from '../../../words/prime.ts';
 import type { Perform } from '../../action.ts';
 import { wholeNumber } from '../../arguments.ts';
 import { withCommonOptions, withModelOption } from '../../run.ts';
@@ -49,6 +49,19 @@ export function registerBase(program: Command, perform: Perform): void {
         }),
       );
   }
+
+  withCommonOptions(base.command('move'))
+    .description(
+      "move a session to its project's renewed base, on a new branch; no word of it changes, and the branch before stays",
+    )
+    .argument('<session>', "the session's id")
+    .option('--break-prefix', 'move it even if the model server must compute its conversation again')
+    .action((session: string, { breakPrefix, ...common }: { breakPrefix?: boolean }) =>
+      perform(common, async (run) => {
+        const moved = await run.call('moveToBase', { session, breakPrefix }, 'Comparing tokens');
+        run.print({ session: moved.id, ...moved }, movedToBaseSentence);
+      }),
+    );
 
   withCommonOptions(base.command('delete'))
     .description('let new sessions begin empty again; those that began with it stay')

@@ -50,7 +50,7 @@ async function haveToolsChanged(
 }
 
 /** What was read has its fields in another order than what was made. */
-const inOneOrder = (tools: SessionSettings['tools']): string =>
+export const inOneOrder = (tools: SessionSettings['tools']): string =>
   tools ? JSON.stringify(Object.entries(tools).sort(([one], [other]) => (one < other ? -1 : 1))) : '';
 
 /** How many of the base's tokens one that is made of this content would begin with. */
