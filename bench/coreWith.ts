@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { systemClock } from '../src/base/clock.ts';
-import { makeCore, type Core } from '../src/core/core.ts';
+import { makeCore, type Core, type CoreParts } from '../src/core/core.ts';
 import type { Engine } from '../src/core/ports/engine.ts';
 import type { ToolBox } from '../src/core/ports/tools.ts';
 import { CwmError } from '../src/protocol/errors.ts';
@@ -19,8 +19,12 @@ export interface PassingCore extends AsyncDisposable {
   readonly id: SessionId;
 }
 
-/** The core over the real store in a directory of its own, with this engine alone. @param tools default: none. */
-export async function coreWith(engine: Engine, tools?: ToolBox): Promise<PassingCore> {
+/** The core over the real store in a directory of its own, with this engine alone. @param tools default: none. @param change default: checkpoints as usual. */
+export async function coreWith(
+  engine: Engine,
+  tools?: ToolBox,
+  change: Partial<Pick<CoreParts, 'checkpoints'>> = {},
+): Promise<PassingCore> {
   const directory = await mkdtemp(path.join(tmpdir(), 'cwm-bench-'));
   const store = await openStore({ directory, clock: systemClock });
   const cwm = makeCore({
@@ -34,6 +38,7 @@ export async function coreWith(engine: Engine, tools?: ToolBox): Promise<Passing
     },
     files: { read: async () => ({ files: [], skipped: [] }) },
     ...(tools && { tools }),
+    ...change,
   });
   return {
     cwm,

@@ -20,6 +20,7 @@ import { gateway } from '../bench/gateway/gateway.ts';
 import { gatewaySlot } from '../bench/gateway/slot.ts';
 import { limits } from '../bench/limits.ts';
 import { longSession } from '../bench/longSession.ts';
+import { memory } from '../bench/memory/memory.ts';
 import { mainJob } from '../bench/mainJob.ts';
 import { scale } from '../bench/scale.ts';
 import { search } from '../bench/search.ts';
@@ -52,6 +53,7 @@ const benchmarks: readonly Benchmark[] = [
   limits,
   conversations,
   longSession,
+  memory,
   tracker,
   encryption,
   embeddedSpeed,

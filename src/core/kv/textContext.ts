@@ -54,7 +54,8 @@ export async function warmText(core: CoreContext, request: FrozenContext, signal
   const why = whyWithoutIds(manifest.tokens);
   progress('Measuring');
   const lineage = await core.store.lineages.get(manifest.lineage);
-  const messages = await core.store.messages.load(manifest.session, manifest.messageIds);
+  const { session, messageIds, tokens } = manifest;
+  const messages = await core.memories.shown(session, await core.store.messages.load(session, messageIds), tokens);
   requireSight(description, messages);
   const { reuse } = await engine.generate(
     {

@@ -1,7 +1,9 @@
+import { nullOn } from '../../protocol/errors.ts';
 import type { SessionId } from '../../protocol/ids.ts';
 import type { MemoryRecord, MemorySearch, MemoryTurn, Mutation, Segment } from '../../protocol/memory/records.ts';
-import type { Session } from '../../protocol/schemas/session.ts';
+import type { ContextTokens, Message, Session } from '../../protocol/schemas/session.ts';
 import type { MemoryStore } from '../ports/messages.ts';
+import { layoutOf, shownOf } from './segments/layout.ts';
 
 /** Sessions whose records stay in memory. */
 const mostSessions = 32;
@@ -110,6 +112,23 @@ export class Memories {
     const [oldest] = this.#known.keys();
     if (this.#known.size > mostSessions && oldest !== undefined) this.#known.delete(oldest);
     return memory;
+  }
+
+  /**
+   * What the engine saw of a conversation: these are its messages, and the record of its token ids.
+   *
+   * @throws CwmError ReadFailed.
+   */
+  async shown(
+    session: SessionId,
+    messages: readonly Message[],
+    tokens: Pick<ContextTokens, 'segments'> | null,
+  ): Promise<readonly Message[]> {
+    if (!tokens?.segments) return messages;
+    // Without the session, its windows have their messages alone.
+    const records = await nullOn(this.#store.load(session), 'SessionNotFound');
+    const segments = (records ?? []).filter((record) => record.type === 'segment');
+    return shownOf(messages, layoutOf(messages, segments, tokens));
   }
 
   /** Stored first, so that no prompt has what a crash could lose. */

@@ -25,7 +25,8 @@ export interface Shown {
   readonly budget: Budget | null;
 }
 
-interface Asking {
+/** A request to come. */
+export interface Asking {
   /** Messages that the model has not answered. */
   readonly added: readonly Message[];
   readonly maxTokens: number;
@@ -75,7 +76,59 @@ export async function showConversation(
   }
 }
 
+/**
+ * What the model got of a conversation whose token ids an answer continues. Nothing can leave it; the rest of the answer gets what the limit
+ * leaves.
+ *
+ * @param taken tokens of the prompt, the beginning of the answer included.
+ * @throws CwmError ContextTooLong where the limit leaves nothing.
+ */
+export async function showContinued(
+  core: CoreContext,
+  { session, description, messages }: Remembering,
+  { tokens, taken, maxTokens }: Continuing,
+): Promise<Shown> {
+  const { memory: settings } = session.settings ?? {};
+  const memory = await core.memories.of(session);
+  const layout = tokens?.segments ? layoutOf(messages, memory.segments, tokens) : [];
+  const shown = { messages: shownOf(messages, layout), layout, isChanged: false };
+  const limit = settings?.enableVm ? limitOf(description.model, settings) : null;
+  if (limit === null) return { ...shown, maxTokens, budget: null };
+  const budget = budgetOf(limit, maxTokens, 0);
+  const left = limit - taken;
+  if (left < 1)
+    throw new CwmError(
+      'ContextTooLong',
+      `The conversation and the beginning of the answer fill the limit of ${formatCount(limit)} tokens, so that the answer cannot continue.`,
+      { hint: 'Send "Continue" for the rest: older messages can leave the prompt then.', context: { taken, limit } },
+    );
+  return { ...shown, maxTokens: Math.min(maxTokens, left), budget };
+}
+
+interface Continuing {
+  readonly tokens: Pick<ContextTokens, 'segments'> | null;
+  readonly taken: number;
+  readonly maxTokens: number;
+}
+
 export const idsOf = (layout: Layout): string[] => layout.map(({ id }) => id);
+
+/** Share of the limit that tools of the memory leave for messages: with less, the conversation is worth more than a way back. */
+const leastRoomShare = 1 / 4;
+
+/** Whether messages have room enough beside these tools. @throws CwmError Cancelled, EngineUnavailable. */
+export async function leaveRoom(
+  core: CoreContext,
+  turn: Remembering,
+  { maxTokens, tools }: Pick<Asking, 'maxTokens' | 'tools'>,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { session, description } = turn;
+  const limit = limitOf(description.model, session.settings?.memory ?? { enableVm: true });
+  if (limit === null) return true;
+  const tokens = await toolTokensOf(await core.memories.of(session), turn, tools, signal);
+  return budgetOf(limit, maxTokens, tokens).room >= limit * leastRoomShare;
+}
 
 /** Known from the last answer with these tools, else counted as JSON. */
 async function toolTokensOf(

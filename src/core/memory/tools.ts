@@ -1,24 +1,42 @@
 import type { CoreContext } from '../context.ts';
-import { isCwmError } from '../../protocol/errors.ts';
+import { isCwmError, nullOn } from '../../protocol/errors.ts';
 import type { Tool, ToolDefinition } from '../ports/tools.ts';
 import type { MemoryTool } from './memoryTool.ts';
 import { pageFault } from './pageFault.ts';
 import type { Remembering } from './remembering.ts';
 import { searchTool } from './search/searchTool.ts';
+import { leaveRoom, showConversation, type Asking } from './show.ts';
 
 /** All of them; a new one is a row. */
 const memoryTools: readonly MemoryTool[] = [pageFault, searchTool];
 
 export const isMemoryTool = (tool: Tool | undefined): tool is MemoryTool => tool !== undefined && 'run' in tool;
 
-/** The tools of the session's memory, from the moment on that something has left the prompt: before that, they have nothing to find. */
+/**
+ * The tools of the session's memory, from the moment on that something has left the prompt: before that, they have nothing to find.
+ *
+ * @param asking the request to come. What must leave the prompt for it leaves here, where it is the first: tools stand at the beginning of a
+ *   prompt, so that a list which came a turn later would have the engine compute all of it a second time. Null: nothing leaves.
+ * @throws CwmError Cancelled, EngineUnavailable.
+ */
 export async function offeredMemoryTools(
   core: CoreContext,
-  { session, description }: Pick<Remembering, 'session' | 'description'>,
+  turn: Remembering,
+  asking: Asking | null,
+  signal: AbortSignal,
 ): Promise<readonly MemoryTool[]> {
+  const { session, description } = turn;
   if (!session.settings?.memory?.enableVm || description.noToolsWhy !== undefined) return [];
-  const { segments, takesNoTools } = await core.memories.of(session);
-  return segments.length === 0 || takesNoTools ? [] : memoryTools;
+  const memory = await core.memories.of(session);
+  if (memory.takesNoTools) return [];
+  if (asking === null) return memory.segments.length === 0 ? [] : memoryTools;
+  const withTools = { ...asking, tools: [...asking.tools, ...memoryTools] };
+  if (memory.segments.length === 0) {
+    // A prompt that is too long with the tools may fit without them; the request itself says.
+    await nullOn(showConversation(core, turn, withTools, signal), 'ContextTooLong');
+  }
+  if (memory.segments.length === 0) return [];
+  return (await leaveRoom(core, turn, withTools, signal)) ? memoryTools : [];
 }
 
 /** Those of the machine, and those of the memory, which hide any of the same name. Sorted by name, so that prompts begin alike. */

@@ -25,7 +25,7 @@ const anyMessage = (before: Message | undefined): Message => ({
 export async function weighNextMessage(
   engine: Engine,
   description: Pick<EngineDescription, 'takesTokenIds' | 'blockTokens'>,
-  frozen: Pick<Planned, 'system' | 'ids' | 'tokens' | 'old'>,
+  frozen: Pick<Planned, 'system' | 'ids' | 'tokens' | 'old' | 'covered'>,
   continueFrom: ContinueFrom,
   signal: AbortSignal,
 ): Promise<NextMessage | null> {

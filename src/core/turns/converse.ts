@@ -55,7 +55,7 @@ export async function converse(
   const toolNotes: string[] = unknownNotes(turn.messages);
   for (;;) {
     const toolChoice = round === from.round ? conversing.toolChoice : undefined;
-    const found = await toolsOf(core, turn, toolChoice, signal).catch(async (error: unknown) => {
+    const found = await toolsOf(core, turn, { added, toolChoice, conversing }, signal).catch(async (error: unknown) => {
       await endFailedTurn(core, turn, error);
       throw error;
     });
@@ -119,11 +119,15 @@ interface FoundTools {
   readonly notes: readonly string[];
 }
 
-/** @throws CwmError InvalidParameter where a call is asked for that cannot be. */
+interface Finding extends Pick<Asked, 'added' | 'toolChoice'> {
+  readonly conversing: Conversing;
+}
+
+/** @throws CwmError InvalidParameter where a call is asked for that cannot be; as {@link offeredMemoryTools}. */
 async function toolsOf(
   core: CoreContext,
   turn: Turn,
-  toolChoice: string | undefined,
+  { added, toolChoice, conversing: { sampling, reporter } }: Finding,
   signal: AbortSignal,
 ): Promise<FoundTools> {
   const { session, description } = turn;
@@ -133,7 +137,14 @@ async function toolsOf(
     : noToolsWhy !== undefined
       ? { tools: [], notes: [noToolsWhy] }
       : await offeredTools(core.tools, session.project, signal);
-  const tools = withMemoryTools(ofMachine.tools, await offeredMemoryTools(core, turn));
+  const asking = {
+    added,
+    maxTokens: sampling.maxTokens,
+    tools: ofMachine.tools,
+    addGenerationPrompt: true,
+    progress: (step: string) => reporter.progress(step),
+  };
+  const tools = withMemoryTools(ofMachine.tools, await offeredMemoryTools(core, turn, asking, signal));
   const found = { ...ofMachine, tools };
   requireChoice(found, toolChoice);
   return found;

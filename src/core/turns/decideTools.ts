@@ -125,7 +125,7 @@ function decide(
       // A model server that does not answer leaves the decision to be made again.
       const turn = await resumeTurn(core, session, input.engine ?? session.engine, signal);
       const { tools: ofMachine } = await offeredTools(core.tools, session.project, signal);
-      const found = withMemoryTools(ofMachine, await offeredMemoryTools(core, turn));
+      const found = withMemoryTools(ofMachine, await offeredMemoryTools(core, turn, null, signal));
       const tools = new Map(found.map((tool) => [tool.name, tool]));
       const before = session.pendingTools?.calls ?? [];
       const approved = pending.calls

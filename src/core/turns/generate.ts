@@ -6,7 +6,7 @@ import type { Reporter } from '../ports/reporter.ts';
 import type { ContinueFrom } from '../../protocol/settings/sessionChoices.ts';
 import { hasPictures, requireSight, saltWithPictures, withoutIds, withoutPieceIds } from '../prompt/pictures.ts';
 import { askWithMemoryTools } from '../memory/tools.ts';
-import { showConversation, type Shown } from '../memory/show.ts';
+import { showContinued, showConversation, type Shown } from '../memory/show.ts';
 import { planPrompt, refusedIds, type PromptPlan } from '../prompt/planPrompt.ts';
 import { renderConversation } from '../prompt/prompt.ts';
 import { systemPromptOf } from '../session.ts';
@@ -102,6 +102,9 @@ export async function continueIds(
         },
       );
     }
+    const continued = { tokens: cut.context ?? null, taken: ids.length, maxTokens: options.maxTokens };
+    const shown = await showContinued(core, turn, continued);
+    turn.shown = shown;
     const plan = {
       kind: 'ids',
       promptIds: ids,
@@ -111,9 +114,9 @@ export async function continueIds(
       rerenderTokens: 0,
       only: true,
     } as const;
-    const asked = { ...options, reporter, addGenerationPrompt: true };
+    const asked = { ...options, maxTokens: shown.maxTokens, reporter, addGenerationPrompt: true };
     const { generation } = await untilAnswered(core, turn, reporter, signal, () =>
-      ask(core, turn, { conversation: [...turn.messages, cut], plan }, asked, signal),
+      ask(core, turn, { conversation: [...shown.messages, cut], plan }, asked, signal),
     );
     core.took(turn.session.id, tokensTaken(turn.description, generation));
     movePhase(core, turn, 'streamed');

@@ -163,7 +163,8 @@ async function promptCost(
   if (!tokens || system === systemPromptOf(from)) return null;
   const ids = await nullOn(core.store.sessions.loadTokens(id, tokens.sha256), 'Corrupted');
   if (!ids) return { keptTokens: 0, lostTokens: tokens.count };
-  return prefixCost(core.engines.get(spec), ids, { system, messages: await core.conversations.of(from) }, signal);
+  const messages = await core.memories.shown(id, await core.conversations.of(from), tokens);
+  return prefixCost(core.engines.get(spec), ids, { system, messages }, signal);
 }
 
 /** A change of the active branch's system prompt, if it costs nothing or is confirmed. @throws CwmError PrefixWouldBreak. */

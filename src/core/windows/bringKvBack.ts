@@ -119,11 +119,12 @@ async function warmAndWeigh(
 /** Only the user's information: nothing that goes wrong with it costs the thaw. */
 async function weighNext(
   core: CoreContext,
-  { engine, manifest, messages: old, ids, description }: DescribedRequest,
+  { engine, manifest, messages, ids, description }: DescribedRequest,
   signal: AbortSignal,
 ): Promise<NextMessage | null> {
   try {
-    const frozen = { system: promptText(manifest), ids, tokens: manifest.tokens, old };
+    const old = await core.memories.shown(manifest.session, messages, manifest.tokens);
+    const frozen = { system: promptText(manifest), ids, tokens: manifest.tokens, old, covered: messages.length };
     return await weighNextMessage(engine, description, frozen, core.continueFrom, signal);
   } catch (error) {
     signal.throwIfAborted();

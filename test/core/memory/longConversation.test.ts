@@ -78,7 +78,9 @@ describe('a conversation that is longer than the model can take', () => {
       if (before !== undefined && !results[turn]?.memory?.replaced) expect(prompt.startsWith(before)).toBe(true);
     }
     const records = await fixture.store.memory.load('s' as SessionId);
-    const texts = records.flatMap((record) => (record.type === 'segment' ? [record.text] : []));
+    const segments = records.flatMap((record) => (record.type === 'segment' ? [record] : []));
+    const covered = new Set(segments.flatMap(({ covers = [] }) => covers));
+    const texts = segments.filter(({ id }) => !covered.has(id)).map(({ text }) => text);
     expect(texts.length).toBeGreaterThan(1);
     for (const text of texts) expect(prompts.at(-1)).toContain(text);
   });
@@ -88,5 +90,69 @@ describe('a conversation that is longer than the model can take', () => {
     const at = wire.prompts.findIndex(isSummaryRequest);
     expect(at).toBeGreaterThan(0);
     expect(wire.prompts[at]?.startsWith(wire.prompts[at - 1] ?? '-')).toBe(true);
+  });
+});
+
+describe('bad input for the memory of a conversation', () => {
+  test('a model that fails, or says no word, when it should summarise: sentences of the messages stand there, and the turn continues', async () => {
+    for (const answer of ['', null]) {
+      const fixture = await coreFixture();
+      const wire = countAtTheWire(fixture);
+      const generate = fixture.engine.generate.bind(fixture.engine);
+      fixture.engine.generate = async (request, onPiece, signal) => {
+        if (!request.messages.at(-1)?.content.startsWith('Summarise')) return generate(request, onPiece, signal);
+        if (answer === null) throw new CwmError('EngineFailed', 'The summariser is broken.');
+        return { ...(await generate(request, onPiece, signal)), text: answer };
+      };
+      await fixture.cwm.createSession({ id: 's', memory });
+      await talk(fixture, 8);
+      const segments = (await fixture.store.memory.load('s' as SessionId)).filter(({ type }) => type === 'segment');
+      expect(segments.length).toBeGreaterThan(0);
+      expect(segments).toEqual(segments.map(() => expect.objectContaining({ summaryBy: 'extract' }) as object));
+      expect(Math.max(...wire.requests)).toBeLessThanOrEqual(limit);
+    }
+  });
+
+  test('a summary that is far longer than asked for is cut: the requests fit the limit', async () => {
+    const fixture = await coreFixture();
+    const wire = countAtTheWire(fixture);
+    const generate = fixture.engine.generate.bind(fixture.engine);
+    fixture.engine.generate = async (request, onPiece, signal) => {
+      const generation = await generate(request, onPiece, signal);
+      const isSummary = request.messages.at(-1)?.content.startsWith('Summarise');
+      return isSummary ? { ...generation, text: 'The two spoke of words. '.repeat(1000) } : generation;
+    };
+    await fixture.cwm.createSession({ id: 's', memory });
+    await talk(fixture, 8);
+    expect(Math.max(...wire.requests)).toBeLessThanOrEqual(limit);
+  });
+
+  test('a limit that shrinks between two turns is met by the next request, and nothing is lost', async () => {
+    const { fixture, wire } = await longSession(8);
+    fixture.engine.model = { ...fixture.engine.model, maxModelLen: 2048 };
+    const from = wire.requests.length;
+    await talk(fixture, 2, 8);
+    const answers = wire.requests.slice(from).filter((_, at) => !isSummaryRequest(wire.prompts[from + at] ?? ''));
+    expect(Math.max(...answers)).toBeLessThanOrEqual(2048);
+    expect((await fixture.cwm.listMessages({ session: 's', limit: 100 })).total).toBe(20);
+  });
+
+  test('an answer that was cut continues within the limit, from the prompt that the model had', async () => {
+    const { fixture, wire } = await longSession(8);
+    fixture.engine.finishReason = 'length';
+    await talk(fixture, 1, 8);
+    fixture.engine.finishReason = 'stop';
+    await fixture.cwm.continueAnswer({ session: 's', maxTokens: limit }, never());
+    expect(wire.requests.at(-1)).toBe(limit);
+    expect(wire.prompts.at(-1)?.startsWith(wire.prompts.at(-2) ?? '-')).toBe(true);
+    const session = await fixture.store.sessions.get('s' as SessionId);
+    expect(session?.tokens?.segments?.length).toBeGreaterThan(0);
+  });
+
+  test('tools of the memory come with the first eviction, so that no prompt changes its beginning a turn later', async () => {
+    const { fixture, results } = await longSession(8);
+    const at = results.findIndex((result) => result.memory?.replaced);
+    const offered = fixture.engine.offered.filter((names) => names.includes('page_fault'));
+    expect(offered).toHaveLength(results.length - at);
   });
 });

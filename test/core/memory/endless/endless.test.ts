@@ -1,0 +1,26 @@
+import { expect, test } from 'vitest';
+import { coreFixture } from '../../coreFixture.ts';
+import { TraceTalk } from './talkTrace.ts';
+
+test(
+  'N20 in 60 turns of three times the limit each request fits, and five decisions come back with the ids of their pages',
+  { timeout: 30_000 },
+  async () => {
+    const limit = 8000;
+    const talk = new TraceTalk(60, limit);
+    const { cwm } = await coreFixture({}, undefined, (own) => ({
+      ...own,
+      engines: { ...own.engines, defaultSpec: talk.engine.spec, get: () => talk.engine as never },
+    }));
+    const { recalled, inPrompt, wholeOriginals, asked, faults, summaries } = await talk.talk(cwm);
+    expect(Math.max(...talk.engine.counted.map(({ needed }) => needed))).toBeLessThanOrEqual(limit);
+    expect({ recalled, inPrompt, wholeOriginals, asked }).toEqual({
+      recalled: 5,
+      inPrompt: 5,
+      wholeOriginals: 5,
+      asked: 5,
+    });
+    expect(Math.max(...faults)).toBeLessThanOrEqual(2);
+    expect(summaries.length).toBeGreaterThan(3);
+  },
+);
