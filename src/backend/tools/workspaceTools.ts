@@ -26,6 +26,7 @@ const tool = (name: string, description: string, properties: JsonObject, require
   description,
   inputSchema: { type: 'object', properties, required, additionalProperties: false },
   readsOnly: true,
+  isRepeatable: true,
   isDestructive: false,
 });
 

@@ -13,6 +13,8 @@ export interface ToolDefinition {
 export interface Tool extends ToolDefinition {
   /** It changes nothing, as far as is known. */
   readonly readsOnly: boolean;
+  /** The same call gives the same result until something of this machine's tools has changed something. Default false. */
+  readonly isRepeatable?: boolean;
   /** It says of itself that it may destroy something. */
   readonly isDestructive: boolean;
 }

@@ -30,6 +30,8 @@ export interface Gate {
   readonly tools: ReadonlyMap<string, Tool>;
   /** Names of tools that nobody is asked about, since they reach nothing outside the session. Default: none. */
   readonly free?: ReadonlySet<string>;
+  /** By the ids of calls that cannot run: why. Default: none. */
+  readonly refused?: ReadonlyMap<string, string>;
   /** Rounds of tool calls since the user's last message, this one included. */
   readonly round: number;
   /** Since the user's last message or decision. */
@@ -40,10 +42,11 @@ export interface Gate {
 export const gated = (gate: Gate, calls: readonly ToolCall[]): PendingCall[] =>
   calls.map((call) => ({ ...call, ...verdictOn(gate, call) }));
 
-function verdictOn(gate: Gate, { name, question }: ToolCall): Pick<PendingCall, 'why' | 'decision' | 'reason'> {
+function verdictOn(gate: Gate, { id, name, question }: ToolCall): Pick<PendingCall, 'why' | 'decision' | 'reason'> {
   if (question) return { why: 'The model asks you.' };
   const tool = gate.tools.get(name);
-  const refused = refusalOf(gate.settings, tool);
+  const reason = gate.refused?.get(id);
+  const refused = reason === undefined ? refusalOf(gate.settings, tool) : ({ decision: 'denied', reason } as const);
   // Nothing runs, and the model is told why. It may call the same again for ever, though.
   if (!tool || refused) {
     const why = whyTooLong(gate);

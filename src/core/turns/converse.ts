@@ -1,6 +1,6 @@
 import { toCwmError, CwmError } from '../../protocol/errors.ts';
 import type { Message } from '../../protocol/schemas/session.ts';
-import type { PendingTools } from '../../protocol/schemas/toolCall.ts';
+import type { PendingTools, ToolCall } from '../../protocol/schemas/toolCall.ts';
 import type { SendResult } from '../../protocol/schemas/turn.ts';
 import { answerNotes } from '../answers/answer.ts';
 import type { CoreContext } from '../context.ts';
@@ -8,6 +8,7 @@ import type { Generation } from '../ports/engine.ts';
 import type { Reporter } from '../ports/reporter.ts';
 import type { Tool } from '../ports/tools.ts';
 import type { ContinueFrom } from '../../protocol/settings/sessionChoices.ts';
+import { boundCalls } from '../memory/toolState/boundCalls.ts';
 import { isMemoryTool, offeredMemoryTools, withMemoryTools } from '../memory/tools.ts';
 import { reportTurn } from '../memory/reportTurn.ts';
 import { hasPictures } from '../prompt/pictures.ts';
@@ -70,17 +71,28 @@ export async function converse(
     const { generation } = generated;
     const calls = namedCalls(generation.toolCalls ?? []).map(withQuestion);
     const tools = new Map(found.tools.map((tool) => [tool.name, tool]));
+    const bound = boundCalls({ session: turn.session, messages: [...turn.messages, ...added] }, calls, tools);
     const gate = {
       settings: turn.session.settings ?? {},
       approved: turn.session.approvedTools ?? [],
       tools,
       free: new Set(found.tools.filter(isMemoryTool).map(({ name }) => name)),
+      refused: new Map(bound.flatMap(({ call, refused }) => (refused === undefined ? [] : [[call.id, refused]]))),
       round,
       elapsedMs: core.clock.elapsedMs() - startedMs,
     };
-    const pending: PendingTools | null = calls.length === 0 ? null : { calls: gated(gate, calls), round };
+    const pending: PendingTools | null =
+      calls.length === 0
+        ? null
+        : {
+            calls: gated(
+              gate,
+              bound.map(({ call }) => call),
+            ),
+            round,
+          };
     const event = pending?.calls.some(isUndecided) ? 'needApproval' : 'runTools';
-    const message = { ...blank, ...contentOf(blank, generation, pending) };
+    const message = { ...blank, ...contentOf(blank, generation, calls) };
     const ended = await endTurn(
       core,
       turn,
@@ -200,19 +212,13 @@ async function answerOnce(
 function contentOf(
   blank: Message,
   { text, reasoning = '', finishReason }: Generation,
-  pending: PendingTools | null,
+  calls: readonly ToolCall[],
 ): Pick<Message, 'content' | 'cut'> {
   const said = { text, ...(reasoning !== '' && { reasoning }) };
-  if (!pending) {
+  if (calls.length === 0) {
     const type = blank.content.type === 'plan' ? 'plan' : 'text';
     return { content: { type, ...said }, ...(finishReason === 'length' && { cut: 'limit' as const }) };
   }
-  const calls = pending.calls.map(({ id, name, arguments: given, question }) => ({
-    id,
-    name,
-    arguments: given,
-    ...(question && { question }),
-  }));
   const type = calls.some(({ question }) => question) ? 'question' : 'tool-calls';
-  return { content: { type, ...said, calls } };
+  return { content: { type, ...said, calls: [...calls] } };
 }

@@ -65,7 +65,7 @@ async function resultOf(
     const answer = await Promise.race([
       isMemoryTool(tool)
         ? tool.run(core, turn, parsed.given, late.signal)
-        : runGuarded(turn, tool, { text, given: parsed.given }, tools, (given) =>
+        : runGuarded(turn, tool, { call, given: parsed.given }, tools, (given) =>
             core.tools.call(session.project, name, given, late.signal),
           ),
       rejectedBy(late.signal),

@@ -1,20 +1,22 @@
 import type { Message } from '../../../protocol/schemas/session.ts';
+import { withoutNotes } from './bindings.ts';
 import { canonical, type PastCall } from './toolHistory.ts';
 
-/** What a guard says of a call before it runs. A call is never changed: it runs as the model wrote it, or it does not run. */
+/** What a guard says of a call before it runs. A call is never changed: it runs as it was decided on, or it does not run. */
 export type Verdict =
   | { readonly verdict: 'allow' }
   | { readonly verdict: 'warn' | 'block'; readonly guard: string; readonly reason: string };
 
 export interface GuardedCall {
   readonly name: string;
+  /** With the results that it refers to. */
   readonly arguments: string;
   readonly readsOnly: boolean;
 }
 
 interface Given {
   readonly call: GuardedCall;
-  /** Calls since the user's last message. */
+  /** Calls since the user's last message, with the arguments that they ran with. */
   readonly calls: readonly PastCall[];
   readonly messages: readonly Message[];
   readonly readsOnly: (name: string) => boolean;
@@ -54,10 +56,12 @@ const guards: readonly Guard[] = [
     const same = calls.filter(
       (past) => past.name === call.name && canonical(past.arguments) === canonical(call.arguments),
     );
-    if (same.length >= mostRepeats)
+    // A tool that only reads may wait for something: as long as its results differ, it does not run in vain.
+    const repeats = call.readsOnly ? mostAlike(same.map(({ text }) => withoutNotes(text))) : same.length;
+    if (repeats >= mostRepeats)
       return block('runaway', `The same call was made ${same.length} times in this turn. Its result is above.`);
     const last = calls.filter(({ name }) => name === call.name).slice(-sameResults);
-    const isSaturated = last.length === sameResults && new Set(last.map(({ text }) => text)).size === 1;
+    const isSaturated = last.length === sameResults && new Set(last.map(({ text }) => withoutNotes(text))).size === 1;
     return isSaturated ? warn('runaway', `The last ${sameResults} results of ${call.name} are the same.`) : allow;
   },
   function ungrounded({ call, messages }) {
@@ -75,6 +79,10 @@ export function guardCall(given: Given): Verdict {
     verdicts.find(({ verdict }) => verdict === 'block') ?? verdicts.find(({ verdict }) => verdict === 'warn') ?? allow
   );
 }
+
+/** How often the text comes that comes most often. */
+const mostAlike = (texts: readonly string[]): number =>
+  Math.max(0, ...texts.map((text) => texts.filter((other) => other === text).length));
 
 const numbersIn = (text: string): string[] => text.match(/\d+(?:\.\d+)?/g) ?? [];
 

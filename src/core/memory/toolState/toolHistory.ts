@@ -14,20 +14,33 @@ export interface PastCall {
   readonly outcome: Extract<Message['content'], { readonly type: 'tool-result' }>['outcome'];
   /** It came since the user's last message. */
   readonly isOfThisTurn: boolean;
+  /** Places of the messages that have its result, and that asked for it. */
+  readonly at: number;
+  readonly askedAt: number;
 }
 
 /** The calls of a conversation, oldest first. The messages are the only record: what is derived from them cannot differ from them. */
 export function callsOf(messages: readonly Message[]): PastCall[] {
   const begun = messages.findLastIndex(({ role, content }) => role === 'user' && content.type !== 'context');
-  const given = new Map<string, string>();
+  const given = new Map<string, { readonly text: string; readonly at: number }>();
   const calls: PastCall[] = [];
   for (const [at, { content }] of messages.entries()) {
     if (content.type === 'tool-calls' || content.type === 'question')
-      for (const call of content.calls) given.set(call.id, call.arguments);
+      for (const call of content.calls) given.set(call.id, { text: call.arguments, at });
     if (content.type !== 'tool-result') continue;
     const { call, name, text, outcome } = content;
     const id = `call-${String(calls.length + 1).padStart(4, '0')}`;
-    calls.push({ id, name, arguments: given.get(call) ?? '', text, outcome, isOfThisTurn: at > begun });
+    const asked = given.get(call) ?? { text: '', at };
+    calls.push({
+      id,
+      name,
+      arguments: asked.text,
+      text,
+      outcome,
+      isOfThisTurn: at > begun,
+      at,
+      askedAt: asked.at,
+    });
   }
   return calls.slice(-mostCalls);
 }

@@ -1,7 +1,8 @@
 import type { JsonObject } from '../../../protocol/schemas/tracker.ts';
 import type { Message, Session } from '../../../protocol/schemas/session.ts';
+import type { ToolCall } from '../../../protocol/schemas/toolCall.ts';
 import type { Tool, ToolAnswer } from '../../ports/tools.ts';
-import { resolveBindings } from './bindings.ts';
+import { ranWith, referenceLines } from './boundCalls.ts';
 import { guardCall } from './guards.ts';
 import { procedureLines } from './procedures.ts';
 import { callsOf, canonical, type PastCall } from './toolHistory.ts';
@@ -15,41 +16,38 @@ interface Running {
 }
 
 /**
- * Runs a call of a session with virtual memory: what the guards say, a result of the same call that is still good, and references to results
- * of this turn. Each of them stands in the result, so that model and user see it. Without virtual memory the call just runs.
+ * Runs a call of a session with virtual memory: what the guards say, and a result of the same call that is still good. Each of them stands in the result, so that model and user see it. Without virtual memory the call just runs.
  */
 export async function runGuarded(
   { session, messages }: Running,
   tool: Tool,
-  written: { readonly text: string; readonly given: JsonObject },
+  { call, given }: { readonly call: ToolCall; readonly given: JsonObject },
   tools: ReadonlyMap<string, Tool>,
   run: (given: JsonObject) => Promise<ToolAnswer>,
 ): Promise<ToolAnswer> {
-  if (!session.settings?.memory?.enableVm) return run(written.given);
+  if (!session.settings?.memory?.enableVm) return run(given);
   const calls = callsOf(messages);
-  const ofThisTurn = calls.filter(({ isOfThisTurn }) => isOfThisTurn);
+  const ofThisTurn = calls
+    .filter(({ isOfThisTurn }) => isOfThisTurn)
+    .map((past) => ({ ...past, arguments: ranWith(past, calls, tools) }));
   const readsOnly = (name: string): boolean => tools.get(name)?.readsOnly ?? false;
   const verdict = guardCall({
-    call: { name: tool.name, arguments: written.text, readsOnly: tool.readsOnly },
+    call: { name: tool.name, arguments: call.arguments, readsOnly: tool.readsOnly },
     calls: ofThisTurn,
     messages,
     readsOnly,
   });
   if (verdict.verdict === 'block')
     return { text: `[Guard ${verdict.guard}: the call did not run. ${verdict.reason}]`, hasFailed: true };
-  const same = tool.readsOnly ? sameCall(ofThisTurn, tool.name, written.text, readsOnly) : null;
+  const same = tool.isRepeatable ? sameCall(ofThisTurn, tool.name, call.arguments, readsOnly) : null;
   if (same) return { text: `[The result of ${same.id}, which was the same call.]\n${same.text}`, hasFailed: false };
-  const { given, missing } = resolveBindings(written.given, calls);
-  if (missing.length > 0) {
-    const names = missing.map((name) => `$\{${name}}`).join(', ');
-    return { text: `[The call did not run. No result of this turn has the name ${names}.]`, hasFailed: true };
-  }
   const answer = await run(given);
   const number = ofThisTurn.filter(({ outcome }) => outcome === 'done').length;
   return {
     ...answer,
     text: [
       ...(answer.hasFailed ? [] : [`[$v${number}]`]),
+      ...referenceLines(messages, call, tools),
       ...(verdict.verdict === 'warn' ? [`[Guard ${verdict.guard}: ${verdict.reason}]`] : []),
       answer.text,
       ...(answer.hasFailed ? procedureLines(calls, tool.name).map((line) => `[${line}]`) : []),

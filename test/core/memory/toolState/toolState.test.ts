@@ -1,10 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import type { Tool } from '../../../../src/core/ports/tools.ts';
+import { boundCalls } from '../../../../src/core/memory/toolState/boundCalls.ts';
 import { fixesOf, procedureLines } from '../../../../src/core/memory/toolState/procedures.ts';
 import { callsOf } from '../../../../src/core/memory/toolState/toolHistory.ts';
 import { runGuarded } from '../../../../src/core/memory/toolState/toolState.ts';
+import type { ToolCall } from '../../../../src/protocol/schemas/toolCall.ts';
 import type { JsonObject } from '../../../../src/protocol/schemas/tracker.ts';
 import type { Message, MessageContent, Session } from '../../../../src/protocol/schemas/session.ts';
+import { coreFixture, never } from '../../coreFixture.ts';
 import { aMessage, aSession } from '../../../store/builders.ts';
 
 const tool = (name: string, readsOnly = true): Tool => ({
@@ -12,9 +15,13 @@ const tool = (name: string, readsOnly = true): Tool => ({
   description: '',
   inputSchema: {},
   readsOnly,
+  isRepeatable: readsOnly,
   isDestructive: false,
 });
-const tools = new Map([tool('read'), tool('list'), tool('write', false)].map((each) => [each.name, each]));
+const status = { ...tool('status'), isRepeatable: false };
+const tools = new Map([tool('read'), tool('list'), tool('write', false), status].map((each) => [each.name, each]));
+
+const runs = (call: ToolCall) => ({ call, given: JSON.parse(call.arguments) as JsonObject });
 
 /** A conversation of one question and calls with their results. */
 class Talk {
@@ -32,9 +39,14 @@ class Talk {
   }
   async call(name: string, given: JsonObject, result: string | null = 'fine'): Promise<string> {
     const id = `c${this.messages.length}`;
-    const text = JSON.stringify(given);
-    this.#add({ type: 'tool-calls', text: '', calls: [{ id, name, arguments: text }] });
-    const answer = await runGuarded(this, tools.get(name)!, { text, given }, tools, async (resolved) => {
+    const written = { id, name, arguments: JSON.stringify(given) };
+    const [bound] = boundCalls(this, [written], tools);
+    this.#add({ type: 'tool-calls', text: '', calls: [written] });
+    if (bound?.refused !== undefined) {
+      this.#add({ type: 'tool-result', call: id, name, text: bound.refused, outcome: 'denied' });
+      return bound.refused;
+    }
+    const answer = await runGuarded(this, tools.get(name)!, runs(bound!.call), tools, async (resolved) => {
       this.ran.push(resolved);
       return { text: result ?? 'no such file', hasFailed: result === null };
     });
@@ -51,11 +63,57 @@ describe('the state of tools', () => {
     expect(await talk.call('list', { path: '${v0}/b', by: ['${read}', '${HOME}'] })).toContain('[$v1]');
     expect(talk.ran.at(-1)).toEqual({ path: 'one/b', by: ['one', '${HOME}'] });
     expect(await talk.call('read', { path: '${v7}' })).toBe(
-      '[The call did not run. No result of this turn has the name ${v7}.]',
+      "No result of the turn's earlier answers has the name ${v7}.",
     );
     expect(talk.ran).toHaveLength(2);
     talk.asks('And now?');
-    expect(await talk.call('read', { path: '${v0}' })).toContain('did not run');
+    expect(await talk.call('read', { path: '${v0}' })).toContain('has the name ${v0}');
+  });
+
+  test('S1-91 a result says what it was made from; the name of its own result stays what it is', async () => {
+    const talk = new Talk();
+    await talk.call('read', { path: 'a' }, 'one two');
+    expect(await talk.call('list', { path: '${v0}' }, 'two')).toBe(
+      '[$v1]\n[${v0} stood for 7 characters: "one two"]\ntwo',
+    );
+    await talk.call('list', { path: '${v1}' }, 'three');
+    expect(talk.ran.at(-1)).toEqual({ path: 'two' });
+  });
+
+  test('S1-91 a script or a template with names of its own is written as it is', async () => {
+    const talk = new Talk();
+    await talk.call('read', { path: 'a' }, 'one');
+    const content = 'const text = `${v0} and ${read}`;';
+    await talk.call('write', { content, other: '${v0}' });
+    expect(talk.ran.at(-1)).toEqual({ content, other: 'one' });
+  });
+
+  test('S1-92 a call that refers to another result now is another call, and a tool whose results change runs each time', async () => {
+    const talk = new Talk();
+    await talk.call('list', { at: 1 }, 'one');
+    await talk.call('read', { path: '${list}' }, 'first');
+    await talk.call('list', { at: 2 }, 'two');
+    expect(await talk.call('read', { path: '${list}' }, 'second')).toContain('second');
+    for (const result of ['a', 'b', 'c'])
+      expect(await talk.call('status', {}, result)).toMatch(new RegExp(`${result}$`));
+  });
+
+  test('S1-91 what waits for the decision has the results in it, and what the model wrote stays in the conversation', async () => {
+    const fixture = await coreFixture();
+    const written = { id: '2', name: 'book_room', arguments: '{"command":"${v0}"}' };
+    fixture.engine.toolCalls = [[{ id: '1', name: 'read_file', arguments: '{}' }], [written]];
+    fixture.tools.act = async () => ({ text: 'rm -rf ~', hasFailed: false });
+    await fixture.cwm.createSession({
+      id: 's',
+      memory: { enableVm: true },
+      tools: { policy: 'white-list', allowed: ['read_file'] },
+    });
+    const { pendingTools } = await fixture.cwm.send({ session: 's', text: 'Go.' }, never());
+    expect(pendingTools?.calls[0]?.arguments).toBe('{"command":"rm -rf ~"}');
+    await fixture.cwm.approveTools({ session: 's' }, never());
+    expect(fixture.tools.called.at(-1)).toEqual({ name: 'book_room', given: { command: 'rm -rf ~' } });
+    const contents = (await fixture.cwm.listMessages({ session: 's' })).items.map(({ content }) => content);
+    expect(contents.flatMap((content) => ('calls' in content ? content.calls : [])).at(-1)).toEqual(written);
   });
 
   test('S1-92 the same call returns its result again, whatever the order of its arguments, until something may have changed', async () => {
