@@ -2,7 +2,7 @@ import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { RouteName, RouteOutput } from '../../protocol/api.ts';
 import { verdicts } from '../../protocol/schemas/receipt.ts';
 import type { Generation } from '../../core/ports/engine.ts';
-import { outputTokensOf } from '../../core/answers/taken.ts';
+import { outputTokensOf } from '../../core/prompt/taken.ts';
 import type { ErrorName } from '../../protocol/errors.ts';
 import { alertsOf, levelNumbers } from './alerts.ts';
 import { Recent } from './recent.ts';

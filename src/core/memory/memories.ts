@@ -89,7 +89,8 @@ export class SessionMemory {
 interface Known {
   /** A session with the same id that was made again is another one. */
   readonly createdAt: string;
-  readonly memory: SessionMemory;
+  /** All that ask while it is read get the same one. */
+  readonly memory: Promise<SessionMemory>;
 }
 
 /** The memories of the sessions that had a turn lately. */
@@ -105,12 +106,22 @@ export class Memories {
   /** @throws CwmError SessionNotFound, ReadFailed. */
   async of({ id, createdAt }: Pick<Session, 'id' | 'createdAt'>): Promise<SessionMemory> {
     const known = this.#known.get(id);
-    if (known?.createdAt === createdAt) return known.memory;
-    const memory = new SessionMemory();
-    for (const record of await this.#store.load(id)) memory.add(record);
-    this.#known.set(id, { createdAt, memory });
+    const current = known?.createdAt === createdAt ? known : { createdAt, memory: this.#load(id) };
+    this.#known.delete(id);
+    this.#known.set(id, current);
     const [oldest] = this.#known.keys();
     if (this.#known.size > mostSessions && oldest !== undefined) this.#known.delete(oldest);
+    try {
+      return await current.memory;
+    } catch (error) {
+      if (this.#known.get(id) === current) this.#known.delete(id);
+      throw error;
+    }
+  }
+
+  async #load(id: SessionId): Promise<SessionMemory> {
+    const memory = new SessionMemory();
+    for (const record of await this.#store.load(id)) memory.add(record);
     return memory;
   }
 

@@ -6,8 +6,8 @@ import type { ToolDefinition } from '../ports/tools.ts';
 import { renderConversation, renderPrompt } from '../prompt/prompt.ts';
 import { systemPromptOf } from '../session.ts';
 import { budgetOf, limitOf, type Budget } from './segments/budget.ts';
-import { countPrompt, countTools, mostTokens, sameSegments } from './segments/count.ts';
-import { layoutOf, shownOf, type Layout } from './segments/layout.ts';
+import { countPrompt, countTools, mostTokens, pictureTokens, sameSegments } from './segments/count.ts';
+import { layoutOf, nextSegment, shownOf, type Layout } from './segments/layout.ts';
 import type { SessionMemory } from './memories.ts';
 import type { Remembering } from './remembering.ts';
 import { seal } from './segments/seal.ts';
@@ -51,7 +51,7 @@ export async function showConversation(
   const { memory: settings } = session.settings ?? {};
   const whole = { messages, layout: [], maxTokens: asking.maxTokens, isChanged: false, budget: null };
   if (!settings?.enableVm) return whole;
-  const memory = await core.memories.of(session);
+  let memory = await core.memories.of(session);
   const before = layoutOf(messages, memory.segments, session.tokens);
   const limit = limitOf(description.model, settings);
   const shown = { ...whole, messages: shownOf(messages, before), layout: before };
@@ -60,17 +60,22 @@ export async function showConversation(
   const budget = budgetOf(limit, asking.maxTokens, tools);
   let layout = before;
   for (;;) {
-    const used = await usedBy(turn, layout, asking, budget, signal);
+    const isKnown = layout.length > 0 || !nextSegment(messages, memory.segments, layout);
+    const used = await usedBy(turn, layout, { ...asking, isKnown }, budget, signal);
     const isFull = used > budget.evictAt;
     const sealed = isFull
-      ? await seal({ core, turn, memory, layout, budget, used, progress: asking.progress }, signal)
+      ? await seal({ core, turn, memory, layout, added: asking.added, budget, used, progress: asking.progress }, signal)
       : null;
     if (sealed) {
       if (sealed.made.length > 0) await core.memories.record(session, sealed.made);
+      // Enough other sessions may have had a turn since that this one's was read once more.
+      memory = await core.memories.of(session);
       ({ layout } = sealed);
       continue;
     }
-    if (used > budget.room) throw tooLong(used, budget, messages.length + asking.added.length);
+    // What pictures take is a guess, at which no request fails.
+    if (used - pictureTokens([...renderPrompt(shownOf(messages, layout)), ...renderPrompt(asking.added)]) > budget.room)
+      throw tooLong(used, budget, messages.length + asking.added.length);
     const isChanged = session.tokens !== null && !sameSegments(session.tokens, { segments: idsOf(layout) });
     return { messages: shownOf(messages, layout), layout, maxTokens: budget.answer, isChanged, budget };
   }
@@ -146,16 +151,27 @@ async function toolTokensOf(
   return counted;
 }
 
+interface Weighing extends Pick<Asking, 'added' | 'addGenerationPrompt'> {
+  /** The layout is surely that of the session's token ids. Without segments it may be that of a session which lost their names. */
+  readonly isKnown: boolean;
+}
+
 /** Tokens of the request's messages. While they are certainly few, no request is made to count them. */
 async function usedBy(
   { session, engine, messages }: Remembering,
   layout: Layout,
-  { added, addGenerationPrompt }: Asking,
+  { added, addGenerationPrompt, isKnown }: Weighing,
   { evictAt }: Budget,
   signal: AbortSignal,
 ): Promise<number> {
   const { tokens } = session;
-  if (tokens && tokens.source !== 'none' && !tokens.cut && sameSegments(tokens, { segments: idsOf(layout) })) {
+  if (
+    isKnown &&
+    tokens &&
+    tokens.source !== 'none' &&
+    !tokens.cut &&
+    sameSegments(tokens, { segments: idsOf(layout) })
+  ) {
     const behind = renderPrompt([...messages.slice(tokens.messageCount), ...added]);
     const most = tokens.count + mostTokens(behind) + (behind.length + 1) * tokensAround;
     if (most <= evictAt) return most;

@@ -6,7 +6,7 @@ import { withSaid, type AnswerUnderWay } from '../answers/answerUnderWay.ts';
 import { segmentsOf } from '../memory/show.ts';
 import { isAtRest, isPaused, settled, type TurnEvent } from './machine.ts';
 import { closeCalls } from './runCalls.ts';
-import { takenByCut } from '../answers/taken.ts';
+import { takenByCut } from '../prompt/taken.ts';
 import { storeAnswer, type Added } from './storeAnswer.ts';
 import { endFailedTurn, endingEvents, forgetAnswer, type Changed, type Turn } from './turn.ts';
 
@@ -28,13 +28,17 @@ export async function endCutTurn(core: CoreContext, turn: Turn, error: unknown):
   try {
     const changed = { model: turn.description.model };
     const segments = turn.shown ? segmentsOf(turn.shown) : turn.session.tokens?.segments;
-    turn.session = await storeCut(core, turn.session, cutOf(answer), {
-      segments,
-      reason,
-      events: endingEvents(turn.session, error),
-      taken,
-      changed,
-    });
+    turn.session = await storeCut(
+      core,
+      turn.session,
+      { ...cutOf(answer), segments },
+      {
+        reason,
+        events: endingEvents(turn.session, error),
+        taken,
+        changed,
+      },
+    );
     await forgetAnswer(core, turn);
   } catch {
     // It stays in memory and in the log, and the session's next operation stores it.
@@ -57,17 +61,30 @@ export async function endCutTurn(core: CoreContext, turn: Turn, error: unknown):
 export async function recoverTurn(core: CoreContext, session: Session): Promise<Session> {
   if (isAtRest(session) || isPaused(session)) return session;
   if (session.phase === 'ExecutingTools') return closeCalls(core, session, 'recover');
-  const answer = core.underWay.get(session.id)?.answer;
+  const turn = core.underWay.get(session.id);
+  const answer = turn?.answer;
   const cut = answer ? cutOf(answer) : await leftCut(core, session);
   if (!cut || cut.begun.version !== session.version || cut.said <= cut.begun.given) return settled(session);
   const reason = answer ? 'failed' : 'crashed';
   const whole = await storedAnswer(core, session, cut.begun);
   const stored = whole
     ? await finish(core, session, cut.begun, whole)
-    : await storeCut(core, session, cut, { reason, events: ['recover'], changed: {} });
+    : await storeCut(core, session, await withSegments(core, session, cut, turn), {
+        reason,
+        events: ['recover'],
+        changed: {},
+      });
   core.conversations.forget(session.id);
   core.underWay.delete(session.id);
   return stored;
+}
+
+/** The ids of a prompt whose segments nobody knows stand for nothing that a later prompt could begin with: the session has those of before. */
+async function withSegments(core: CoreContext, session: Session, cut: Cut, turn: Turn | undefined): Promise<Cut> {
+  if (turn?.shown) return { ...cut, segments: segmentsOf(turn.shown) };
+  if (!cut.ids || !session.settings?.memory?.enableVm) return cut;
+  const { segments } = await core.memories.of(session);
+  return segments.length === 0 ? cut : { ...cut, ids: null };
 }
 
 /** The answer, where only the session's record does not have it yet. */
@@ -104,6 +121,8 @@ interface Cut {
   readonly begun: BegunAnswer;
   readonly message: Message;
   readonly ids: { readonly prompt: readonly number[]; readonly output: readonly number[] } | null;
+  /** Of its prompt; left out: it had none. */
+  readonly segments?: ContextTokens['segments'];
   /** Number of its chunks. */
   readonly said: number;
 }
@@ -139,14 +158,12 @@ async function idsOf(core: CoreContext, { id, tokens }: Session, { prompt, ids }
 async function storeCut(
   core: CoreContext,
   session: Session,
-  { begun, message, ids }: Cut,
+  { begun, message, ids, segments }: Cut,
   {
     reason,
-    segments,
     ...added
   }: {
     reason: CutReason;
-    segments?: ContextTokens['segments'];
     events: readonly TurnEvent[];
     taken?: TokensTaken;
     changed: Changed;

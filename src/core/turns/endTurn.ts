@@ -3,7 +3,7 @@ import type { Message, PrefixBreak, Session } from '../../protocol/schemas/sessi
 import type { PendingTools } from '../../protocol/schemas/toolCall.ts';
 import type { CoreContext } from '../context.ts';
 import type { Generation } from '../ports/engine.ts';
-import { tokensTaken } from '../answers/taken.ts';
+import { tokensTaken } from '../prompt/taken.ts';
 import { hasPictures } from '../prompt/pictures.ts';
 import { segmentsOf, type Shown } from '../memory/show.ts';
 import { findPrefixBreak } from '../prompt/prefixBreak.ts';

@@ -13,7 +13,7 @@ import { systemPromptOf } from '../session.ts';
 import { requireAnswer } from '../answers/answer.ts';
 import { endCutTurn } from './cutAnswer.ts';
 import { untilAnswered } from './retry.ts';
-import { tokensTaken } from '../answers/taken.ts';
+import { tokensTaken } from '../prompt/taken.ts';
 import { movePhase, tokensBefore, type Turn } from './turn.ts';
 
 export interface GenerateOptions extends Pick<

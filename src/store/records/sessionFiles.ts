@@ -2,12 +2,14 @@ import { sha256Hex } from '../../base/hash.ts';
 import { KeyedQueue } from '../../base/serialQueue.ts';
 import { encodeTokenIds } from '../../base/tokenIds.ts';
 import type { SessionContent } from '../../core/ports/sessions.ts';
+import { memoryRecordSchema, type MemoryRecord } from '../../protocol/memory/records.ts';
 import { CwmError, nullOn } from '../../protocol/errors.ts';
 import type { MessageId, SessionId } from '../../protocol/ids.ts';
 import { sessionSchema, type Message, type Session } from '../../protocol/schemas/session.ts';
 import type { FreezeIntents } from './freezeIntents.ts';
 import { sessionPaths, type SessionPaths } from '../disk/layout.ts';
 import { MessagePool } from './messagePool.ts';
+import { encodeLines } from '../disk/lines.ts';
 import { encodeRecord } from '../disk/record.ts';
 import { hasDirectory, type StoreDisk } from '../disk/storeDisk.ts';
 import { namedTokens } from './namedTokens.ts';
@@ -208,9 +210,9 @@ export class SessionFiles {
     await this.exclusively(content.from, async () => {
       await this.#requireDirectories(content.from, from);
       await this.pool.copyTo(from, to, content);
-      // The copy's prompt begins with the same segments.
-      const memory = await this.#parts.writes.readIfThere(from.memory);
-      if (memory) await this.#parts.files.create(to.memory, memory);
+      const { values } = await this.#parts.lines.load(from.memory, memoryRecordSchema);
+      const memory = memoryOf(values, content.messageIds);
+      if (memory.length > 0) await this.#parts.files.create(to.memory, encodeLines(memory));
     });
     if (content.tokenIds && sha256) {
       await this.#parts.files.create(to.tokenLog, TokenLog.encode(content.tokenIds, sha256));
@@ -227,6 +229,19 @@ export class SessionFiles {
     if (!(await hasDirectory(this.#parts.files, paths.directory))) throw notFound(id);
     await hasDirectory(this.#parts.files, paths.messages);
   }
+}
+
+/**
+ * What a copy with these messages has of a memory: its prompt may begin with the same segments, and the same pages stay whole. A message names
+ * the one before it, so that a segment whose last message is there has no text of others.
+ */
+function memoryOf(records: readonly MemoryRecord[], messageIds: readonly MessageId[]): MemoryRecord[] {
+  const ids = new Set(messageIds);
+  return records.filter(
+    (record) =>
+      (record.type === 'segment' && ids.has(record.to)) ||
+      (record.type === 'mutation' && (record.what === 'pin' || record.what === 'unpin')),
+  );
 }
 
 const notFound = (id: SessionId): CwmError => new CwmError('SessionNotFound', `There is no session "${id}".`);

@@ -43,7 +43,7 @@ export interface PageQuery {
   readonly inProject?: boolean;
   /** Leaves out what is worth less than this share of the best, 0 to 1. Default 0. */
   readonly atLeast?: number;
-  /** Leaves out what the prompt has. */
+  /** Only messages of this conversation that have left its prompt: none of another branch. */
   readonly onlyGone?: boolean;
   /** Leaves out the messages from this place in the conversation on. Default: none. */
   readonly before?: number;
@@ -80,7 +80,7 @@ export async function pagesFor(
   for (const { found, score } of ranked.slice(0, mostCandidates)) {
     if (left < fewestTokens || score < leastScore) break;
     signal.throwIfAborted();
-    if (onlyGone && isInPrompt(found.message)) continue;
+    if (onlyGone && (isInPrompt(found.message) || !places.has(found.message))) continue;
     if ((places.get(found.message) ?? -1) + 1 >= before) continue;
     const [message] =
       (await nullOn(

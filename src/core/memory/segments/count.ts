@@ -11,6 +11,8 @@ type Counter = Pick<Engine, 'tokenize'>;
 const atOnce = 8;
 /** Where a server cannot count: most text has more bytes a token, so that the estimate is too high rather than too low. */
 const bytesPerToken = 3;
+/** Models take some 250 to 1,500. */
+const tokensOfPicture = 1600;
 
 const estimateTokens = (text: string): number => Math.ceil(bytesOf(text) / bytesPerToken);
 
@@ -24,7 +26,8 @@ export async function countPrompt(
   signal: AbortSignal,
 ): Promise<number> {
   const counted = await countOrNull(engine, messages, addGenerationPrompt, signal);
-  return counted ?? messages.reduce((sum, message) => sum + estimateTokens(textOfChat(message)), 0);
+  const text = counted ?? messages.reduce((sum, message) => sum + estimateTokens(textOfChat(message)), 0);
+  return text + pictureTokens(messages);
 }
 
 export const countText = (engine: Counter, text: string, signal: AbortSignal): Promise<number> =>
@@ -89,9 +92,13 @@ async function countOrNull(
   }
 }
 
-/** The bytes of what messages add to a prompt: never fewer than their tokens, but for the template's own. */
+/** What pictures take, as a guess on the high side: servers count the text alone. */
+export const pictureTokens = (messages: readonly ChatMessage[]): number =>
+  messages.reduce((sum, { media = [] }) => sum + media.length * tokensOfPicture, 0);
+
+/** The bytes of what messages add to a prompt: hardly ever fewer than their tokens, but for the template's own. */
 export const mostTokens = (messages: readonly ChatMessage[]): number =>
-  messages.reduce((sum, message) => sum + bytesOf(textOfChat(message)), 0);
+  messages.reduce((sum, message) => sum + bytesOf(textOfChat(message)), 0) + pictureTokens(messages);
 
 const textOfChat = ({ content, toolCalls }: ChatMessage): string =>
   toolCalls ? content + JSON.stringify(toolCalls) : content;

@@ -27,6 +27,8 @@ export interface Sealing {
   readonly turn: Remembering;
   readonly memory: SessionMemory;
   readonly layout: Layout;
+  /** Messages of the request that the conversation does not have yet. */
+  readonly added: readonly Message[];
   readonly budget: Budget;
   /** Tokens of the request's messages now. */
   readonly used: number;
@@ -78,6 +80,7 @@ const segmentTokensOf = ({ evictAt }: Budget): number =>
   Math.min(mostSegmentTokens, Math.max(leastSegmentTokens, Math.floor(evictAt * segmentShare)));
 
 interface Choosing {
+  readonly added: readonly Message[];
   readonly budget: Budget;
   readonly used: number;
   readonly segmentTokens: number;
@@ -92,10 +95,10 @@ interface Choosing {
 function chooseCut(
   tail: readonly Message[],
   counts: readonly number[],
-  { budget, used, segmentTokens, pinned }: Choosing,
+  { added, budget, used, segmentTokens, pinned }: Choosing,
 ): number | null {
   const starts = tail.flatMap((message, at) => (isTurnStart(message) ? [at] : []));
-  const ends = [...starts.filter((at) => at > 0), ...(isWholeTurn(tail) ? [tail.length] : [])];
+  const ends = [...starts.filter((at) => at > 0), ...(isWholeTurn(tail, added) ? [tail.length] : [])];
   const wanted = budget.evictAt * keptShare;
   const keeps = (at: number): boolean => sumOf(counts.slice(at)) >= wanted && turnsFrom(starts, at) >= keptTurns;
   const taken = (at: number): number => segmentTokens + sumOf(pinned.slice(0, at));
@@ -113,8 +116,9 @@ function chooseCut(
 /** A turn begins with what the user says or gives. */
 const isTurnStart = ({ role, content }: Message): boolean => role === 'user' && content.type !== 'tool-result';
 
-/** Nothing follows that belongs to the last message. */
-const isWholeTurn = (tail: readonly Message[]): boolean => {
+/** Nothing follows that belongs to the last message. Where a turn begins behind it, each of its calls has a result. */
+const isWholeTurn = (tail: readonly Message[], [next]: readonly Message[]): boolean => {
+  if (tail.length > 0 && next && isTurnStart(next)) return true;
   const last = tail.at(-1);
   return last?.role === 'assistant' && !('calls' in last.content);
 };

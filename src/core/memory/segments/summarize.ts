@@ -7,6 +7,7 @@ import { planPrompt, type PromptPlan } from '../../prompt/planPrompt.ts';
 import { renderConversation } from '../../prompt/prompt.ts';
 import { hasPictures, saltWithPictures } from '../../prompt/pictures.ts';
 import { systemPromptOf } from '../../session.ts';
+import { tokensTaken } from '../../prompt/taken.ts';
 import { textOf } from '../page.ts';
 import type { Remembering } from '../remembering.ts';
 
@@ -39,7 +40,7 @@ export async function summarize(
     const either = AbortSignal.any([signal, late.signal]);
     const plan = await planSummary(core, turn, shown, request, either);
     const conversation = [...shown, request];
-    const { text, finishReason } = await unlessAborted(
+    const generation = await unlessAborted(
       turn.engine.generate(
         {
           messages: renderConversation(systemPromptOf(turn.session), conversation),
@@ -54,7 +55,8 @@ export async function summarize(
       ),
       late.signal,
     );
-    return usable(text, finishReason, maxTokens);
+    core.took(turn.session.id, tokensTaken(turn.description, generation));
+    return usable(generation.text, generation.finishReason, maxTokens);
   } catch (error) {
     signal.throwIfAborted();
     // The answer is worth more than its summary: a failure of the server meets the answer's own request again.

@@ -52,6 +52,15 @@ describe('what a question asks to recall', () => {
     expect(items.map(({ sequence }) => sequence)).toEqual(items.map((_, at) => at + 1));
   });
 
+  test('S1-53 what was said on a branch that was left was not said in this conversation, and does not come', async () => {
+    const { cwm, ...fixture } = await longSession(true);
+    const { items } = await cwm.listMessages({ session: 's', limit: 100 });
+    await cwm.send({ session: 's', text: 'The heron is grey.', maxTokens: 64 }, never());
+    await cwm.rollBack({ session: 's', message: items.at(-1)!.id });
+    await cwm.send({ session: 's', text: 'What did we decide about the heron?', maxTokens: 64 }, never());
+    expect((await recalledIn({ cwm, ...fixture })).join()).not.toContain('grey');
+  });
+
   test('S1-06 a session without virtual memory gets nothing', async () => {
     const without = await longSession(false);
     await without.cwm.send({ session: 's', text: 'What did we decide about the database?', maxTokens: 64 }, never());
