@@ -36,6 +36,7 @@ export const effects: { readonly [Part in keyof Store]: Effects<Store[Part]> } =
     delete: (_, id) => [sessionChange(id)],
     saveTokens: 'unseen',
     loadTokens: 'reads',
+    storedTokens: 'reads',
   },
   messages: {
     append: 'unseen',

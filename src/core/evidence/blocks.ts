@@ -126,5 +126,5 @@ export const totalBytes = (blocks: readonly Pick<FileStat, 'sizeBytes' | 'beside
 
 type FileStat = NonNullable<LocatedBlock['stat']>;
 
-const isSameFile = (a: FileStat, b: FileStat): boolean =>
+export const isSameFile = (a: FileStat, b: FileStat): boolean =>
   a.sizeBytes === b.sizeBytes && a.mtimeNs === b.mtimeNs && a.ctimeNs === b.ctimeNs && a.inode === b.inode;

@@ -1,5 +1,5 @@
 import type { BlockRecord, KvRecord } from '../../protocol/schemas/window.ts';
-import { bytesWritten, countRead, recordBlocks, totalBytes } from '../evidence/blocks.ts';
+import { bytesWritten, countRead, isSameFile, recordBlocks, totalBytes } from '../evidence/blocks.ts';
 import { askForNoise } from '../evidence/askForNoise.ts';
 import { canaryDifference, grossDifference } from '../evidence/canary.ts';
 import type { Progress } from '../ports/reporter.ts';
@@ -77,7 +77,7 @@ export async function seal(request: SealRequest, signal: AbortSignal): Promise<S
   const stored = request.isUnasked ? upToLastBlock(request, before) : request.context;
   const persisted = await engine.persist(stored, signal);
   const context = { ...request.context, handle: persisted.handle };
-  const early = request.isUnasked ? await recordIfProven(request, persisted, signal) : null;
+  const early = request.isUnasked ? await recordIfProven(request, before, persisted, signal) : null;
   progress('Asking the canary');
   // One token more, since an engine always computes the last one.
   const beyondKept = (persisted.keptTokens || Infinity) + 1;
@@ -159,9 +159,13 @@ async function record({ engine, known }: SealRequest, context: KvContext, signal
   return { after, blocks };
 }
 
-/** Null unless checksums are recorded of every block, and the request that made the server store them reused all that it can. */
+/**
+ * Null unless checksums are recorded of every block as it was written, and the request that made the server store them reused all that it can. A
+ * file that an earlier turn wrote may have gone bad since, while the server answers from its memory: what it has now is no measure.
+ */
 async function recordIfProven(
   request: SealRequest,
+  before: BlockLocation,
   { reuse, handle, isTested }: PersistEvidence,
   signal: AbortSignal,
 ): Promise<Recorded | null> {
@@ -173,7 +177,18 @@ async function recordIfProven(
   if (floor === 0 || cachedTokens < floor || cachedTokens > promptTokens) return null;
   const recorded = await record(request, request.context, signal);
   const isWhole = recorded.after.reachable && recorded.blocks.length === recorded.after.blocks.length;
-  return isWhole ? recorded : null;
+  if (!isWhole) return null;
+  return request.description.kind === 'embedded' || areAsWritten(request, before, recorded.blocks) ? recorded : null;
+}
+
+/** Whether each file was recorded before, or is one that this seal wrote. The embedded engine states what it wrote; no other one does. */
+function areAsWritten({ known }: SealRequest, before: BlockLocation, blocks: readonly BlockRecord[]): boolean {
+  const statBefore = new Map(before.reachable ? before.blocks.map(({ hash, stat }) => [hash, stat]) : []);
+  const isOfBefore = (block: BlockRecord): boolean => {
+    const stat = statBefore.get(block.hash);
+    return stat != null && isSameFile(stat, block);
+  };
+  return countRead(blocks.filter(isOfBefore), known?.blocks ?? []) === 0;
 }
 
 /** A cache with a sliding window loses some of the last tokens in memory, and more of them when it is read back from a file. */

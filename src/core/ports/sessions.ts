@@ -56,4 +56,6 @@ export interface SessionStore {
   saveTokens(id: SessionId, ids: readonly number[]): Promise<string>;
   /** @throws CwmError Corrupted when their SHA-256 is another one. */
   loadTokens(id: SessionId, sha256: string): Promise<readonly number[]>;
+  /** SHA-256s of all lists that are stored beside the session, also of earlier prompts; those that another one begins with are left out. */
+  storedTokens(id: SessionId): Promise<readonly string[]>;
 }

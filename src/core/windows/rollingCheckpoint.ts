@@ -3,13 +3,15 @@ import type { Checkpoint } from '../../protocol/schemas/checkpoint.ts';
 import type { Receipt } from '../../protocol/schemas/receipt.ts';
 import type { ContextTokens, Session } from '../../protocol/schemas/session.ts';
 import type { CoreContext } from '../context.ts';
-import { familyOf } from '../ports/lineages.ts';
+import { familyOf, saltOf } from '../ports/lineages.ts';
+import { nullOn } from '../../protocol/errors.ts';
 import type { KvRecordPlace } from '../evidence/frozenContext.ts';
 import { isOpen } from '../lifecycle.ts';
 import { silent } from '../ports/reporter.ts';
 import type { Hold } from '../space/blocksInUse.ts';
 import { isAtRest } from '../turns/machine.ts';
 import { bringKvBack, type Outcome } from './bringKvBack.ts';
+import { isHandleNamed } from './handles.ts';
 import { readMessages } from './lostMessages.ts';
 import { withoutMessages } from './openedWithoutKv.ts';
 import { withSummary } from './receipts.ts';
@@ -116,8 +118,14 @@ async function forgetReplaced(core: CoreContext, { manifest, kv }: Checkpoint, h
   if (kv.handle === null || kv.handle === handle) return;
   const hashes = kv.blocks.map(({ hash }) => hash);
   if ((await core.store.blocks.recordsOfLineage(manifest.lineage, hashes)).size > 0) return;
+  if (await isHandleNamed(core.store, manifest.lineage, kv.handle)) return;
   try {
-    await core.engines.get(manifest.engine).forget({ hashes, handle: kv.handle }, AbortSignal.timeout(forgetMs));
+    // Engines that store KV by its content release nothing without it.
+    const ids = await nullOn(core.store.sessions.loadTokens(manifest.session, manifest.tokens.sha256), 'Corrupted');
+    const lineage = await core.store.lineages.get(manifest.lineage);
+    const context = ids && { ids, salt: saltOf({ ...lineage, generation: kv.saltGeneration }) };
+    const target = { hashes, handle: kv.handle, ...(context && { context }) };
+    await core.engines.get(manifest.engine).forget(target, AbortSignal.timeout(forgetMs));
   } catch {
     // The file is only cache, and the checkpoint does not depend on it any more.
   }

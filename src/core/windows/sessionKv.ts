@@ -6,6 +6,8 @@ import type { Unreached } from '../../protocol/schemas/space.ts';
 import type { CoreContext } from '../context.ts';
 import type { Engine, KvContext } from '../ports/engine.ts';
 import { familyOf, saltOf } from '../ports/lineages.ts';
+import type { Store } from '../ports/store.ts';
+import { isHandleNamed } from './handles.ts';
 import { blocksOfLiveSessions, type BlockNaming } from '../space/liveBlocks.ts';
 
 /** One context of a session whose KV an engine may have. */
@@ -21,6 +23,8 @@ export interface SessionKv {
   readonly session: SessionId;
   readonly lineage: LineageId;
   readonly targets: readonly Target[];
+  /** What cannot be looked for, and why. */
+  readonly unseen: readonly Unreached[];
 }
 
 export interface ForgottenSessionKv {
@@ -31,38 +35,72 @@ export interface ForgottenSessionKv {
 /** How long one engine may take. */
 const engineMs = 10_000;
 
-/** Finds out what KV a session has, while its records say so: each branch, and its checkpoint. What is damaged is left out. */
+/**
+ * Finds out what KV a session has, while its records say so: its checkpoint, and every prompt whose token ids are still stored, under each salt that it
+ * had. What is damaged is left out.
+ */
 export async function kvOfSession({ store }: CoreContext, session: Session): Promise<SessionKv> {
   const { id, lineage } = session;
   const checkpoint = await nullOn(store.checkpoints.get(id), 'Corrupted');
   const of = await nullOn(store.lineages.get(lineage), 'Corrupted');
-  const nothing = { session: id, lineage, targets: [] };
-  if (!of) return nothing;
-  const naming = checkpoint && { hashProfile: checkpoint.kv.hashProfile, blockTokens: checkpoint.kv.blockTokens };
+  if (!of) return { session: id, lineage, targets: [], unseen: [] };
+  const namings = new Map<string, BlockNaming | null>();
+  if (checkpoint) namings.set(checkpoint.manifest.engine, checkpoint.kv);
   const targets: Target[] = [];
-  const add = async (sha256: string, engine: string, kept: Pick<Target, 'hashes'> & { handle: string | null }) => {
+  const add = async (
+    sha256: string,
+    engine: string,
+    kept: Pick<Target, 'hashes'> & { readonly handle: string | null; readonly generation: number },
+  ) => {
     const ids = await nullOn(store.sessions.loadTokens(id, sha256), 'Corrupted', 'SessionNotFound');
-    if (!ids) return;
-    const context = { ids, salt: saltOf(of), handle: kept.handle };
-    targets.push({
-      engine,
-      context,
-      hashes: kept.hashes,
-      naming: checkpoint?.manifest.engine === engine ? naming : null,
-    });
+    if (!ids || ids.length === 0) return;
+    const context = { ids, salt: saltOf({ ...of, generation: kept.generation }), handle: kept.handle };
+    let naming = namings.get(engine);
+    if (naming === undefined)
+      namings.set(engine, (naming = isEmbedded(engine) ? await recordedNaming(store, engine) : null));
+    targets.push({ engine, context, hashes: kept.hashes, naming });
   };
   if (checkpoint) {
     const { manifest, kv } = checkpoint;
     await add(manifest.tokens.sha256, manifest.engine, {
       hashes: kv.blocks.map(({ hash }) => hash),
       handle: kv.handle,
+      generation: kv.saltGeneration,
     });
   }
   const contexts = [session.tokens, ...Object.values(session.branches).map(({ tokens }) => tokens)];
-  const hashes = new Set(contexts.flatMap((tokens) => tokens?.sha256 ?? []));
-  if (checkpoint && checkpoint.manifest.engine === session.engine) hashes.delete(checkpoint.manifest.tokens.sha256);
-  for (const sha256 of hashes) await add(sha256, session.engine, { hashes: [], handle: null });
-  return { session: id, lineage, targets };
+  const stored = (await nullOn(store.sessions.storedTokens(id), 'Corrupted', 'SessionNotFound')) ?? [];
+  const lists = new Set([...stored, ...contexts.flatMap((tokens) => tokens?.sha256 ?? [])]);
+  const own = checkpoint?.manifest.engine === session.engine ? checkpoint : null;
+  for (let generation = of.generation; generation >= 0; generation--) {
+    for (const sha256 of lists) {
+      const isCheckpoint = own?.manifest.tokens.sha256 === sha256 && own.kv.saltGeneration === generation;
+      if (!isCheckpoint) await add(sha256, session.engine, { hashes: [], handle: null, generation });
+    }
+  }
+  const unseen = contexts.some((tokens) => tokens?.media) ? [{ engine: session.engine, why: picturesWhy }] : [];
+  return { session: id, lineage, targets, unseen };
+}
+
+const isEmbedded = (engine: string): boolean => engine.startsWith('embedded');
+
+const picturesWhy = 'No token ids are stored of prompts with pictures, so that their KV cannot be looked for.';
+
+/** How an engine names its blocks, as a checkpoint or a window recorded it: so that it need not be started to be asked. */
+async function recordedNaming(store: Store, engine: string): Promise<BlockNaming | null> {
+  for (const id of await store.sessions.ids()) {
+    const checkpoint = await nullOn(store.checkpoints.get(id), 'Corrupted');
+    if (checkpoint?.manifest.engine === engine && checkpoint.kv.hashProfile) return checkpoint.kv;
+  }
+  for (let offset = 0; ;) {
+    const { items, total } = await store.windows.list({ sortBy: 'createdAt', order: 'desc', limit: 100, offset });
+    offset += items.length;
+    for (const { name, engine: of } of items) {
+      const kv = of === engine ? await nullOn(store.windows.loadKv(name), 'Corrupted', 'WindowNotFound') : null;
+      if (kv?.hashProfile) return kv;
+    }
+    if (items.length === 0 || offset >= total) return null;
+  }
 }
 
 /**
@@ -71,25 +109,28 @@ export async function kvOfSession({ store }: CoreContext, session: Session): Pro
  */
 export async function forgetSessionKv(
   core: CoreContext,
-  { session, lineage, targets }: SessionKv,
+  { session, lineage, targets, unseen }: SessionKv,
   signal: AbortSignal,
 ): Promise<ForgottenSessionKv> {
   let bytesFreed = 0;
   const unreached = new Map<string, string>();
+  const { inUse } = core.space;
   for (const target of targets) {
     if (unreached.has(target.engine)) continue;
     const inTime = AbortSignal.any([signal, AbortSignal.timeout(engineMs)]);
     try {
-      const { bytes, why } = await forgetTarget(core, target, { session, lineage }, inTime);
+      const { bytes, why } = await inUse.collecting(() => forgetTarget(core, target, { session, lineage }, inTime));
       bytesFreed += bytes;
       if (why !== null) unreached.set(target.engine, why);
     } catch (error) {
-      signal.throwIfAborted();
+      // The session is gone by now: whoever cancels has to be told of what is left.
       const failure = toCwmError(error);
       const isLate = failure.name === 'Cancelled' || inTime.aborted;
-      unreached.set(target.engine, isLate ? 'It did not answer in time.' : failure.message);
+      const why = signal.aborted ? 'The deletion was cancelled before it had answered.' : 'It did not answer in time.';
+      unreached.set(target.engine, isLate ? why : failure.message);
     }
   }
+  for (const { engine, why } of unseen) if (!unreached.has(engine)) unreached.set(engine, why);
   return { bytesFreed, unreached: [...unreached].map(([engine, why]) => ({ engine, why })) };
 }
 
@@ -99,18 +140,31 @@ async function forgetTarget(
   of: Pick<SessionKv, 'session' | 'lineage'>,
   signal: AbortSignal,
 ): Promise<{ readonly bytes: number; readonly why: string | null }> {
-  if (target.engine.startsWith('embedded') && target.naming?.hashProfile && target.naming.blockTokens)
+  if (isEmbedded(target.engine) && target.naming?.hashProfile && target.naming.blockTokens)
     return { bytes: await forgetCached(core, target, of, signal), why: null };
   const engine = core.engines.get(target.engine);
   const located = await engine.locate(target.context, signal);
-  if (!located.reachable) return { bytes: 0, why: located.why };
-  const present = located.blocks.flatMap(({ hash, stat }) => (stat === null ? [] : [hash]));
+  const present = located.reachable ? located.blocks.flatMap(({ hash, stat }) => (stat === null ? [] : [hash])) : [];
   const naming = target.naming ?? (await namingOf(engine, signal));
   const free = await unneeded(core, { ...of, naming }, [...new Set([...target.hashes, ...present])], signal);
-  const { handle } = target.context;
-  const isFree = handle !== null && target.hashes.length > 0 && target.hashes.every((hash) => free.includes(hash));
-  const bytes = await engine.forget({ hashes: free, handle: isFree ? handle : null, context: target.context }, signal);
-  const after = await engine.locate(target.context, signal);
+  const { context } = target;
+  const isFree =
+    context.handle !== null &&
+    target.hashes.every((hash) => free.includes(hash)) &&
+    !(await isHandleNamed(core.store, of.lineage, context.handle));
+  const forget = (unheld: readonly { readonly hash: string }[]): Promise<number> => {
+    const hashes = unheld.map(({ hash }) => hash);
+    const handle = isFree && hashes.length === free.length ? context.handle : null;
+    // Where the files are in sight, the engine is asked even without one: what it cannot do then is worth telling.
+    return located.reachable || handle !== null
+      ? engine.forget({ hashes, handle, context }, signal)
+      : Promise.resolve(0);
+  };
+  const blocks = free.map((hash) => ({ hash }));
+  const bytes = await core.space.inUse.delete(blocks, forget);
+  // A handle alone names KV whose files are out of sight.
+  if (!located.reachable) return { bytes, why: located.why };
+  const after = await engine.locate(context, signal);
   const left = after.reachable ? after.blocks.filter(({ hash, stat }) => stat !== null && free.includes(hash)) : [];
   return { bytes, why: left.length === 0 ? null : `${left.length} of its files are still there.` };
 }
@@ -149,7 +203,8 @@ async function unneeded(
   for (const other of await store.sessions.ids()) {
     signal.throwIfAborted();
     if (other === session) continue;
-    const checkpoint = await store.checkpoints.get(other);
+    // A damaged one brings no KV back.
+    const checkpoint = await nullOn(store.checkpoints.get(other), 'Corrupted');
     if (!checkpoint || familyOf(checkpoint.manifest.lineage) !== family) continue;
     for (const { hash } of checkpoint.kv.blocks) held.add(hash);
   }

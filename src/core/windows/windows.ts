@@ -78,6 +78,14 @@ export async function deleteWindow(
   input: RouteInput<'deleteWindow'>,
   signal: AbortSignal,
 ): Promise<RouteOutput<'deleteWindow'>> {
+  return core.space.inUse.collecting(() => deleteWithKv(core, input, signal));
+}
+
+async function deleteWithKv(
+  core: CoreContext,
+  input: RouteInput<'deleteWindow'>,
+  signal: AbortSignal,
+): Promise<RouteOutput<'deleteWindow'>> {
   const name = parseWindowName(input.window);
   const kept = await keptFor(core, name, signal);
   await core.store.windows.delete(name);
@@ -86,13 +94,16 @@ export async function deleteWindow(
   const { engine, hashes, held, handle: wholeHandle, ...made } = kept;
   const unneeded = input.keepBlocks ? [] : hashes.filter((hash) => !held.has(hash));
   const handle = held.size === 0 && !input.keepBlocks ? wholeHandle : null;
-  const bytesFreed = await forgetIfReachable(engine, { hashes: unneeded, handle, ...made }, signal);
-  return {
-    window: name,
-    blocksDeleted: bytesFreed === null ? 0 : unneeded.length,
-    bytesFreed: bytesFreed ?? 0,
-    blocksKept: hashes.length - (bytesFreed === null ? 0 : unneeded.length),
-  };
+  let blocksDeleted = 0;
+  const blocks = unneeded.map((hash) => ({ hash }));
+  const bytesFreed = await core.space.inUse.delete(blocks, async (unheld) => {
+    const free = unheld.map(({ hash }) => hash);
+    const freeHandle = free.length === unneeded.length ? handle : null;
+    const bytes = await forgetIfReachable(engine, { hashes: free, handle: freeHandle, ...made }, signal);
+    if (bytes !== null) blocksDeleted = free.length;
+    return bytes ?? 0;
+  });
+  return { window: name, blocksDeleted, bytesFreed, blocksKept: hashes.length - blocksDeleted };
 }
 
 interface KeptKv extends Pick<ForgottenKv, 'context'> {

@@ -130,10 +130,18 @@ export class LiveMessageSearch implements MessageSearch {
     const records = [...this.#changedRecords];
     this.#added.clear();
     this.#changedRecords.clear();
-    for (const [session, messages] of added) {
-      // A project is read with the record; the stamp is left out, so that the next start compares the files.
-      if (index.add(session, messages)) this.#isSaved = false;
-      else this.#changed.add(session);
+    // So that a failure loses none of them: a session that changed is read whole.
+    const failing = new Set(added.map(([session]) => session));
+    try {
+      for (const [session, messages] of added) {
+        // A project is read with the record; the stamp is left out, so that the next start compares the files.
+        if (index.add(session, messages)) this.#isSaved = false;
+        else this.#changed.add(session);
+        failing.delete(session);
+      }
+    } finally {
+      for (const session of failing) this.#changed.add(session);
+      if (failing.size > 0) for (const session of records) this.#changedRecords.add(session);
     }
     const changed = [...this.#changed];
     this.#changed.clear();

@@ -20,6 +20,7 @@ export const accesses: { readonly [Part in keyof Store]: Accesses<Store[Part]> }
     delete: (id) => ({ session: id }),
     saveTokens: 'write',
     loadTokens: 'read',
+    storedTokens: 'read',
   },
   messages: {
     append: (session) => ({ session, only: 'messages' }),

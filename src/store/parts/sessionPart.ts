@@ -27,6 +27,7 @@ export function sessionPart(
     delete: (id) => files.delete(id),
     saveTokens: (id, ids) => files.saveTokens(id, ids),
     loadTokens: (id, sha256) => files.loadTokens(id, sha256),
+    storedTokens: (id) => files.storedTokens(id),
     ids: () => source.sessionIds(),
     projects: () => index.query((rows) => rows.sessionsByProject()),
     async list(query) {

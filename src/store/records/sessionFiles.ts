@@ -173,6 +173,14 @@ export class SessionFiles {
     return this.exclusively(id, () => this.loadTokensNow(id, sha256));
   }
 
+  storedTokens(id: SessionId): Promise<readonly string[]> {
+    const paths = this.#parts.layout.session(id);
+    return this.exclusively(id, async () => {
+      await this.#requireDirectories(id, paths);
+      return this.#tokens.lists(paths.tokenLog);
+    });
+  }
+
   /** For a caller that runs {@link exclusively} already. @param isFresh reads the file, whatever is in memory. */
   async loadTokensNow(id: SessionId, sha256: string, isFresh = false): Promise<readonly number[]> {
     if (!sha256Pattern.test(sha256)) {

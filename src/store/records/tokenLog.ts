@@ -99,6 +99,15 @@ export class TokenLog {
     return sha256;
   }
 
+  /** SHA-256s of the lists that no other list begins with. */
+  async lists(path: string): Promise<readonly string[]> {
+    const entries = await this.#entries(path);
+    const begun = new Set<number>();
+    for (const { parentAt, from } of entries)
+      if (parentAt !== null && entries[parentAt]?.count === from) begun.add(parentAt);
+    return [...new Set(entries.flatMap(({ sha256 }, at) => (begun.has(at) ? [] : [sha256])))];
+  }
+
   /** The bytes of a log with one list. */
   static encode(ids: readonly number[], sha256: string): Uint8Array {
     return encodeLines([entryOf(sha256, ids.length, null, 0, encodeTokenIds(ids))]);

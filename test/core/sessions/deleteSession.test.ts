@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { sessionId } from '../../support/ids.ts';
 import { coreFixture, never } from '../coreFixture.ts';
 
@@ -46,6 +46,53 @@ describe('deleting a session', () => {
       unreached: [{ engine: engine.spec, why: 'The block files are on another machine.' }],
     });
     expect((await cwm.listTrash()).items.map(({ name }) => name)).toEqual(['s']);
+  });
+
+  it('deletes the KV of earlier prompts, and of an earlier salt', async () => {
+    const { cwm, engine, store } = await talking();
+    const session = await store.sessions.get(sessionId('s'));
+    if (!session?.tokens) throw new Error('It has no tokens.');
+    const { salt } = await store.lineages.get(session.lineage);
+    const ids = await store.sessions.loadTokens(session.id, session.tokens.sha256);
+    const earlier = ids.toReversed();
+    await store.sessions.saveTokens(session.id, earlier);
+    for (const of of [ids, earlier]) await engine.persist({ ids: of, salt, handle: null }, never());
+    await store.lineages.advance(session.lineage, 0);
+    expect(await cwm.deleteSession({ session: 's' }, never())).not.toHaveProperty('unreached');
+    expect(engine.diskBlocks).toBe(0);
+  });
+
+  it('releases the handle of a checkpoint whose files are out of sight, unless a window names it', async () => {
+    const { cwm, engine } = await talking(['s', 't']);
+    Object.assign(engine, { filesAreElsewhere: true, handle: 'pin' });
+    await cwm.closeProject({ project: 'file:///p' }, never());
+    const forget = vi.spyOn(engine, 'forget');
+    expect((await cwm.deleteSession({ session: 't', cascade: true }, never())).unreached).toHaveLength(1);
+    expect(engine.forgottenHandles).toEqual(['pin']);
+    expect(forget.mock.calls[0]?.[0]).toMatchObject({ handle: 'pin', context: { ids: expect.any(Array) } });
+  });
+
+  it('tells a client that cancelled it behind the deletion what is left', async () => {
+    const { cwm, engine } = await talking();
+    const cancelled = new AbortController();
+    engine.locate = async (_, signal) => {
+      cancelled.abort();
+      signal.throwIfAborted();
+      return { reachable: true, blocks: [] };
+    };
+    expect(await cwm.deleteSession({ session: 's' }, cancelled.signal)).toEqual({
+      unreached: [{ engine: engine.spec, why: 'The deletion was cancelled before it had answered.' }],
+    });
+  });
+
+  it('says that KV of prompts with pictures cannot be looked for', async () => {
+    const { cwm, engine, store } = await talking();
+    const session = await store.sessions.get(sessionId('s'));
+    if (!session?.tokens) throw new Error('It has no tokens.');
+    const tokens = { ...session.tokens, media: true };
+    await store.sessions.update({ ...session, tokens, version: session.version + 1 });
+    const { unreached } = await cwm.deleteSession({ session: 's' }, never());
+    expect(unreached).toEqual([{ engine: engine.spec, why: expect.stringContaining('pictures') }]);
   });
 
   it('S0-50 a slow engine stops neither a freeze nor a deletion of another session', async () => {

@@ -74,6 +74,16 @@ describe('blocks in use', () => {
     expect(await inUse.delete([a, b], async (free) => free.length)).toBe(2);
   });
 
+  test('an operation waits for no deletion of other blocks', async () => {
+    const inUse = new BlocksInUse();
+    const deletion = Promise.withResolvers<number>();
+    const slow = inUse.delete([{ hash: 'a' }], () => deletion.promise);
+    await inUse.during((hold) => hold(['b']));
+    expect(await inUse.delete([{ hash: 'b' }], async (free) => free.length)).toBe(1);
+    deletion.resolve(1);
+    expect(await slow).toBe(1);
+  });
+
   test('a block that is released during a collection is not deleted by it', async () => {
     const inUse = new BlocksInUse();
     await inUse.collecting(async () => {

@@ -267,6 +267,37 @@ describe('what a checkpoint takes', () => {
     expect((second?.promptTokens ?? 0) - (second?.cachedTokens ?? 0)).toBe(1);
   });
 
+  it('proves nothing of a file that went bad before its first checksum', async () => {
+    const fixture = await keeping();
+    await talkedIn(fixture, 's', 'file:///a');
+    const { cwm, engine, store } = fixture;
+    const session = await store.sessions.get(s);
+    if (!session?.tokens) throw new Error('It has no tokens.');
+    const ids = await store.sessions.loadTokens(s, session.tokens.sha256);
+    const { salt } = await store.lineages.get(session.lineage);
+    // As a tier that writes with each turn.
+    await engine.persist({ ids, salt, handle: null }, never());
+    engine.damage(2, { silently: false });
+    await cwm.closeProject({ project: 'file:///a' });
+    engine.restart();
+    await cwm.openProject({ project: 'file:///a' });
+    await cwm.settled();
+    const { warming } = await cwm.openedProject({ project: 'file:///a' });
+    expect(warming).toMatchObject({ receipt: { operation: 'thaw', verdict: 'damaged' } });
+    expect(engine.hasReusedWrongBytes).toBe(true);
+  });
+
+  it('releases the handle of one that is dropped, with the context that it was made of', async () => {
+    const fixture = await keeping();
+    await talkedIn(fixture, 's', 'file:///a');
+    const { cwm, engine } = fixture;
+    engine.handle = 'pin';
+    await cwm.closeProject({ project: 'file:///a' });
+    const forget = vi.spyOn(engine, 'forget');
+    await cwm.recordProject({ project: 'file:///a', recorded: false });
+    expect(forget.mock.calls[0]?.[0]).toMatchObject({ handle: 'pin', context: { ids: expect.any(Array) } });
+  });
+
   it('has a canary where the files are out of sight, and where the server did not reuse all that it can', async () => {
     const fixture = await keeping();
     const canariesOf = async (): Promise<number> => {
