@@ -186,7 +186,7 @@ function areAsWritten({ known }: SealRequest, before: BlockLocation, blocks: rea
   const statBefore = new Map(before.reachable ? before.blocks.map(({ hash, stat }) => [hash, stat]) : []);
   const isOfBefore = (block: BlockRecord): boolean => {
     const stat = statBefore.get(block.hash);
-    return stat != null && isSameFile(stat, block);
+    return stat ? isSameFile(stat, block) : false;
   };
   return countRead(blocks.filter(isOfBefore), known?.blocks ?? []) === 0;
 }
