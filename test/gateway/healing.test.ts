@@ -1,5 +1,9 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { describe, expect, test } from 'vitest';
 import { elementsIn, fieldsIn, spliced } from '../../src/gateway/formats/spans.ts';
+import { FirstBytes } from '../../src/gateway/passing/firstBytes.ts';
+import { answerKey, isExact, spellingKey } from '../../src/gateway/passing/spellingKey.ts';
 import { diskFiles } from '../../src/store/disk/files.ts';
 import { chunk, gatewayFixture, usageChunk } from './gatewayFixture.ts';
 
@@ -19,6 +23,87 @@ describe('where values stand in JSON', () => {
     expect(JSON.parse(spliced(text, [{ ...fields.get('a')!, by: '7' }]))).toEqual({ a: 7, c: {}, d: '' });
     expect([elementsIn('[]'), elementsIn('{}'), fieldsIn('[]')]).toEqual([[], null, null]);
   });
+});
+
+describe('what are two spellings of one message', () => {
+  const keyOf = (message: object): string => spellingKey(message, JSON.stringify(message));
+  const calls = (...all: object[]): object => ({ role: 'assistant', content: null, tool_calls: all });
+  const call = (written: unknown, more: object = {}): object =>
+    calls({ id: 'c', type: 'function', function: { name: 'f', arguments: written }, ...more });
+
+  test.each<[string, object, object]>([
+    ['the name of a user', { ...user('Hi'), name: 'alice' }, { ...user('Hi'), name: 'bob' }],
+    ['a call of the old kind', { function_call: { name: 'read' } }, { function_call: { name: 'delete' } }],
+    [
+      'the input of a call that is no function',
+      calls({ id: 'c', type: 'custom', custom: { name: 'sh', input: 'ls' } }),
+      calls({ id: 'c', type: 'custom', custom: { name: 'sh', input: 'rm' } }),
+    ],
+    ['a refusal', { ...assistant(''), refusal: 'No.' }, { ...assistant(''), refusal: 'Never.' }],
+    ['a sound', { ...assistant(''), audio: { id: '1' } }, { ...assistant(''), audio: { id: '2' } }],
+    ['a number of many digits', call('{"id":9007199254740992}'), call('{"id":9007199254740993}')],
+    ['a number beyond all numbers', call('{"id":1e400}'), call('{"id":1e500}')],
+    ['blanks at the end', user('x = '), user('x =\n\n')],
+    ['who says it', { role: 'developer', content: 'Hi' }, system('Hi')],
+    ['the reasoning', { ...assistant('Hi'), reasoning: 'a' }, { ...assistant('Hi'), reasoning: 'b' }],
+    ['the id of a call', call('{}'), call('{}', { id: 'd' })],
+    [
+      'parts of a text',
+      user([
+        { type: 'text', text: 'a' },
+        { type: 'text', text: 'b' },
+      ]),
+      user('a\nb'),
+    ],
+    ['a field of a part', user([{ type: 'text', text: 'a', lang: 'en' }]), user('a')],
+  ])('%s makes another message', (_what, one, other) => {
+    expect(keyOf(one)).not.toBe(keyOf(other));
+  });
+
+  test.each<[string, object, object]>([
+    ['the order of keys', { role: 'user', content: 'Hi' }, { content: 'Hi', role: 'user' }],
+    ['a list of one text', user([{ type: 'text', text: 'Hi', cache_control: {} }]), user('Hi')],
+    ['blanks and order inside arguments', call('{"a": 1, "b":2}'), call('{"b":2,"a":1}')],
+    ['a marker for caches', { ...user('Hi'), cache_control: { type: 'ephemeral' } }, user('Hi')],
+  ])('%s makes no difference', (_what, one, other) => {
+    expect(keyOf(one)).toBe(keyOf(other));
+  });
+
+  test('numbers that may have lost digits: then only the same bytes are the same', () => {
+    const sent = ['{"role":"user","n":9007199254740992}', '{"role":"user","n":9007199254740993}'];
+    const [one, other] = sent.map((raw) => spellingKey(JSON.parse(raw), raw));
+    expect(one).not.toBe(other);
+    expect([isExact({ a: [1, { b: 0.1 }] }), isExact([{ a: 1 }])]).toEqual([false, true]);
+    const answer = (written: string) =>
+      answerKey({ role: 'assistant', text: '', calls: [{ id: 'c', name: 'f', arguments: written }] });
+    expect(answer('{"id":9007199254740992}')).not.toBe(answer('{"id":9007199254740993}'));
+    expect(answer('{"id": 7}')).toBe(answer('{"id":7}'));
+  });
+});
+
+test('a first spelling holds its own characters in memory, and not the request in which it came', () => {
+  setFlagsFromString('--expose-gc');
+  const gc = runInNewContext('gc') as () => void;
+  const first = new FirstBytes();
+  gc();
+  const before = process.memoryUsage().heapUsed;
+  for (let turn = 0; turn < 40; turn++) {
+    const body = Buffer.alloc(1 << 20, `${turn} `).toString('utf8');
+    first.put(`m${turn}` as never, { raw: body.slice(500, 1000), key: '' });
+  }
+  gc();
+  expect(process.memoryUsage().heapUsed - before).toBeLessThan(20 << 20);
+  expect(first.of('m39' as never)?.raw).toHaveLength(500);
+});
+
+test('the spelling that no request has used for longest is forgotten first, system prompts and tools like messages', () => {
+  const first = new FirstBytes(30);
+  const put = (id: string): void => first.put(id as never, { raw: 'x'.repeat(10), key: '' });
+  for (const id of ['system of a', 'm1', 'm2']) put(id);
+  first.of('system of a' as never);
+  put('tools of a');
+  const left = ['system of a', 'm1', 'm2', 'tools of a'].filter((id) => first.of(id as never));
+  expect(left).toEqual(['system of a', 'm2', 'tools of a']);
 });
 
 describe('what means the same as before is sent as it was before', () => {
@@ -79,7 +164,7 @@ describe('what means the same as before is sent as it was before', () => {
       await gateway.settled();
       return gateway.passed.at(-1)!.text.replace(/^.*?"model"/, '"model"');
     };
-    const first = await send([system('Be terse. '), user('Say hi')], { type: 'object', required: ['a'] });
+    const first = await send([system('Be terse.'), user('Say hi')], { type: 'object', required: ['a'] });
     const next = await send(
       [
         system([{ type: 'text', text: 'Be terse.' }]),

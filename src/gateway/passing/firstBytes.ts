@@ -1,4 +1,4 @@
-import type { MessageId } from '../../protocol/ids.ts';
+import type { MessageId, SessionId } from '../../protocol/ids.ts';
 
 interface First {
   /** The message as it was sent first; null: only the model has written it until now. */
@@ -9,9 +9,15 @@ interface First {
   readonly arguments?: readonly string[];
 }
 
-/** What was said, in the bytes in which the model server saw it first. In memory only: without them, a message is sent as the client writes it. */
+/** A message, or the system prompt or the tools of a conversation. */
+type FirstOf = MessageId | `system of ${SessionId}` | `tools of ${SessionId}`;
+
+/**
+ * What was said, in the bytes in which the model server saw it first. In memory only: without them, a message is sent as the client writes it.
+ * Of all, the spellings that no request has used for longest go first.
+ */
 export class FirstBytes {
-  readonly #all = new Map<MessageId, First>();
+  readonly #all = new Map<FirstOf, First>();
   readonly #mostLength: number;
   #length = 0;
 
@@ -20,14 +26,19 @@ export class FirstBytes {
     this.#mostLength = mostLength;
   }
 
-  of(id: MessageId): First | undefined {
-    return this.#all.get(id);
-  }
-
-  put(id: MessageId, first: First): void {
-    this.#length += lengthOf(first) - lengthOf(this.#all.get(id));
+  of(id: FirstOf): First | undefined {
+    const first = this.#all.get(id);
+    if (!first) return undefined;
     this.#all.delete(id);
     this.#all.set(id, first);
+    return first;
+  }
+
+  put(id: FirstOf, first: First): void {
+    const raw = first.raw === null ? null : ownText(first.raw);
+    this.#length += lengthOf(first) - lengthOf(this.#all.get(id));
+    this.#all.delete(id);
+    this.#all.set(id, { ...first, raw });
     for (const [oldest, each] of this.#all) {
       if (this.#length <= this.#mostLength) break;
       this.#all.delete(oldest);
@@ -35,6 +46,9 @@ export class FirstBytes {
     }
   }
 }
+
+/** V8 makes a part of a text as a view that holds the whole text: one message would hold the body of its request. */
+const ownText = (part: string): string => Buffer.from(part).toString('utf8');
 
 const lengthOf = (first: First | undefined): number =>
   first ? (first.raw ?? '').length + (first.arguments ?? []).join('').length : 0;

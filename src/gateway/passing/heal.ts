@@ -2,9 +2,10 @@ import { chatItem } from '../formats/chatCompletions.ts';
 import { splitSystem, type Item } from '../formats/item.ts';
 import { listOf, objectOf, parsed, type JsonObject } from '../formats/json.ts';
 import { elementsIn, fieldsIn, spliced, type Span } from '../formats/spans.ts';
-import { canonical, shortHash, toolsKey } from '../recognition/canonical.ts';
-import type { Conversation, Said, Spelled } from '../recognition/conversations.ts';
+import { shortHash, toolsKey } from '../recognition/canonical.ts';
+import type { Conversation, Said } from '../recognition/conversations.ts';
 import type { FirstBytes } from './firstBytes.ts';
+import { answerKey, isExact, spellingKey } from './spellingKey.ts';
 
 /** How a request leaves the gateway. */
 export interface Healed {
@@ -14,13 +15,6 @@ export interface Healed {
   /** The first system prompt of the conversation is in the place of the client's. */
   readonly isPinned: boolean;
 }
-
-/** What must be equal for two spellings of a message to be the same one, whichever the model reads. */
-const spellingKey = (item: Item): string => shortHash(JSON.stringify([answerKey(item), item.reasoning ?? null]));
-
-/** The same for an answer of which clients send no reasoning back. */
-const answerKey = (item: Item): string =>
-  JSON.stringify([canonical(item), item.calls?.map(({ id }) => id), item.callId ?? null]);
 
 /** An answer of the model: its calls have the spelling that the server's memory has. */
 export function noteAnswer(first: FirstBytes, { id }: Said, item: Item): void {
@@ -55,28 +49,29 @@ export function heal(sent: string, last: Said, first: FirstBytes, { heals, pins 
   const items = messages.map(chatItem);
   const lead = items.findIndex(({ role }) => role !== 'system');
   const leading = spans.slice(0, Math.max(0, lead));
-  const isPinned = leadOf(conversation, sent, { spans: leading, items, heals, pins }, changes);
+  const isPinned = leadOf(conversation, sent, { spans: leading, messages, first, heals, pins }, changes);
   // From the last one on: a message is known by what stands before it.
   let said: Said | null = heals ? last : null;
   const behind: typeof changes = [];
   for (let at = spans.length - 1; at >= Math.max(0, lead) && said; at--, said = said.before) {
     const span = spans[at]!;
-    const by = spelled(sent.slice(span.start, span.end), items[at]!, said, first);
+    const by = spelled(sent.slice(span.start, span.end), messages[at], said, first);
     if (by === undefined) break;
     if (by !== null) behind.push({ ...span, by });
   }
   changes.push(...behind.reverse());
   const tools = fields?.get('tools');
-  if (heals && tools) toolsOf(conversation, sent, tools, body, changes);
+  if (heals && tools) toolsOf(conversation, sent, { span: tools, body, first }, changes);
   const ordered = changes.toSorted((one, other) => one.start - other.start);
   return ordered.length === 0 ? as : { sent: spliced(sent, ordered), parts: ordered.length, isPinned };
 }
 
 /** @returns null for what stays as it is, undefined for another message than the one that is known there. */
-function spelled(raw: string, item: Item, said: Said, first: FirstBytes): string | null | undefined {
+function spelled(raw: string, message: unknown, said: Said, first: FirstBytes): string | null | undefined {
   const known = first.of(said.id);
   if (known?.raw === raw) return null;
-  const key = spellingKey(item);
+  const item = chatItem(message);
+  const key = spellingKey(message, raw);
   if (known && known.raw !== null) {
     if (known.key === key) return known.raw;
     first.put(said.id, { ...known, raw, key });
@@ -103,50 +98,60 @@ function withArguments(raw: string, given: readonly string[]): string {
 
 interface Lead extends Healing {
   readonly spans: readonly Span[];
-  readonly items: readonly Item[];
+  readonly messages: readonly unknown[];
+  readonly first: FirstBytes;
 }
 
-const systemKeyOf = (system: string): string => shortHash(system.trimEnd());
+const systemKeyOf = (messages: readonly unknown[], raws: readonly string[]): string =>
+  raws.map((raw, at) => spellingKey(messages[at], raw)).join(' ');
 
-/** What a session of an earlier process has as the system prompt of a conversation. */
-export const spelledSystem = (text: string): Spelled => ({
-  raw: JSON.stringify({ role: 'system', content: text }),
-  key: systemKeyOf(text),
-});
+/** Whether a process has sent a system prompt of the conversation, and has not forgotten it. */
+export const hasFirstSystem = (first: FirstBytes, { session }: Conversation): boolean =>
+  first.of(`system of ${session}`) !== undefined;
+
+/** A session of an earlier process has this text as the system prompt of the conversation. */
+export function noteSystem(first: FirstBytes, { session }: Conversation, text: string): void {
+  const message = { role: 'system', content: text };
+  const raw = JSON.stringify(message);
+  first.put(`system of ${session}`, { raw, key: systemKeyOf([message], [raw]) });
+}
 
 /** What the model reads as the system prompt: the first one, where that is pinned. */
-export const systemSent = ({ firstSystem }: Conversation, system: string, isPinned: boolean): string =>
-  isPinned && firstSystem ? splitSystem(listOf(parsed(`[${firstSystem.raw}]`)).map(chatItem)).system : system;
+export function systemSent(first: FirstBytes, { session }: Conversation, system: string, isPinned: boolean): string {
+  const known = isPinned ? first.of(`system of ${session}`) : undefined;
+  return known ? splitSystem(listOf(parsed(`[${known.raw}]`)).map(chatItem)).system : system;
+}
 
 /** System messages before all others. @returns whether another one's place was taken. */
 function leadOf(
-  conversation: Conversation,
+  { session }: Conversation,
   sent: string,
-  { spans, items, heals, pins }: Lead,
+  { spans, messages, first, heals, pins }: Lead,
   changes: (Span & { readonly by: string })[],
 ): boolean {
   const [from, to] = [spans[0], spans.at(-1)];
   if (!from || !to) return false;
   const raw = sent.slice(from.start, to.end);
-  const key = systemKeyOf(splitSystem(items).system);
-  const known = conversation.firstSystem;
+  const raws = spans.map(({ start, end }) => sent.slice(start, end));
+  const key = systemKeyOf(messages, raws);
+  const known = first.of(`system of ${session}`);
   const isSame = known?.key === key;
-  if (!known || (!isSame && !pins)) conversation.firstSystem = { raw, key };
+  if (!known || known.raw === null || (!isSame && !pins)) first.put(`system of ${session}`, { raw, key });
   else if (known.raw !== raw && (heals || !isSame)) changes.push({ start: from.start, end: to.end, by: known.raw });
-  return known !== null && !isSame && pins;
+  return known !== undefined && !isSame && pins;
 }
 
 function toolsOf(
-  conversation: Conversation,
+  { session }: Conversation,
   sent: string,
-  span: Span,
-  body: JsonObject,
+  { span, body, first }: { readonly span: Span; readonly body: JsonObject; readonly first: FirstBytes },
   changes: (Span & { readonly by: string })[],
 ): void {
   const raw = sent.slice(span.start, span.end);
-  const known = conversation.firstTools;
+  const known = first.of(`tools of ${session}`);
   if (known?.raw === raw) return;
-  const key = toolsKey(listOf(body['tools']));
-  if (known?.key === key) changes.push({ ...span, by: known.raw });
-  else conversation.firstTools = { raw, key };
+  const tools = listOf(body['tools']);
+  const key = isExact(tools) ? toolsKey(tools) : shortHash(raw);
+  if (known && known.raw !== null && known.key === key) changes.push({ ...span, by: known.raw });
+  else first.put(`tools of ${session}`, { raw, key });
 }

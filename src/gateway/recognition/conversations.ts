@@ -23,21 +23,12 @@ export interface Conversation {
   lastText: string;
   /** It has an answer. */
   hasAnswered: boolean;
-  /** How its system prompt and tools were spelled first, in this process; null: they were not sent yet. */
-  firstSystem: Spelled | null;
-  firstTools: Spelled | null;
   /** Of its last prompt and answer; 0 where that is not known. */
   lastTokens: number;
   /** By which the client names it. */
   readonly keys: Set<string>;
   /** Its session may be frozen, or its KV may be out of the server's memory: something else than a turn of it happened. */
   mayBeCold: boolean;
-}
-
-/** Bytes as they were sent, and what is equal for others that mean the same. */
-export interface Spelled {
-  readonly raw: string;
-  readonly key: string;
 }
 
 /** A message of a conversation, in its place. */

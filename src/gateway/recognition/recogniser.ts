@@ -114,8 +114,6 @@ export class Recogniser {
       firstText: '',
       lastText: '',
       hasAnswered: false,
-      firstSystem: null,
-      firstTools: null,
       lastTokens: 0,
       keys: new Set(),
       mayBeCold: false,

@@ -141,8 +141,6 @@ const restored = ({ id, project, lineage }: KnownSession): Conversation => ({
   toolsKey: '',
   system: '',
   client: '',
-  firstSystem: null,
-  firstTools: null,
   lastTokens: 0,
   keys: new Set(),
   usedMs: 0,

@@ -71,7 +71,7 @@ function recordTurn(
   recorder.record({
     answer,
     cut: cutOf(said, hasLeft),
-    system: systemSent(conversation, asked.system, isPinned),
+    system: systemSent(first, conversation, asked.system, isPinned),
     engine: target.spec,
     description: target.description,
     lineage,

@@ -11,7 +11,7 @@ import type { Asked } from '../formats/item.ts';
 import { objectOf, parsed, textOf, type JsonObject } from '../formats/json.ts';
 import { messageWithHint } from '../passing/failures.ts';
 import { answerHeaders, upstreamHeaders } from '../passing/headers.ts';
-import { heal, spelledSystem, type Healed } from '../passing/heal.ts';
+import { hasFirstSystem, heal, noteSystem, type Healed } from '../passing/heal.ts';
 import { heldLine } from '../passing/heldLine.ts';
 import { readBody } from '../passing/readBody.ts';
 import { relayBody, relayEvents } from '../passing/relay.ts';
@@ -218,9 +218,9 @@ async function healedBody(
   const { conversation, last, known } = recognised;
   try {
     // Of an earlier process.
-    if (healing.pins && !conversation.firstSystem && known > 0) {
+    if (healing.pins && known > 0 && !hasFirstSystem(first, conversation)) {
       const text = await outside.systemPromptOf(conversation.session);
-      if (text !== null) conversation.firstSystem = spelledSystem(text);
+      if (text !== null) noteSystem(first, conversation, text);
     }
     return heal(sent, last, first, healing);
   } catch (error) {
