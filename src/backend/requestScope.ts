@@ -6,6 +6,8 @@ import { isCwmError } from '../protocol/errors.ts';
 export interface RequestScope {
   /** As {@link clientName} made it. */
   readonly client: string;
+  /** Whose changes this client's count among. Default: its own. */
+  readonly rateOwner?: string | undefined;
   /** API key that the client sent for a model server. It lives only as long as the request. */
   readonly engineKey?: string | undefined;
   /** URL of the server that the key is for. Default: the one that new sessions use. */

@@ -142,14 +142,19 @@ export class BackendClient implements Disposable {
   /**
    * Sends JSON to one of the gateway's routes; its answer is still to be read, whatever its status. Aborting `signal` ends both.
    *
+   * @param engine the model server that the backend will ask, whose API key goes along.
    * @throws CwmError BackendUnavailable, Cancelled.
    */
-  async gateway(path: string, body: string, name: string, signal: AbortSignal): Promise<IncomingMessage> {
+  async gateway(
+    path: string,
+    body: string,
+    { name, engine, signal }: { readonly name: string; readonly engine: string; readonly signal: AbortSignal },
+  ): Promise<IncomingMessage> {
+    const headers = { 'x-cwm-client-name': name, ...(await this.#engineKeyHeaders(engine)) };
     const until = this.#untilDisposed(signal);
     for (let failures = 0; ; failures++) {
       const record = await this.connect(until);
       try {
-        const headers = { 'x-cwm-client-name': name };
         return await openResponse(record, { method: 'POST', path, body, headers }, until);
       } catch (error) {
         if (until.aborted) throw toCwmError(until.reason);
@@ -227,12 +232,16 @@ export class BackendClient implements Disposable {
 
   async #withEngineKey(request: BackendRequest, input: object): Promise<BackendRequest> {
     const engine = 'engine' in input && typeof input.engine === 'string' ? input.engine : undefined;
+    return { ...request, headers: await this.#engineKeyHeaders(engine) };
+  }
+
+  async #engineKeyHeaders(engine: string | undefined): Promise<Record<string, string>> {
     const key = parseEngineKey(await this.#source.engineKey?.(engine));
-    if (!key) return request;
+    if (!key) return {};
     const server = this.#source.engineKeyFor ?? engine;
     const headers = { [engineKeyHeader]: key };
     const isServer = server !== undefined && URL.canParse(server);
-    return { ...request, headers: isServer ? { ...headers, [engineKeyForHeader]: new URL(server).origin } : headers };
+    return isServer ? { ...headers, [engineKeyForHeader]: new URL(server).origin } : headers;
   }
 }
 

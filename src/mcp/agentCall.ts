@@ -9,14 +9,21 @@ export interface AgentCallOptions {
   readonly onProgress?: ((step: string) => void) | undefined;
 }
 
+/** Who calls. */
+export interface InnerClient {
+  /** As working directories and logs know it. */
+  readonly name: string;
+  /** Whose token it has: all clients with one token share its limits, however often they begin. */
+  readonly rateOwner: string;
+}
+
 /**
  * The backend in whose process this server runs. Failures cross as reports: this server is a bundle of its own there, with a class of its own
  * for errors.
  */
 export interface InnerBackend {
-  /** @param client who asks, as limits and working directories know it. */
   call(
-    client: string,
+    client: InnerClient,
     route: RouteName,
     input: object,
     options: AgentCallOptions,
@@ -26,12 +33,12 @@ export interface InnerBackend {
 }
 
 /** The backend as one of its clients has it. */
-export const backendOf = (inner: InnerBackend, client: string): Backend => ({
+export const backendOf = (inner: InnerBackend, client: InnerClient): Backend => ({
   async call<Name extends RouteName>(name: Name, input: object, options: AgentCallOptions = {}) {
     const answer = await inner.call(client, name, input, options);
     if ('error' in answer) throw CwmError.fromReport(answer.error);
     // The backend checked it by the route's schema.
     return answer.result as RouteOutput<Name>;
   },
-  onSignal: (listener) => inner.onSignal(client, listener),
+  onSignal: (listener) => inner.onSignal(client.name, listener),
 });

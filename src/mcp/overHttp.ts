@@ -7,7 +7,7 @@ import {
 } from '@modelcontextprotocol/server';
 import { sha256Hex } from '../base/hash.ts';
 import type { Disposable } from '../base/disposable.ts';
-import { backendOf, type InnerBackend } from './agentCall.ts';
+import { backendOf, type InnerBackend, type InnerClient } from './agentCall.ts';
 import { Handshakes } from './handshakes.ts';
 import { makeServer, serverOf } from './makeServer.ts';
 import type { McpParts } from './mcpParts.ts';
@@ -27,20 +27,29 @@ export class McpOverHttp {
   readonly #changes: Disposable;
 
   constructor(inner: InnerBackend) {
-    const parts = (client: string): McpParts => ({
+    const parts = (client: InnerClient): McpParts => ({
       backend: backendOf(inner, client),
       engine: undefined,
       // Whoever wants that says so where the server is started.
       allowForce: false,
     });
     this.#handshakes = new Handshakes(({ owner, id, body }) =>
-      makeServer(parts(clientName(greeterOf(body), `${owner} ${id}`)), false),
+      makeServer(parts({ name: clientName(greeterOf(body), `${owner} ${id}`), rateOwner: rateOwner(owner) }), false),
     );
-    this.#single = createMcpHandler(({ authInfo }) => serverOf(parts(authInfo?.clientId ?? clientName('', ofFile))), {
-      legacy: 'reject',
-    });
+    this.#single = createMcpHandler(
+      ({ authInfo }) =>
+        serverOf(
+          parts({
+            name: authInfo?.clientId ?? clientName('', ofFile),
+            rateOwner: authInfo?.token ?? rateOwner(ofFile),
+          }),
+        ),
+      {
+        legacy: 'reject',
+      },
+    );
     const { notify } = this.#single;
-    this.#changes = gatherChanges(backendOf(inner, clientName('', ofFile)), {
+    this.#changes = gatherChanges(backendOf(inner, { name: clientName('', ofFile), rateOwner: rateOwner(ofFile) }), {
       updated: (uri) => notify.resourceUpdated(uri),
       listChanged: () => notify.resourcesChanged(),
     });
@@ -56,7 +65,8 @@ export class McpOverHttp {
     const body = request.method === 'POST' ? parsed(await request.clone().text()) : undefined;
     if (await isLegacyRequest(request, body)) return await this.#handshakes.fetch(request, whose, body);
     const name = selfNamed(body);
-    const authInfo: AuthInfo = { token: '', clientId: clientName(name, `${whose} ${name}`), scopes: [] };
+    // The package passes nothing else on; the token itself stays outside.
+    const authInfo: AuthInfo = { token: rateOwner(whose), clientId: clientName(name, `${whose} ${name}`), scopes: [] };
     return await this.#single.fetch(request, { authInfo, parsedBody: body });
   }
 
@@ -65,6 +75,8 @@ export class McpOverHttp {
     await Promise.all([this.#handshakes.close(), this.#single.close()]);
   }
 }
+
+const rateOwner = (owner: string): string => `http.mcp-${sha256Hex(`owner ${owner}`).slice(0, 16)}`;
 
 /** A name in the form that the backend's logs may show. @param which distinguishes clients that call themselves the same. */
 function clientName(called: string, which: string): string {

@@ -7,6 +7,7 @@ import { Hono } from 'hono';
 import { socketDoor } from '../../src/backend/api/gatewayAdmission.ts';
 import { serveHttp } from '../../src/backend/api/serveHttp.ts';
 import { listenOnFirst } from '../../src/backend/process/controlServer.ts';
+import { engineKeyFor } from '../../src/backend/requestScope.ts';
 import { socketAddresses } from '../../src/backend/process/socketAddress.ts';
 import { Clients } from '../../src/gateway/clients/clients.ts';
 import { temporaryDirectories } from '../backend/support/temporaryDirectory.ts';
@@ -50,19 +51,28 @@ async function admission() {
 test('on the socket of the control API, its token lets in, and everything that is not the gateway is left to the API', async () => {
   const app = new Hono().all('*', (c) => c.text('the API'));
   const gateway = {
-    handle: async (...[, res, { path: of, project }]: Parameters<Handle>) => void res.end(`${project} ${of}`),
+    handle: async (...[, res, { path: of, project }]: Parameters<Handle>) => {
+      const server = 'http://model.test';
+      res.end(`${project} ${of}${engineKeyFor(server, { now: 'http://other.test', own: '' }) ?? ''}`);
+    },
   };
   const server = await listenOnFirst(app, socketAddresses(makeDirectory()), socketDoor(gateway, parts, 'right'));
   onTestFinished(() => server.close(0));
-  const ask = (asked: string, authorization = ''): Promise<string> =>
+  const ask = (asked: string, authorization = '', more: Record<string, string> = {}): Promise<string> =>
     new Promise((resolve, reject) => {
-      const sent = request({ socketPath: server.address, path: asked, headers: { authorization } }, async (answer) => {
+      const headers = { authorization, ...more };
+      const sent = request({ socketPath: server.address, path: asked, headers }, async (answer) => {
         const text = (await answer.toArray()).join('');
         resolve(answer.statusCode === 200 ? text : String(answer.statusCode));
       });
       sent.on('error', reject).end();
     });
   expect(await ask('/p/demo/v1/models?a=1', 'Bearer right')).toBe('demo /v1/models?a=1');
+  const key = { 'x-cwm-engine-key': 'KEY', 'x-cwm-engine-key-for': 'http://model.test' };
+  expect(await ask('/v1/models', 'Bearer right', key)).toBe('null /v1/modelsKEY');
+  expect(await ask('/v1/models', 'Bearer right', { ...key, 'x-cwm-engine-key-for': 'http://third.test' })).toBe(
+    'null /v1/models',
+  );
   expect(await ask('/v1/chat/completions', 'Bearer wrong')).toBe('403');
   expect(await ask('/t/right/v1/models')).toBe('403');
   expect(await ask('/')).toBe('the API');

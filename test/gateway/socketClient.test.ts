@@ -8,13 +8,14 @@ import { wholeBackends } from '../security/support/wholeBackend.ts';
 
 const start = wholeBackends();
 
-/** A vLLM that answers chats, too. */
+/** A vLLM that answers chats, too, of those who have its key. */
 async function chattingServer(): Promise<string> {
   const fake = await FakeVllm.start();
   let number = 0;
   const server = createServer((req, res) => {
     if (req.url === '/v1/chat/completions') {
       req.resume();
+      if (req.headers.authorization !== 'Bearer KEY') return void res.writeHead(401, {}).end();
       res.writeHead(200, { 'content-type': 'text/event-stream' });
       res.end(`${chunk({ content: `Answer ${++number}.` })}${usageChunk(20, 16)}data: [DONE]\n\n`);
       return;
@@ -35,11 +36,13 @@ async function chattingServer(): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-test("a conversation that a client of ours sends over the socket is one session, recognised as another program's is", async () => {
-  const { client } = await start({ engine: await chattingServer() });
+test("a conversation that a client of ours sends over the socket is one session, recognised as another program's is, and has the model server's key", async () => {
+  const engine = await chattingServer();
+  const { client } = await start({ engine, engineKey: 'KEY' });
   const ask = async (messages: object[]): Promise<string> => {
     const body = JSON.stringify({ model: 'tiny', messages, stream: true, stream_options: { include_usage: true } });
-    const answer = await client.gateway('/v1/chat/completions', body, 'vscode-chat', new AbortController().signal);
+    const how = { name: 'vscode-chat', engine, signal: new AbortController().signal };
+    const answer = await client.gateway('/v1/chat/completions', body, how);
     let text = '';
     await readChatStream(answer, { text: (piece) => (text += piece), call: () => undefined, usage: () => undefined });
     expect([answer.statusCode, text === '']).toEqual([200, false]);

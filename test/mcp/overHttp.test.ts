@@ -7,11 +7,11 @@ type Inner = ConstructorParameters<typeof McpOverHttp>[0];
 
 /** A server whose backend knows no window, and remembers who asked for what. */
 function overHttp() {
-  const asked: { readonly client: string; readonly route: string }[] = [];
+  const asked: { readonly client: string; readonly rateOwner: string; readonly route: string }[] = [];
   const listeners = new Set<(signal: Signal) => void>();
   const inner: Inner = {
-    call: async (client, route) => {
-      asked.push({ client, route });
+    call: async ({ name: client, rateOwner }, route) => {
+      asked.push({ client, rateOwner, route });
       if (route === 'getWindow') return { result: { summary: { name: 'w', tokens: 5, kvBytes: null } } };
       if (route === 'deleteWindow') return { result: {} };
       return { error: new CwmError('WindowNotFound', `There is no window for ${route}.`).report() };
@@ -100,6 +100,20 @@ test('each connection with a handshake is a client of its own, and a failure kee
   const clients = asked.map(({ client }) => client);
   expect(new Set(clients).size).toBe(2);
   for (const client of clients) expect(client).toMatch(/^http\.mcp-Any-Client-[0-9a-f]{8}$/);
+});
+
+test('all clients with one token share its limits, however often they begin and whatever they call themselves', async () => {
+  const { server, asked } = overHttp();
+  const ownersOf = async (owner: string): Promise<Set<string>> => {
+    asked.length = 0;
+    for (const session of [await handshake(server, owner), await handshake(server, owner)])
+      await (await ask(server, { owner, session, body: thaw })).text();
+    for (const name of ['One', 'Two']) await (await ask(server, { owner, ...modern(thaw, name) })).text();
+    expect(new Set(asked.map(({ client }) => client)).size).toBe(4);
+    return new Set(asked.map(({ rateOwner }) => rateOwner));
+  };
+  const [work, home] = [await ownersOf('work'), await ownersOf('home')];
+  expect([work.size, home.size, new Set([...work, ...home]).size]).toEqual([1, 1, 2]);
 });
 
 test('without a handshake, clients are told apart by their token and the name that they give themselves', async () => {

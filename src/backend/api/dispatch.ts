@@ -56,7 +56,7 @@ export function makeDispatch({ operations, process, limit, rates, readOnlyWhy, n
     if (route.unlimited) return run();
     const noMore = noMoreWhy();
     if (noMore) throw noMore;
-    rates.take(scope.client);
+    rates.take(scope.rateOwner ?? scope.client);
     return limit.run(run);
   };
 }

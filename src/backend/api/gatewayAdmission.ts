@@ -1,7 +1,9 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import { gatewayAddress, type GatewayAddress } from '../../gateway/address.ts';
 import { answerFailure, errorFormOf } from '../../gateway/passing/failures.ts';
+import { engineKeyForHeader, engineKeyHeader } from '../../protocol/backendRecord.ts';
 import { CwmError, toCwmError } from '../../protocol/errors.ts';
+import { currentClient, withRequest } from '../requestScope.ts';
 import { admitSender, checkToken, isSameSecret } from './admission.ts';
 import type { AppParts } from './app.ts';
 import type { HttpAddress } from './httpAddress.ts';
@@ -81,10 +83,21 @@ export const gatewayDoor =
     return true;
   };
 
-/** The same on the socket of the control API: whoever may call that may use the gateway, and needs no token of its own. */
+/**
+ * The same on the socket of the control API: whoever may call that may use the gateway, and needs no token of its own. As with every call
+ * there, the API key of the model server may come with the request.
+ */
 export const socketDoor = (gateway: GatewayDoor['gateway'], parts: GatewayDoor['parts'], token: string): Before =>
   gatewayDoor({
-    gateway,
+    gateway: {
+      handle: (req, res, asked, client) => {
+        const engineKey = one(req.headers[engineKeyHeader]) ?? undefined;
+        const engineKeyFor = one(req.headers[engineKeyForHeader]) ?? undefined;
+        return withRequest({ client: currentClient(), engineKey, engineKeyFor }, () =>
+          gateway.handle(req, res, asked, client),
+        );
+      },
+    },
     parts,
     clientKind: 'gateway',
     admit({ authorization }) {

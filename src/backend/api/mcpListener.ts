@@ -30,7 +30,7 @@ interface McpOverHttp {
 interface McpModule {
   readonly McpOverHttp: new (inner: {
     readonly call: (
-      client: string,
+      client: { readonly name: string; readonly rateOwner: string },
       route: RouteName,
       input: object,
       options: CallOptions,
@@ -79,7 +79,7 @@ export class McpListener {
   }
 
   async #call(
-    client: string,
+    { name: client, rateOwner }: { readonly name: string; readonly rateOwner: string },
     route: RouteName,
     given: object,
     { signal, onProgress }: CallOptions,
@@ -90,7 +90,7 @@ export class McpListener {
       input = checkedInput(route, given);
       const until = signal ? AbortSignal.any([signal, operationsEnded]) : operationsEnded;
       const reporter = onProgress ? { ...silent, progress: onProgress } : silent;
-      return { result: await dispatch({ route, input, client, operationId: randomId() }, until, reporter) };
+      return { result: await dispatch({ route, input, client, rateOwner, operationId: randomId() }, until, reporter) };
     } catch (thrown) {
       const error = toCwmError(thrown);
       onRefused({ route, input, error, client });

@@ -12,6 +12,7 @@ import { CwmError, toCwmError } from '../../protocol/errors.ts';
 import { problemText } from '../../words/failure.ts';
 import type { App } from '../app.ts';
 import { chatBody, chatMessages } from './chatBody.ts';
+import { engineOfNewSessions } from '../settings/engineSpec.ts';
 import { readChatStream } from './chatStream.ts';
 import { signalOf } from './signalOf.ts';
 
@@ -27,8 +28,10 @@ const mostCounts = 2000;
 /** The models of the model server for VS Code's own chat. Requests take the gateway's way, so that conversations become sessions as there. */
 export function languageModels(app: App): LanguageModelChatProvider {
   const counts = new Map<string, number>();
-  const post = (path: string, body: object, signal: AbortSignal): Promise<IncomingMessage> =>
-    app.connection.gateway(path, JSON.stringify(body), signal);
+  const post = async (path: string, body: object, signal: AbortSignal): Promise<IncomingMessage> => {
+    const engine = await engineOfNewSessions(app.connection);
+    return await app.connection.gateway(path, JSON.stringify(body), engine, signal);
+  };
   return {
     async provideLanguageModelChatInformation() {
       // VS Code asks at its start: nothing is started for that. The event follows when a backend is connected.

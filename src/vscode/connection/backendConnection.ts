@@ -66,10 +66,10 @@ export class BackendConnection implements Disposable {
     }
   }
 
-  /** Sends JSON to a route of the gateway; the answer is still to be read. @throws as {@link call}. */
-  async gateway(path: string, body: string, signal: AbortSignal): Promise<IncomingMessage> {
+  /** Sends JSON to a route of the gateway, which asks `engine`; the answer is still to be read. @throws as {@link call}. */
+  async gateway(path: string, body: string, engine: string, signal: AbortSignal): Promise<IncomingMessage> {
     const backend = await unlessAborted(this.open(), signal);
-    return await backend.gateway(path, body, 'vscode-chat', signal);
+    return await backend.gateway(path, body, { name: 'vscode-chat', engine, signal });
   }
 
   /** @throws CwmError BackendUnavailable when there is none and none can be started, Cancelled after `dispose`. */
