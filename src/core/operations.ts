@@ -22,6 +22,7 @@ import { deleteProjectBase, makeProjectBase, projectBase } from './sessions/base
 import { refuseInBase } from './sessions/base/refuseInBase.ts';
 import { setExpiry } from './sessions/expiry.ts';
 import { adoptSessions, moveSession } from './sessions/moveSession.ts';
+import { editMemory, forgetMemory, listMemories, remember } from './sessions/memory/notes.ts';
 import { faultPage, memoryHistory, memoryPage, memoryState, pinPage } from './sessions/memory/pages.ts';
 import { deleteSession } from './sessions/deleteSession.ts';
 import { createSession, getSession, listSessions } from './sessions/sessions.ts';
@@ -122,6 +123,10 @@ export const operations: { readonly [Name in CoreRouteName]: Operation<Name> } =
   memoryHistory: { run: memoryHistory },
   pinPage: { run: pinPage },
   faultPage: { run: faultPage, writesKv: true },
+  listMemories: { run: listMemories },
+  remember: { run: remember },
+  editMemory: { run: editMemory },
+  forgetMemory: { run: forgetMemory },
 
   editMessage: { run: editMessage, writesKv: true, resumes: checkEdit },
   regenerate: { run: regenerate, writesKv: true, resumes: checkRegenerate },

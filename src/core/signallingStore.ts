@@ -47,6 +47,8 @@ export const effects: { readonly [Part in keyof Store]: Effects<Store[Part]> } =
   memory: {
     load: 'reads',
     append: 'unseen',
+    notes: 'reads',
+    changeNotes: 'unseen',
   },
   answers: {
     append: 'unseen',

@@ -94,6 +94,7 @@ describe('signals of the store', () => {
       'sessions.saveTokens',
       'messages.append',
       'memory.append',
+      'memory.changeNotes',
       'answers.append',
       'answers.ended',
       'checkpoints.put',

@@ -27,6 +27,8 @@ const good = {
   paths: ['a'],
   pinned: true,
   page: 'p1',
+  scope: 'session',
+  memoryId: 's1',
   item: 'x',
   project: 'file:///p',
   recorded: true,

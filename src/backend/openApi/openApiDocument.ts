@@ -20,7 +20,7 @@ const tags: Readonly<Record<string, string>> = {
 const placesOfTags: readonly (readonly [RegExp, string])[] = [
   [/^\/api\/contexts\/:session\/tracker|^\/api\/tracker/, 'tracker'],
   [/^\/api\/contexts\/:session\/freeze|^\/api\/windows/, 'windows'],
-  [/^\/api\/(?:contexts|search|import)/, 'sessions'],
+  [/^\/api\/(?:contexts|search|import|memories)/, 'sessions'],
   [/^\/api\/prompts/, 'prompts'],
   [/^\/api\/(?:usage|prune|trash|verify)/, 'space'],
   [/^\/api\/projects/, 'projects'],

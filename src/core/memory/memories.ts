@@ -1,6 +1,6 @@
 import { nullOn } from '../../protocol/errors.ts';
 import type { SessionId } from '../../protocol/ids.ts';
-import type { MemoryRecord, MemorySearch, MemoryTurn, Mutation, Segment } from '../../protocol/memory/records.ts';
+import type { MemoryRecord, MemorySearch, MemoryTurn, Mutation, Note, Segment } from '../../protocol/memory/records.ts';
 import type { ContextTokens, Message, Session } from '../../protocol/schemas/session.ts';
 import type { MemoryStore } from '../ports/messages.ts';
 import { layoutOf, shownOf } from './segments/layout.ts';
@@ -17,6 +17,7 @@ export class SessionMemory {
   readonly #turns: MemoryTurn[] = [];
   readonly #mutations: Mutation[] = [];
   readonly #searches: MemorySearch[] = [];
+  readonly #notes: Note[] = [];
   /** By the list of tools: what it adds to a prompt, as the server counted it. */
   readonly toolTokens = new Map<string, number>();
   /** The server refused a request because of the memory's own tools. */
@@ -38,6 +39,9 @@ export class SessionMemory {
         break;
       case 'search':
         this.#searches.push(record);
+        break;
+      case 'note':
+        this.#notes.push(record);
     }
   }
 
@@ -68,6 +72,11 @@ export class SessionMemory {
   /** Of the model, oldest first. */
   get searches(): readonly MemorySearch[] {
     return this.#searches;
+  }
+
+  /** All versions of what is remembered for this session alone, oldest first. */
+  get notes(): readonly Note[] {
+    return this.#notes;
   }
 
   /** Pages that a user pinned. */

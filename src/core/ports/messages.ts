@@ -1,5 +1,5 @@
-import type { MessageId, SessionId } from '../../protocol/ids.ts';
-import type { MemoryRecord } from '../../protocol/memory/records.ts';
+import type { MessageId, ProjectUri, SessionId } from '../../protocol/ids.ts';
+import type { MemoryRecord, Note } from '../../protocol/memory/records.ts';
 import type { Message } from '../../protocol/schemas/session.ts';
 
 /** The messages of each session, a pool that only grows. Each names the one before it; a branch names its last one. */
@@ -28,4 +28,8 @@ export interface MemoryStore {
   load(session: SessionId): Promise<readonly MemoryRecord[]>;
   /** All of them are stored, in this order, or none is. @throws CwmError SessionNotFound. */
   append(session: SessionId, records: readonly MemoryRecord[]): Promise<void>;
+  /** All versions of what is remembered for a project, or for the user where it is null; oldest first. Damaged ones are left out. */
+  notes(project: ProjectUri | null): Promise<readonly Note[]>;
+  /** Stores the version that `change` makes of them; no other change comes between. Nothing is stored where it throws. */
+  changeNotes(project: ProjectUri | null, change: (notes: readonly Note[]) => Note): Promise<void>;
 }

@@ -85,11 +85,25 @@ export const searchSchema = z.object({
 });
 export type MemorySearch = z.infer<typeof searchSchema>;
 
+/** One version of a small text that somebody wants remembered. The last one counts. */
+export const noteSchema = z.object({
+  type: z.literal('note'),
+  /** The first letter of its scope, and a number that is unique there. */
+  id: z.string(),
+  /** 1-based. */
+  version: z.number(),
+  /** Null: it was forgotten. */
+  text: z.nullable(z.string()),
+  at: z.string(),
+});
+export type Note = z.infer<typeof noteSchema>;
+
 /** A line of what a session's memory recorded, in order. */
 export const memoryRecordSchema = z.discriminatedUnion('type', [
   segmentSchema,
   turnSchema,
   mutationSchema,
   searchSchema,
+  noteSchema,
 ]);
 export type MemoryRecord = z.infer<typeof memoryRecordSchema>;

@@ -1,6 +1,7 @@
 import * as z from 'zod/mini';
 import { memoryPageSchema } from '../memory/page.ts';
 import { mutationSchema, searchSchema, segmentSchema } from '../memory/records.ts';
+import { memoryScopes } from '../memory/scopes.ts';
 import { primeResultSchema } from '../schemas/turn.ts';
 import { onEngine, page, text } from './fields.ts';
 import type { Route, ShapesOf } from './route.ts';
@@ -16,7 +17,28 @@ export const memoryRoutes = {
   pinPage: { kind: 'change', method: 'PUT', path: '/api/contexts/:session/memory/pages/:page/pin' },
   /** Brings a page back into the prompt, behind the last message, and has the model server compute it. */
   faultPage: { kind: 'change', streams: true, method: 'POST', path: '/api/contexts/:session/memory/pages/:page/fault' },
+  /** What is remembered for the user, for a project, and for a session. */
+  listMemories: { kind: 'read', method: 'GET', path: '/api/memories' },
+  /** Remembers a text. Only a person does, since it may stand in front of other sessions. */
+  remember: { kind: 'change', creates: true, clients: 'own', method: 'POST', path: '/api/memories' },
+  /** Gives a memory another text. The versions of before stay in the store. */
+  editMemory: { kind: 'change', clients: 'own', method: 'PUT', path: '/api/memories/:memoryId' },
+  forgetMemory: { kind: 'change', clients: 'own', method: 'DELETE', path: '/api/memories/:memoryId' },
 } as const satisfies Record<string, Route>;
+
+const memory = () =>
+  z.object({
+    id: text,
+    scope: z.enum(memoryScopes),
+    text,
+    /** 1-based. */
+    version: z.number(),
+    /** Of this version. */
+    at: text,
+  });
+
+/** `project` is needed for one of a project, `session` for one of a session. */
+const ofScope = () => ({ project: z.optional(text), session: z.optional(text) });
 
 const ofPage = () => ({ session: text, page: text });
 
@@ -68,5 +90,9 @@ export const memoryShapes = () =>
       input: z.object({ ...ofPage(), pinned: z.boolean() }),
       output: z.object({ page: text, pinned: z.boolean() }),
     },
+    listMemories: { input: z.object(ofScope()), output: z.object({ items: z.array(memory()) }) },
+    remember: { input: z.object({ scope: z.enum(memoryScopes), text, ...ofScope() }), output: memory() },
+    editMemory: { input: z.object({ memoryId: text, text, ...ofScope() }), output: memory() },
+    forgetMemory: { input: z.object({ memoryId: text, ...ofScope() }), output: memory() },
     faultPage: { input: z.object({ ...ofPage(), ...onEngine }), output: primeResultSchema },
   }) as const satisfies ShapesOf<typeof memoryRoutes>;

@@ -52,6 +52,8 @@ export class Layout {
   readonly engine: string;
   /** Answers while they come; absent while none does. */
   readonly answers: string;
+  /** What is remembered for the user; absent before anything is. */
+  readonly userMemories: string;
   /** A backup that is being restored; the start finishes it. */
   readonly restoring: string;
   /** The times that the store saw on the machine's clock. */
@@ -83,6 +85,7 @@ export class Layout {
     this.selection = join(root, 'active.json');
     this.engine = join(root, 'engine.json');
     this.answers = join(root, 'answers.jsonl');
+    this.userMemories = join(root, 'memories.jsonl');
     this.restoring = join(root, 'restoring.json');
     this.clock = join(root, 'clock.json');
     this.figures = join(root, 'metrics.json');
@@ -105,6 +108,7 @@ export class Layout {
       selection,
       answers,
       engine,
+      userMemories,
       restoring,
       clock,
       figures,
@@ -118,6 +122,7 @@ export class Layout {
       selection,
       answers,
       engine,
+      userMemories,
       restoring,
       clock,
       figures,
@@ -139,6 +144,11 @@ export class Layout {
 
   project(uri: ProjectUri): string {
     return join(this.projects, `${sha256Hex(uri)}.json`);
+  }
+
+  /** What is remembered for a project; absent before anything is. */
+  projectMemories(uri: ProjectUri): string {
+    return join(this.projects, `${sha256Hex(uri)}.memories.jsonl`);
   }
 
   prompt(id: PromptId): string {

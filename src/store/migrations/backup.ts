@@ -24,8 +24,9 @@ export async function backUp(parts: StoreDisk, from: number): Promise<string> {
 
 /** What a backup has. */
 export const backedUp = (layout: Layout): readonly string[] => {
-  const { contexts, windows, lineages, projects, prompts, intents, trash, selection, storeRecord } = layout;
-  return [contexts, windows, lineages, projects, prompts, intents, trash, selection, storeRecord];
+  const { contexts, windows, lineages, projects, prompts, intents, trash, selection, userMemories, storeRecord } =
+    layout;
+  return [contexts, windows, lineages, projects, prompts, intents, trash, selection, userMemories, storeRecord];
 };
 
 /** Copies all records of a store, or of a backup, into a directory that is there. */

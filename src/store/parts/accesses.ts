@@ -31,6 +31,8 @@ export const accesses: { readonly [Part in keyof Store]: Accesses<Store[Part]> }
   memory: {
     load: 'read',
     append: 'write',
+    notes: 'read',
+    changeNotes: 'write',
   },
   answers: {
     append: 'write',

@@ -105,6 +105,9 @@ describe('dispatch', () => {
         // A model must not approve its own tool calls.
         'approveTools',
         'trustProject',
+        'remember',
+        'editMemory',
+        'forgetMemory',
       ]);
       expect(through).toEqual(namesWhere((name) => !ownOnly.has(name)));
     },

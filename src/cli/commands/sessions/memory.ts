@@ -6,6 +6,7 @@ import { primedSentence } from '../../../words/prime.ts';
 import type { Perform } from '../../action.ts';
 import { wholeNumber } from '../../arguments.ts';
 import { withCommonOptions } from '../../run.ts';
+import { registerMemories } from './memories.ts';
 import { formatTable } from '../../terminal/layout.ts';
 
 interface Paging {
@@ -16,7 +17,8 @@ interface Paging {
 export function registerMemory(program: Command, perform: Perform): void {
   const memory = program
     .command('memory')
-    .description("virtual memory of a session: what the model's prompt has of it");
+    .description("virtual memory of a session: what the model's prompt has of it; and what is remembered for longer");
+  registerMemories(memory, perform);
 
   withCommonOptions(memory.command('show'))
     .description('show what the next prompt has of the conversation, and what left it')
