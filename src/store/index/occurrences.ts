@@ -64,25 +64,14 @@ export function occurrencesIn(database: Database, query: OccurrenceQuery): Occur
     matches.push(...dated.map(([number]) => Number(number)));
   }
   inTransaction(database, () => {
-    for (const number of matches) database.run('INSERT OR IGNORE INTO temp.hits VALUES (?)', [number]);
+    insertAll(database, matches);
   });
-  const near = rows(
-    `WITH RECURSIVE step(by) AS (VALUES (${-query.reach}) UNION ALL SELECT by + 1 FROM step WHERE by < ${query.reach}),
-       placed AS (
-         SELECT min(session) AS session, holders.sequence AS sequence
-         FROM temp.hits JOIN holders ON holders.message = hits.message JOIN sessions ON sessions.number = session
-         WHERE (?1 IS NULL OR project = ?1) AND (?2 IS NULL OR sessions.id = ?2)
-         GROUP BY hits.message
-       ),
-       places AS (SELECT DISTINCT session, sequence + by AS sequence FROM placed CROSS JOIN step)
-     SELECT messages.number, messages.id, sessions.id, holders.sequence, role, speaker, created_at
-     FROM places JOIN holders ON holders.session = places.session AND holders.sequence = places.sequence
-       JOIN messages ON messages.number = holders.message JOIN sessions ON sessions.number = holders.session
-     ORDER BY holders.session, holders.sequence, messages.number`,
-    scope,
-  );
+  const near = around(database, rows, scope, query.reach);
   inTransaction(database, () => {
-    for (const [number] of near) database.run('INSERT OR IGNORE INTO temp.hits VALUES (?)', [number!]);
+    insertAll(
+      database,
+      near.map(([number]) => Number(number)),
+    );
   });
   const counted = countsOf(rows, words);
   const none = words.map(() => 0);
@@ -109,6 +98,53 @@ export function occurrencesIn(database: Database, query: OccurrenceQuery): Occur
       : messages / Math.max(1, rowsOfAll),
   );
   return { words: words.map(({ text }) => text), shares, messages: total, averageLength, found };
+}
+
+/**
+ * The messages in `hits` and those around them, in the order of their conversations. Ranges that touch are one look-up, since a join with
+ * every single place costs more than everything else of a search.
+ */
+function around(database: Database, rows: Rows, scope: readonly SqlValue[], reach: number): SqlValue[][] {
+  // In this order: the planner would begin with every message of the session.
+  const placed = rows(
+    `SELECT min(session) AS place, holders.sequence
+     FROM temp.hits CROSS JOIN holders ON holders.message = hits.message CROSS JOIN sessions ON sessions.number = session
+     WHERE (?1 IS NULL OR project = ?1) AND (?2 IS NULL OR sessions.id = ?2)
+     GROUP BY hits.message ORDER BY place, holders.sequence`,
+    [...scope],
+  );
+  const ranges: { readonly session: number; readonly from: number; to: number }[] = [];
+  for (const [session, sequence] of placed) {
+    const from = Number(sequence) - reach;
+    const last = ranges.at(-1);
+    if (last?.session === Number(session) && from <= last.to + 1) last.to = Number(sequence) + reach;
+    else ranges.push({ session: Number(session), from, to: Number(sequence) + reach });
+  }
+  const found: SqlValue[][] = [];
+  const statement = database.prepare(
+    `SELECT messages.number, messages.id, sessions.id, holders.sequence, role, speaker, created_at
+     FROM holders JOIN messages ON messages.number = holders.message JOIN sessions ON sessions.number = holders.session
+     WHERE holders.session = ?1 AND holders.sequence BETWEEN ?2 AND ?3
+     ORDER BY holders.sequence, messages.number`,
+  );
+  try {
+    for (const { session, from, to } of ranges) {
+      statement.bind([session, from, to]);
+      while (statement.step()) found.push(statement.get());
+    }
+  } finally {
+    statement.free();
+  }
+  return found;
+}
+
+function insertAll(database: Database, numbers: readonly number[]): void {
+  const statement = database.prepare('INSERT OR IGNORE INTO temp.hits VALUES (?)');
+  try {
+    for (const number of numbers) statement.run([number]);
+  } finally {
+    statement.free();
+  }
 }
 
 type Rows = (sql: string, values?: SqlValue[]) => SqlValue[][];
