@@ -122,6 +122,8 @@ describe('the memory of a session', () => {
         return [];
       },
       append: async () => undefined,
+      notes: async () => [],
+      changeNotes: async () => undefined,
     });
     const session = aSession();
     await expect(memories.of(session)).rejects.toThrow('slow');
