@@ -45,7 +45,7 @@ const one = (value: string | string[] | undefined): string | null =>
 export interface GatewayHandler {
   /** `HOST:PORT` where its clients look for it; null: it has none. */
   readonly clientsAddress: string | null;
-  /** Where it can be reached. */
+  /** Where its clients can reach it, on loopback. */
   listensAt(url: string): void;
   /** Who has this token; null: nobody. */
   clientOf(token: string): string | null;
