@@ -51,14 +51,17 @@ export async function atLogin(system: LoginSystem): Promise<AtLogin> {
  */
 export async function startAtLogin(system: LoginSystem, start: LoginStart): Promise<AtLogin> {
   const platform = platformOf(system);
-  const { what, link, on, needsCommand } = platform;
   if (system.platform === 'linux' && !system.hasSystemd) {
     throw new CwmError('InvalidConfig', 'This system does not run systemd, which would start the backend at login.', {
       hint: 'Add "cwm serve" to what starts your programs.',
     });
   }
+  return await write(system, platform, platform.text(start, system));
+}
+
+async function write(system: LoginSystem, platform: LoginPlatform, text: string): Promise<AtLogin> {
+  const { what, link, on, needsCommand } = platform;
   const file = platform.file(system);
-  const text = platform.text(start, system);
   await replaceFile(file, Buffer.from(bytesText(platform, text), platform.encoding), 0o600);
   if (link) await replaceLink(link(system));
   if (on) await tell(system, on(file), needsCommand);
@@ -66,17 +69,31 @@ export async function startAtLogin(system: LoginSystem, start: LoginStart): Prom
 }
 
 /**
- * Names the program's present place where the one that a login starts is gone: each version of the extension has a folder of its own.
+ * Brings what a login starts up to date: each version of the extension has a folder of its own, on a remote machine the editor's Node moves
+ * too, and settings change. What the extension wrote is written again as a whole. What `cwm serve --at-login on` wrote keeps its options,
+ * and only gets another program where its own is gone.
  *
+ * @param start of the extension. Its environment tells what the extension wrote.
  * @param storage of the program that asks; a login that starts a backend of another one stays as it is.
  * @returns whether it was changed. @throws CwmError as {@link startAtLogin}.
  */
 export async function renewAtLogin(system: LoginSystem, start: LoginStart, storage: string): Promise<boolean> {
+  const platform = platformOf(system);
   const { text } = await atLogin(system);
-  const [entry] = /[^"<>;]+backend\.js/.exec(text ?? '') ?? [];
-  if (text === null || entry === undefined || existsSync(entry) || !text.includes(storage)) return false;
-  await startAtLogin(system, start);
+  if (text === null || !text.includes(platform.word(storage))) return false;
+  const isOfExtension = Object.keys(start.env).every((name) => text.includes(name));
+  const wanted = isOfExtension ? platform.text(start, system) : withEntryOf(start, text, platform);
+  if (wanted === text) return false;
+  await write(system, platform, wanted);
   return true;
+}
+
+/** A path with a sign that the file spells otherwise is left alone, since it cannot be looked up as it stands there. */
+function withEntryOf({ args }: LoginStart, text: string, { word }: LoginPlatform): string {
+  const [entry] = /[^"<>;]+backend\.js/.exec(text) ?? [];
+  const now = args.find((arg) => arg.endsWith('backend.js'));
+  if (entry === undefined || now === undefined || /[%$&]/.test(entry) || existsSync(entry)) return text;
+  return text.replace(word(entry), () => word(now));
 }
 
 /** Removes all that {@link startAtLogin} made. What runs now runs on. @returns what was there. @throws CwmError as {@link startAtLogin}. */

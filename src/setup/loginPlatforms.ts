@@ -21,6 +21,8 @@ export interface LoginPlatform {
   readonly file: (places: LoginPlaces) => string;
   /** The whole file. */
   readonly text: (start: LoginStart, places: LoginPlaces) => string;
+  /** One argument of the command as it stands in the file, with what ends it. */
+  readonly word: (argument: string) => string;
   readonly encoding: 'utf8' | 'utf16le';
   /** A link to the file, in which the system sees that it is on. */
   readonly link?: (places: LoginPlaces) => { readonly path: string; readonly target: string };
@@ -76,11 +78,14 @@ const systemd: LoginPlatform = {
       'WantedBy=default.target',
       '',
     ].join('\n'),
+  word: unitWord,
   on: () => ['systemctl', '--user', 'daemon-reload'],
   off: ['systemctl', '--user', 'daemon-reload'],
   // It looks at the next login, too.
   needsCommand: false,
 };
+
+const agentWord = (word: string): string => `<string>${xml(word)}</string>`;
 
 const launchd: LoginPlatform = {
   what: 'a launchd agent',
@@ -96,7 +101,7 @@ const launchd: LoginPlatform = {
       `  <string>${label}</string>`,
       '  <key>ProgramArguments</key>',
       '  <array>',
-      ...[command, ...args].map((word) => `    <string>${xml(word)}</string>`),
+      ...[command, ...args].map((word) => `    ${agentWord(word)}`),
       '  </array>',
       ...(Object.keys(env).length === 0
         ? []
@@ -117,6 +122,7 @@ const launchd: LoginPlatform = {
       '</plist>',
       '',
     ].join('\n'),
+  word: agentWord,
   // launchd reads the folder at each login.
   on: null,
   off: null,
@@ -164,6 +170,7 @@ const taskScheduler: LoginPlatform = {
       '',
     ].join('\r\n');
   },
+  word: (argument) => xml(windowsWord(argument)),
   on: (file) => ['schtasks.exe', '/Create', '/F', '/TN', task, '/XML', file],
   off: ['schtasks.exe', '/Delete', '/F', '/TN', task],
   needsCommand: true,

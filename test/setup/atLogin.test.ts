@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { atLogin, dontStartAtLogin, renewAtLogin, startAtLogin, type LoginSystem } from '../../src/setup/atLogin.ts';
@@ -157,17 +157,46 @@ describe('start at login', () => {
     await expect(startAtLogin(systemOf('win32', { run: stuck.run }).system, start)).rejects.toThrow('schtasks.exe');
   });
 
-  test('the place of a program that moved is renewed, of the same storage only', async () => {
+  test.each(['linux', 'darwin', 'win32'])(
+    '%s: what the extension wrote follows its place, its Node and its settings, for this storage only',
+    async (platform) => {
+      const { system } = systemOf(platform);
+      const storage = '/data/50% & $HOME';
+      const at = (command: string, entry: string, ...more: string[]) => ({
+        ...start,
+        command,
+        args: [entry, '--storage', storage, ...more],
+      });
+      const now = at('/server/new/node', '/new/backend.js', '--isolation', 'off');
+      expect(await renewAtLogin(system, now, storage)).toBe(false);
+      for (const before of [
+        at('/server/new/node', '/gone/backend.js', '--isolation', 'off'),
+        at('/server/old/node', '/new/backend.js', '--isolation', 'off'),
+        at('/server/new/node', '/new/backend.js'),
+      ]) {
+        const { text } = await startAtLogin(system, before);
+        expect(await renewAtLogin(system, now, '/data/50% & $HOM')).toBe(false);
+        expect((await atLogin(system)).text).toBe(text);
+        expect(await renewAtLogin(system, now, storage)).toBe(true);
+        expect((await atLogin(system)).text).toBe(loginPlatforms[platform]?.text(now, system));
+        expect(await renewAtLogin(system, now, storage)).toBe(false);
+      }
+    },
+  );
+
+  test('what the CLI wrote keeps its options, and gets another program only where its own is gone', async () => {
     const { system, home } = systemOf('linux');
-    const moved = { ...start, args: [path.join(home, 'new', 'backend.js'), '--storage', '/data'] };
-    expect(await renewAtLogin(system, moved, '/data')).toBe(false);
-    await startAtLogin(system, { ...start, args: ['/gone/backend.js', '--storage', '/data'] });
-    expect(await renewAtLogin(system, moved, '/other')).toBe(false);
-    expect(await renewAtLogin(system, moved, '/data')).toBe(true);
-    expect((await atLogin(system)).text).toContain(path.join(home, 'new', 'backend.js'));
-    mkdirSync(path.join(home, 'new'));
-    writeFileSync(path.join(home, 'new', 'backend.js'), '');
-    expect(await renewAtLogin(system, { ...start, args: [] }, '/data')).toBe(false);
+    const entry = path.join(home, 'backend.js');
+    const cli = { command: '/bin/node', args: [entry, '--storage', '/data', '--http', '9000'], env: {} };
+    const extension = { ...start, args: ['/new/backend.js', '--storage', '/data'] };
+    writeFileSync(entry, '');
+    await startAtLogin(system, cli);
+    expect(await renewAtLogin(system, extension, '/data')).toBe(false);
+    rmSync(entry);
+    expect(await renewAtLogin(system, extension, '/data')).toBe(true);
+    expect((await atLogin(system)).text).toContain(
+      'ExecStart="/bin/node" "/new/backend.js" "--storage" "/data" "--http" "9000"',
+    );
   });
 
   test('a system that is not known is refused', async () => {
