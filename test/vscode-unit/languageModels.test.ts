@@ -220,3 +220,32 @@ test('tokens are counted by the model server, once for each text; where it does 
   answer = () => answering(501, '{}');
   expect(await models.provideTokenCount(information, 'And this?', token)).toBeGreaterThan(1);
 });
+
+test('what a tool is asked and what it answers are counted, and what the model server refuses to count is asked once', async () => {
+  answer = () => answering(200, '{"input_tokens":9}');
+  const call = user(new Text('I write.'), new Call('c1', 'write', { path: 'a.ts', text: 'x' }));
+  await models.provideTokenCount(information, call, token);
+  await models.provideTokenCount(information, user(new Result('c1', [new Text('done')])), token);
+  expect(sent.map(({ body }) => body['messages'])).toEqual([
+    [
+      {
+        role: 'user',
+        content: [
+          { type: 'text', text: 'I write.' },
+          { type: 'tool_use', id: 'c1', name: 'write', input: { path: 'a.ts', text: 'x' } },
+        ],
+      },
+    ],
+    [{ role: 'user', content: [{ type: 'tool_result', tool_use_id: 'c1', content: 'done' }] }],
+  ]);
+  sent.length = 0;
+  const failing = (message: string) => () => answering(502, JSON.stringify({ type: 'error', error: { message } }));
+  answer = failing('The model server does not count the tokens of this request.');
+  await models.provideTokenCount(information, 'Refused', token);
+  await models.provideTokenCount(information, 'Refused', token);
+  expect(sent).toHaveLength(1);
+  answer = failing('The model server cannot be reached.');
+  await models.provideTokenCount(information, 'Not there', token);
+  await models.provideTokenCount(information, 'Not there', token);
+  expect(sent).toHaveLength(3);
+});

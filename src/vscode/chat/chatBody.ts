@@ -38,7 +38,7 @@ export function chatBody(
 }
 
 /** One message of VS Code's may be several: each result of a tool is one of its own, before what the user says. */
-export function chatMessages({ role, content }: Pick<LanguageModelChatRequestMessage, 'role' | 'content'>): object[] {
+function chatMessages({ role, content }: Pick<LanguageModelChatRequestMessage, 'role' | 'content'>): object[] {
   const said = content.flatMap(partOf);
   const calls = content.flatMap((part) =>
     part instanceof LanguageModelToolCallPart
@@ -54,6 +54,29 @@ export function chatMessages({ role, content }: Pick<LanguageModelChatRequestMes
   if (calls.length > 0) return [...results, { ...message, tool_calls: calls }];
   return said.length === 0 ? results : [...results, message];
 }
+
+/** The same message as Anthropic's Messages have it, in which a model server counts: calls and results of tools are blocks there. */
+export function countedMessages({
+  role,
+  content,
+}: Pick<LanguageModelChatRequestMessage, 'role' | 'content'>): object[] {
+  const said = content.flatMap(partOf).map(blockOf);
+  const calls = content.flatMap((part) =>
+    part instanceof LanguageModelToolCallPart
+      ? [{ type: 'tool_use', id: part.callId, name: part.name, input: part.input }]
+      : [],
+  );
+  const results = content.flatMap((part) =>
+    part instanceof LanguageModelToolResultPart
+      ? [{ type: 'tool_result', tool_use_id: part.callId, content: textOf(part.content.flatMap(partOf)) }]
+      : [],
+  );
+  const blocks = [...results, ...said, ...calls];
+  return blocks.length === 0 ? [] : [{ role: roles[role] ?? 'user', content: blocks }];
+}
+
+const blockOf = (part: ChatPart): object =>
+  part.type === 'text' ? part : { type: 'image', source: { type: 'url', url: part.image_url.url } };
 
 function partOf(part: unknown): ChatPart[] {
   if (part instanceof LanguageModelTextPart) return [{ type: 'text', text: part.value }];

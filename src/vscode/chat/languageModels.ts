@@ -11,7 +11,7 @@ import {
 import { CwmError, toCwmError } from '../../protocol/errors.ts';
 import { problemText } from '../../words/failure.ts';
 import type { App } from '../app.ts';
-import { chatBody, chatMessages } from './chatBody.ts';
+import { chatBody, countedMessages } from './chatBody.ts';
 import { engineOfNewSessions } from '../settings/engineSpec.ts';
 import { readChatStream } from './chatStream.ts';
 import { signalOf } from './signalOf.ts';
@@ -22,12 +22,14 @@ const unknownContextTokens = 8192;
 const mostAnswerTokens = 8192;
 /** Where the model server does not count. */
 const charactersPerToken = 3.5;
+/** The gateway says so of a request that the model server refuses. Any other failure may pass, such as a server that is not there. */
+const refusedCount = /does not count/;
 /** VS Code counts the same messages again with each turn. */
 const mostCounts = 2000;
 
 /** The models of the model server for VS Code's own chat. Requests take the gateway's way, so that conversations become sessions as there. */
 export function languageModels(app: App): LanguageModelChatProvider {
-  const counts = new Map<string, number>();
+  const counts = new Map<string, number | null>();
   const post = async (path: string, body: object, signal: AbortSignal): Promise<IncomingMessage> => {
     const engine = await engineOfNewSessions(app.connection);
     return await app.connection.gateway(path, JSON.stringify(body), engine, signal);
@@ -64,15 +66,16 @@ export function languageModels(app: App): LanguageModelChatProvider {
       }
     },
     async provideTokenCount({ id }, text, token) {
-      const messages = typeof text === 'string' ? [{ role: 'user', content: text }] : chatMessages(text);
+      const messages = typeof text === 'string' ? [{ role: 'user', content: text }] : countedMessages(text);
       const asked = JSON.stringify(messages);
       const key = `${id}\n${asked}`;
-      const known = counts.get(key) ?? (await counted(post, id, messages, token));
-      if (known === null) return Math.ceil(asked.length / charactersPerToken);
-      counts.set(key, known);
-      const [oldest] = counts.keys();
-      if (counts.size > mostCounts && oldest !== undefined) counts.delete(oldest);
-      return known;
+      const known = counts.has(key) ? counts.get(key) : await counted(post, id, messages, token);
+      if (known !== undefined) {
+        counts.set(key, known);
+        const [oldest] = counts.keys();
+        if (counts.size > mostCounts && oldest !== undefined) counts.delete(oldest);
+      }
+      return known ?? Math.ceil(asked.length / charactersPerToken);
     },
   };
 }
@@ -98,20 +101,22 @@ export function informationOf(
   };
 }
 
-/** By the model server; null: it does not count. */
+/** By the model server; null: it does not count this, and need not be asked again; undefined: it did not answer. */
 async function counted(
   post: (path: string, body: object, signal: AbortSignal) => Promise<IncomingMessage>,
   model: string,
   messages: readonly object[],
   token: CancellationToken,
-): Promise<number | null> {
+): Promise<number | null | undefined> {
   const cancelled = signalOf(token);
   try {
     const answer = await post('/v1/messages/count_tokens', { model, messages }, cancelled.signal);
-    const { input_tokens: count } = JSON.parse(await textOf(answer)) as { input_tokens?: unknown };
-    return answer.statusCode === 200 && typeof count === 'number' ? count : null;
+    const said = await textOf(answer);
+    if (answer.statusCode !== 200) return refusedCount.test(messageIn(said) ?? '') ? null : undefined;
+    const { input_tokens: count } = JSON.parse(said) as { input_tokens?: unknown };
+    return typeof count === 'number' ? count : null;
   } catch {
-    return null;
+    return undefined;
   } finally {
     cancelled.dispose();
   }
