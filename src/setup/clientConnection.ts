@@ -79,14 +79,18 @@ async function preview(shown: ConfigChange): Promise<NonNullable<ConnectPlan['ch
   return { file: shown.file, before, after: applied(shown, before) };
 }
 
-/** `isUnknown`: nothing says that the file was changed, so it stays as it is. */
+/**
+ * `isUnknown`: nothing says what the file was before, so it stays as it is. `isInUse`: it names the gateway all the same, so its token stays
+ * too, without which the client would only fail.
+ */
 export interface UndoneConnection {
   readonly label: string;
   readonly file: string | null;
   readonly isUnknown: boolean;
+  readonly isInUse: boolean;
 }
 
-/** Takes the change of a client's configuration back, and revokes its token. @throws CwmError as {@link planConnection}. */
+/** Takes the change of a client's configuration back, and revokes its token unless the file still needs it. @throws CwmError as {@link planConnection}. */
 export async function undoConnection(desk: ConnectDesk, kind: string): Promise<UndoneConnection> {
   const config = configOf(kind);
   const change = config.change({ ...places(desk), base: '', model: '', token: '' });
@@ -99,11 +103,12 @@ export async function undoConnection(desk: ConnectDesk, kind: string): Promise<U
     isUnknown = before === undefined && rest === file.text;
     if (!isUnknown) await rewriteFile(file, rest);
   }
-  const { items } = await desk.call('gatewayClients', {});
-  if (items.some(({ name, createdAt }) => name === kind && createdAt !== null)) {
+  const { items, url } = await desk.call('gatewayClients', {});
+  const isInUse = isUnknown && url !== null && (file?.text.includes(url) ?? false);
+  if (!isInUse && items.some(({ name, createdAt }) => name === kind && createdAt !== null)) {
     await desk.call('deleteGatewayClient', { name: kind });
   }
-  return { label: config.label, file: change?.file ?? null, isUnknown };
+  return { label: config.label, file: change?.file ?? null, isUnknown, isInUse };
 }
 
 const pollMs = 1000;

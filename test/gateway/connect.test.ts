@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { writeWithToken } from '../../src/setup/changeWithToken.ts';
+import { undoConnection } from '../../src/setup/clientConnection.ts';
 import { clientConfigs } from '../../src/setup/clientConfigs.ts';
 import { temporaryDirectories } from '../backend/support/temporaryDirectory.ts';
 
@@ -59,5 +60,29 @@ describe('cwm connect', () => {
     const [backup] = readdirSync(path.dirname(file)).filter((name) => name.includes('.before-cwm-'));
     const before = JSON.parse(readFileSync(path.join(path.dirname(file), backup ?? ''), 'utf8').slice(1));
     expect(before).toEqual({ env: { ANTHROPIC_AUTH_TOKEN: 'sk-mine' }, theme: 'dark' });
+  });
+
+  test.each([
+    ['http://127.0.0.1:8765', true],
+    ['https://api.anthropic.com', false],
+  ])('--undo without a backup: where the file names %s, its token stays: %s', async (url, isInUse) => {
+    const home = makeDirectory();
+    const { file } = claude(home);
+    mkdirSync(path.dirname(file));
+    const text = JSON.stringify({ env: { ANTHROPIC_BASE_URL: url } });
+    writeFileSync(file, text);
+    const called: string[] = [];
+    const answer = {
+      url: 'http://127.0.0.1:8765',
+      items: [{ name: 'claude-code', createdAt: '2026-01-01T00:00:00.000Z' }],
+    };
+    const call = async (route: string) => {
+      called.push(route);
+      return answer;
+    };
+    const undone = await undoConnection({ call: call as never, env: { HOME: home }, codeUser: null }, 'claude-code');
+    expect(undone).toMatchObject({ isUnknown: true, isInUse });
+    expect(called.includes('deleteGatewayClient')).toBe(!isInUse);
+    expect(readFileSync(file, 'utf8')).toBe(text);
   });
 });

@@ -54,11 +54,15 @@ async function undo(run: Run, kind: string): Promise<void> {
   const undone = await undoConnection(deskOf(run), kind);
   run.print({ client: kind, file: undone.file }, () => {
     if (undone.file === null) return `The token of ${undone.label} does not work any more.`;
+    if (undone.isInUse) return stillInUse(undone.file, kind);
     return undone.isUnknown
       ? `${undone.file} stays as it is: nothing says that "cwm connect" changed it.`
       : `${undone.file} has nothing of the gateway any more.`;
   });
 }
+
+const stillInUse = (file: string, kind: string): string =>
+  `${file} names the gateway, but nothing says what it was before, so the file and its token stay. Correct it by hand, then run "cwm clients revoke ${kind}".`;
 
 /** Asks the person; without one, the answer is no. */
 async function agreed(run: Run): Promise<boolean> {

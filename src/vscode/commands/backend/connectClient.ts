@@ -43,7 +43,12 @@ export const disconnectClient = command('cwm.disconnectClient', {
     return chosen === undefined ? undefined : { client: chosen };
   },
   async perform(app, { client }) {
-    const { label, file, isUnknown } = await undoConnection(deskOf(app), client);
+    const { label, file, isUnknown, isInUse } = await undoConnection(deskOf(app), client);
+    if (isInUse) {
+      const why = `${file} names the gateway, but nothing says what it was before, so the file and its token stay.`;
+      showDone(app, `${why} Correct it by hand, then revoke the token in the view Clients.`);
+      return undefined;
+    }
     const said =
       file === null || isUnknown ? 'Its token does not work any more.' : `${file} has nothing of the gateway any more.`;
     showDone(app, `${label} is disconnected. ${said}`);
