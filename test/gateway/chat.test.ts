@@ -143,6 +143,15 @@ describe('a chat through the gateway', () => {
     expect(await gateway.sessions()).toMatchObject([{ said: [{}, { text: 'Once upon', cut: 'failed' }] }]);
   });
 
+  test('a stream that the server ends too early, but cleanly, says so', async () => {
+    const gateway = await gatewayFixture();
+    gateway.server.answer = (_, res) =>
+      void res.writeHead(200, { 'content-type': 'text/event-stream' }).end(chunk({ content: 'Once upon' }));
+    const { text } = await gateway.chat(hi);
+    expect(text).toContain('"error":{"message":"The model server ended its answer too early."');
+    expect(await gateway.sessions()).toMatchObject([{ said: [{}, { text: 'Once upon', cut: 'failed' }] }]);
+  });
+
   test('a conversation of which the server refused every request is forgotten', async () => {
     const gateway = await gatewayFixture();
     gateway.server.answer = (_, res) => void res.writeHead(400).end('{"error":{"message":"too long"}}');

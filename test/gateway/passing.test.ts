@@ -7,6 +7,8 @@ import { EventSplitter } from '../../src/gateway/formats/eventSplitter.ts';
 import { withoutIds } from '../../src/gateway/formats/answerIds.ts';
 import { answerHeaders, upstreamHeaders } from '../../src/gateway/passing/headers.ts';
 import { relayBody } from '../../src/gateway/passing/relay.ts';
+import { OnePlace } from '../../src/gateway/passing/onePlace.ts';
+import { passThrough } from '../../src/gateway/routes/through.ts';
 import { withFields } from '../../src/gateway/formats/withFields.ts';
 
 describe('an address of the gateway', () => {
@@ -22,6 +24,41 @@ describe('an address of the gateway', () => {
     'is not %s',
     (url) => expect(gatewayAddress(url)).toBeNull(),
   );
+});
+
+test('what is no chat takes the one place of a server, and the conversation in it is saved before', async () => {
+  const done: string[] = [];
+  const note = (what: string) => async () => void done.push(what);
+  const target = { spec: 's', address: {}, description: { kind: 'llama-server' }, slots: 1 };
+  const outside = {
+    isolation: 'project',
+    lineageOf: async () => ({}),
+    saltOf: () => 'salt',
+    giveWay: note('give way'),
+    letPass: async () => ({ isNew: false, mayReuse: false }),
+    holderOf: () => 'held',
+    saveHolder: note('save'),
+    tookEngine: (_: string, by: unknown) => void done.push(`taken by ${String(by)}`),
+    passing: () => () => void done.push('left'),
+  };
+  const send = async (_: unknown, { body }: { body: Buffer }) => {
+    done.push(body.toString());
+    return { statusCode: 200, headers: {}, body: Readable.from([]) };
+  };
+  const gateway = {
+    outside,
+    targets: { defaultSpec: 's', of: async () => target },
+    place: new OnePlace(),
+    recorder: { storedOf: note('stored') },
+    recogniser: { all: [] },
+    upstream: { send },
+  };
+  const req = Object.assign(Readable.from([Buffer.from('{"prompt":"x"}')]), { method: 'POST', headers: {} });
+  const res = { writeHead: () => undefined, end: () => undefined };
+  const { signal } = new AbortController();
+  await passThrough(gateway as never, { req, res, address: { path: '/v1/completions' }, signal } as never);
+  const sent = '{"cache_prompt":false,"prompt":"x"}';
+  expect(done).toEqual(['stored', 'save', 'give way', 'taken by null', sent, 'left']);
 });
 
 describe('a request on its way', () => {

@@ -1,6 +1,6 @@
 import { ChatAnswer } from './chatAnswer.ts';
 import { readChatRequest } from './chatCompletions.ts';
-import type { AnswerError } from './answerError.ts';
+import { endedEarly, type AnswerError } from './answerError.ts';
 import type { StreamEvent } from './eventSplitter.ts';
 import { comment, type AnswerStream, type Format, type StreamOptions } from './format.ts';
 import type { Answer } from './item.ts';
@@ -42,7 +42,7 @@ class ChatStream implements AnswerStream {
   }
 
   end(): string {
-    return '';
+    return this.answer.isWhole || this.answer.error ? '' : this.fail(endedEarly);
   }
 
   fail({ message, type, code }: AnswerError): string {

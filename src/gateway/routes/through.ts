@@ -1,14 +1,38 @@
 import type { GatewayContext, GatewayRequest } from '../context.ts';
+import { objectOf, parsed } from '../formats/json.ts';
+import { withFields } from '../formats/withFields.ts';
 import { answerHeaders, upstreamHeaders } from '../passing/headers.ts';
 import { readBody } from '../passing/readBody.ts';
 import { relayBody } from '../passing/relay.ts';
+import { isOnePlace, makeRoom } from './room.ts';
 
-/** Passes a request on that is no part of a conversation. */
-export async function passThrough(
+/** Passes a request on that is no part of a conversation. On a server with one place it takes that, like a conversation. */
+export async function passThrough(gateway: GatewayContext, request: GatewayRequest): Promise<void> {
+  const { targets, outside, recorder } = gateway;
+  const body = request.req.method === 'POST' ? await readBody(request.req) : null;
+  const target = await targets.of(targets.defaultSpec, request.signal);
+  if (body === null || !isOnePlace(target)) return await send(gateway, request, body);
+  const lineage = await outside.lineageOf(null, null, (error) => recorder.failed(error, null));
+  const room = await makeRoom(gateway, target, null, outside.saltOf(lineage), request.signal);
+  try {
+    await send(gateway, request, room.isForeign && outside.isolation !== 'off' ? withoutReuse(body) : body);
+  } finally {
+    room.leave();
+  }
+}
+
+/** What the server has in memory may be another project's. */
+function withoutReuse(body: Buffer): Buffer {
+  const text = body.toString('utf8');
+  const given = objectOf(parsed(text));
+  return given && given['cache_prompt'] === undefined ? Buffer.from(withFields(text, { cache_prompt: false })) : body;
+}
+
+async function send(
   { targets, upstream }: GatewayContext,
   { req, res, address, signal }: GatewayRequest,
+  body: Buffer | null,
 ): Promise<void> {
-  const body = req.method === 'POST' ? await readBody(req) : null;
   const target = await targets.of(targets.defaultSpec, signal);
   const answer = await upstream.send(
     target.address,

@@ -76,6 +76,16 @@ describe('dispatch', () => {
     expect(through).toEqual(namesWhere((name) => routes[name].kind === 'read' || routes[name].unlimited === true));
   });
 
+  it('counts changes of clients with one owner together', async () => {
+    const rates = new RateLimiter(() => ({ perMinute: 1, perHour: 1, burst: 1 }), { elapsedMs: () => 0 });
+    const dispatch = dispatching({ rates }, { prune: async () => ({}) as never });
+    const ask = (client: string, rateOwner: string): Promise<unknown> =>
+      dispatch({ route: 'prune', input: {}, client, rateOwner }, never);
+    await ask('cli.1', 'one');
+    await expect(ask('cli.2', 'one')).rejects.toMatchObject({ name: 'TooManyRequests' });
+    await ask('cli.2', 'two');
+  });
+
   it.each(['mcp.1', 'gateway'])(
     'refuses %s what ends the work of others, cannot be undone, or looks around on the machine',
     async (client) => {
