@@ -1,17 +1,13 @@
-import type fs from 'node:fs';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
 import { isRunning } from '../../src/base/isRunning.ts';
 
-const { proc } = vi.hoisted(() => ({ proc: new Map<string, string>() }));
-vi.mock('node:fs', async (original) => {
-  const own = await original<typeof fs>();
-  const readFileSync = (path: string): string => {
-    const text = proc.get(path);
-    if (text === undefined) throw new Error(`ENOENT: ${path}`);
-    return text;
-  };
-  return { ...own, readFileSync };
-});
+/** What `/proc` holds; a file that is not here is missing. */
+const proc = new Map<string, string>();
+const read = (path: string): string => {
+  const text = proc.get(path);
+  if (text === undefined) throw new Error(`ENOENT: ${path}`);
+  return text;
+};
 
 const platform = process.platform;
 const on = (name: NodeJS.Platform): unknown => Object.defineProperty(process, 'platform', { value: name });
@@ -29,20 +25,20 @@ describe('isRunning', () => {
     'knows a process that runs from a number that none can have, on %s',
     (name) => {
       on(name);
-      expect(isRunning(pid)).toBe(true);
-      expect(isRunning(2 ** 31 - 1)).toBe(false);
+      expect(isRunning(pid, read)).toBe(true);
+      expect(isRunning(2 ** 31 - 1, read)).toBe(false);
     },
   );
 
   it('does not wait for a process that ended and whose status nobody collects', () => {
     on('linux');
     proc.set(`/proc/${pid}/stat`, stat('Z', 1));
-    expect(isRunning(pid)).toBe(false);
+    expect(isRunning(pid, read)).toBe(false);
   });
 
   it('waits while another thread of it is inside a system call', () => {
     on('linux');
     proc.set(`/proc/${pid}/stat`, stat('Z', 2));
-    expect(isRunning(pid)).toBe(true);
+    expect(isRunning(pid, read)).toBe(true);
   });
 });

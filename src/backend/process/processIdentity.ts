@@ -27,7 +27,7 @@ export function identifyProcess(pid: number): ProcessIdentity {
 export function livenessOf(identity: ProcessIdentity): Liveness {
   if (identity.host !== hostname()) return 'elsewhere';
   if (identity.bootId !== null && identity.bootId !== readBootId()) return 'dead';
-  if (!isRunning(identity.pid)) return 'dead';
+  if (!isRunning(identity.pid, readFileSync)) return 'dead';
   const startTime = startTimeOf(identity.pid);
   return identity.startTime === null || startTime === null || identity.startTime === startTime ? 'alive' : 'dead';
 }
@@ -43,7 +43,7 @@ function startTimeOf(pid: number): string | null {
 }
 
 /** Field 22: clock ticks from boot to the start of the process. */
-const linuxStartTime = (pid: number): string | null => linuxStat(pid)?.[19] ?? null;
+const linuxStartTime = (pid: number): string | null => linuxStat(pid, readFileSync)?.[19] ?? null;
 
 function readBootId(): string | null {
   return process.platform === 'linux' ? (readOrNull('/proc/sys/kernel/random/boot_id')?.trim() ?? null) : null;

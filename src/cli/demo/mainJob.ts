@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { isRunning } from '../../base/isRunning.ts';
 import { isEmbedded } from '../../protocol/engineSpec.ts';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -135,7 +136,7 @@ async function killProcesses(client: BackendClient, signal: AbortSignal): Promis
   const health = await client.call('health', {}, { signal });
   const pids = [...health.engines.flatMap((engine) => engine.pid ?? []), health.pid];
   for (const pid of pids) process.kill(pid, 'SIGKILL');
-  while (pids.some(isRunning)) await delay(10, undefined, { signal });
+  while (pids.some((pid) => isRunning(pid, readFileSync))) await delay(10, undefined, { signal });
 }
 
 /** Whether the job showed what it promises. The speed-up is a figure, not a condition: machines differ. */

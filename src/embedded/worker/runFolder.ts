@@ -1,5 +1,5 @@
 import { isRunning } from '../../base/isRunning.ts';
-import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { CwmError } from '../../protocol/errors.ts';
 
@@ -17,7 +17,7 @@ export function openRunFolder(kvDir: string): string {
     mkdirSync(kvDir, { recursive: true, mode: 0o700 });
     for (const name of readdirSync(kvDir)) {
       const pid = Number(name.startsWith(prefix) ? name.slice(prefix.length) : Number.NaN);
-      if (Number.isInteger(pid) && (pid === process.pid || !isRunning(pid))) {
+      if (Number.isInteger(pid) && (pid === process.pid || !isRunning(pid, readFileSync))) {
         rmSync(join(kvDir, name), { recursive: true, force: true });
       }
     }

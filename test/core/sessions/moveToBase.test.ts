@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { never } from '../coreFixture.ts';
 import { code, project, projectWith } from './projectWith.ts';
 
@@ -81,10 +81,9 @@ describe("a session that moves to its project's renewed base", () => {
   it('a move that was interrupted before its last write leaves the session where it was, and is done again', async () => {
     const { cwm, session, store, said, second } = await onOldBase();
     const before = await cwm.getSession({ session });
-    const { update } = store.sessions;
-    store.sessions.update = () => Promise.reject(new Error('the power is gone'));
+    const update = vi.spyOn(store.sessions, 'update').mockRejectedValue(new Error('the power is gone'));
     await expect(cwm.moveToBase({ session, breakPrefix: true }, never())).rejects.toThrow();
-    store.sessions.update = update;
+    update.mockRestore();
     expect(await cwm.getSession({ session })).toEqual(before);
     const words = await said();
     expect(await cwm.moveToBase({ session, breakPrefix: true }, never())).toMatchObject({ base: second.window });

@@ -1,4 +1,5 @@
 import { isRunning } from '../../../base/isRunning.ts';
+import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { askToLeave, readBackendRecord } from '../../../client/backendRecord.ts';
@@ -23,7 +24,7 @@ async function stop(run: Run): Promise<void> {
     return;
   }
   const deadlineMs = performance.now() + stopTimeoutMs;
-  while (isRunning(record.pid)) {
+  while (isRunning(record.pid, readFileSync)) {
     run.terminal.interrupted.throwIfAborted();
     if (performance.now() > deadlineMs) {
       throw new CwmError(
