@@ -54,9 +54,10 @@ vi.mock('vscode', () => ({
   LanguageModelDataPart: Data,
   LanguageModelError: Failure,
   LanguageModelChatToolMode: { Auto: 1, Required: 2 },
+  workspace: { getConfiguration: () => ({ get: () => 'http://h:1' }) },
 }));
 
-const sent: { path: string; body: Record<string, unknown>; signal: AbortSignal }[] = [];
+const sent: { path: string; body: Record<string, unknown>; engine: string; signal: AbortSignal }[] = [];
 let answer: () => Readable & { statusCode?: number };
 const answering = (statusCode: number, ...pieces: string[]) =>
   Object.assign(Readable.from(pieces.map((piece) => Buffer.from(piece))), { statusCode });
@@ -64,8 +65,8 @@ const answering = (statusCode: number, ...pieces: string[]) =>
 const app = {
   connection: {
     isOpen: true,
-    gateway: async (path: string, body: string, signal: AbortSignal) => {
-      sent.push({ path, body: JSON.parse(body) as Record<string, unknown>, signal });
+    gateway: async (path: string, body: string, engine: string, signal: AbortSignal) => {
+      sent.push({ path, body: JSON.parse(body) as Record<string, unknown>, engine, signal });
       return answer();
     },
     call: async (route: string) =>
@@ -216,7 +217,7 @@ test('tokens are counted by the model server, once for each text; where it does 
   answer = () => answering(200, '{"input_tokens":7}');
   expect(await models.provideTokenCount(information, 'How many?', token)).toBe(7);
   expect(await models.provideTokenCount(information, 'How many?', token)).toBe(7);
-  expect(sent.map(({ path }) => path)).toEqual(['/v1/messages/count_tokens']);
+  expect(sent.map(({ path, engine }) => [path, engine])).toEqual([['/v1/messages/count_tokens', 'http://h:1']]);
   answer = () => answering(501, '{}');
   expect(await models.provideTokenCount(information, 'And this?', token)).toBeGreaterThan(1);
 });
