@@ -53,10 +53,12 @@ const extension = {
   sourcemap: watch ? 'linked' : 'external',
 };
 
-/** The page of the reading view runs in a webview: its script and its style sheet. */
+/** The pages of the reading view and of the memory view run in webviews: their scripts and their style sheets. */
 const page = {
   ...common,
-  entryPoints: ['ts', 'css'].map((kind) => ({ in: `src/vscode/page/conversation.${kind}`, out: 'conversation' })),
+  entryPoints: ['conversation', 'memory'].flatMap((name) =>
+    ['ts', 'css'].map((kind) => ({ in: `src/vscode/page/${name}.${kind}`, out: name })),
+  ),
   outdir,
   platform: 'browser',
   target: 'chrome130',

@@ -41,6 +41,8 @@ export const bundleFiles: readonly string[] = [
   'extension.js',
   'conversation.js',
   'conversation.css',
+  'memory.js',
+  'memory.css',
   'sql-wasm.wasm',
   ...Object.keys(processBundles).map((name) => `${name}.js`),
 ];

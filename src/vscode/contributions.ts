@@ -74,6 +74,7 @@ export const commandInputs = {
   'cwm.acceptPlan': { session: 'string?' },
   'cwm.showConversation': { session: 'string?' },
   'cwm.showMarkdown': { session: 'string?' },
+  'cwm.showMemory': { session: 'string?' },
   /** `text` is what is searched for first. */
   'cwm.search': { text: 'string?' },
   /** `path` is absolute. `window`: it is frozen as a window of that name. */
@@ -177,6 +178,7 @@ export const commandTitles: Readonly<Record<CommandId, string>> = {
   'cwm.acceptPlan': 'Accept Plan',
   'cwm.showConversation': 'Show Conversation',
   'cwm.showMarkdown': 'Show Conversation as Markdown',
+  'cwm.showMemory': 'Memory of This Session',
   'cwm.search': 'Search Conversations…',
   'cwm.importConversation': 'Import Conversation…',
   'cwm.exportConversation': 'Export Conversation…',
@@ -321,7 +323,7 @@ export const contextKeys = [
 
 /**
  * `contextValue` of a tree item, for `viewItem ==` and `viewItem =~`. A session's value ends in its state:
- * `session.idle`, `session.busy`, `session.frozen`, `session.expired`; that of a pinned window is `window.pinned`. The active branch cannot
+ * `session.idle`, `session.busy`, `session.frozen`, `session.expired`, with `.memory` behind it where virtual memory is on; that of a pinned window is `window.pinned`. The active branch cannot
  * be deleted, and the first one has its name for ever.
  */
 export const treeContextValues = [
@@ -329,6 +331,10 @@ export const treeContextValues = [
   'session.busy',
   'session.frozen',
   'session.expired',
+  'session.idle.memory',
+  'session.busy.memory',
+  'session.frozen.memory',
+  'session.expired.memory',
   'branch.main',
   'branch.main.active',
   'branch.other',

@@ -64,6 +64,12 @@ export interface RemotePlace {
   readonly isThere: boolean;
 }
 
+/** One line about a session's virtual memory. */
+export interface SessionMemory {
+  readonly session: string;
+  readonly split: string;
+}
+
 /** Everything that the tree, the status bar and the welcome texts show. */
 export interface State {
   readonly connection: ConnectionState;
@@ -91,6 +97,8 @@ export interface State {
   readonly receipts: ReadonlyMap<string, Receipt>;
   /** By session id: what opening its folder did about its KV. */
   readonly warmings: ReadonlyMap<string, Warming>;
+  /** What the current session's next prompt has, where virtual memory is on. Null: nobody has asked yet. */
+  readonly memory: SessionMemory | null;
 }
 
 export const initialState: State = {
@@ -109,6 +117,7 @@ export const initialState: State = {
   operations: [],
   receipts: new Map(),
   warmings: new Map(),
+  memory: null,
 };
 
 /** Holds the one {@link State}. Views read the whole state after each change; there are no events to apply. */

@@ -80,6 +80,13 @@ const sourceFiles = readdirSync(path.join(root, 'src/vscode'), { recursive: true
 );
 const source = sourceFiles.map((file) => readFileSync(path.join(root, 'src/vscode', file), 'utf8')).join('\n');
 
+/** Whether a menu's condition is met by a row. */
+function isFor(when: string, value: string): boolean {
+  const literal = /viewItem == ([\w.]+)/.exec(when)?.[1];
+  const pattern = /viewItem =~ \/(.+?)\//.exec(when)?.[1];
+  return literal === value || (pattern !== undefined && new RegExp(pattern).test(value));
+}
+
 describe('package.json and the code', () => {
   test('the walkthrough leads from the choice of a model server to the receipt', () => {
     expect(steps.map(({ id }) => id)).toEqual(['server', 'session', 'freeze', 'thaw', 'receipt']);
@@ -208,10 +215,19 @@ describe('package.json and the code', () => {
     expect([...reached, 'more'].sort()).toEqual([...treeContextValues].sort());
   });
 
+  test('a session has the menu of its memory where that is on, and every other entry either way', () => {
+    const entries = contributes.menus['view/item/context'] ?? [];
+    const of = (value: string) => entries.filter(({ when }) => isFor(when ?? '', value)).map(({ command }) => command);
+    for (const value of ['session.idle', 'session.busy', 'session.frozen', 'session.expired'])
+      expect(of(`${value}.memory`).filter((command) => command !== 'cwm.showMemory')).toEqual(of(value));
+    expect(of('session.frozen.memory')).toContain('cwm.showMemory');
+    expect(of('session.frozen')).not.toContain('cwm.showMemory');
+  });
+
   test('no row has more than three inline actions', () => {
     const inline = contributes.menus['view/item/context']?.filter(({ group }) => group?.startsWith('inline')) ?? [];
     for (const value of treeContextValues) {
-      expect(inline.filter(({ when }) => when?.includes(`viewItem == ${value}`)).length, value).toBeLessThanOrEqual(3);
+      expect(inline.filter(({ when }) => isFor(when ?? '', value)).length, value).toBeLessThanOrEqual(3);
     }
   });
 

@@ -15,6 +15,13 @@ describe('V3 the status bar', () => {
     expect(view.severity).toBe('normal');
   });
 
+  test("the tooltip has what virtual memory's next prompt has, and only of the session that is shown", () => {
+    const memory = { session: 'session-1', split: 'Memory: 12 of 40 messages whole.' };
+    expect(statusBarView(aState({ currentSession, memory })).tooltip).toContain(memory.split);
+    const other = { ...memory, session: 'session-2' };
+    expect(statusBarView(aState({ currentSession, memory: other })).tooltip).not.toContain('Memory');
+  });
+
   test('the verdict is that of the last operation: of a freeze seen here, of a thaw by whichever client', () => {
     const shown = (thawedFrom: { window: string; verdict: string }, receipt: Parameters<typeof aReceipt>[0]) => {
       const session = aSession({ thawedFrom });

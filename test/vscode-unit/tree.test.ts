@@ -98,6 +98,8 @@ describe('V2 the tree', () => {
     expect(row({}, true).description).toBe('current · 8,192 tokens · 3 min ago');
     expect(row({ project: 'file:///home/me/other%20one' }).description).toContain('other one');
     expect(row({ lifecycle: 'frozen', frozenAs: 'w' }).contextValue).toBe('session.frozen');
+    expect(row({ settings: { memory: { enableVm: true } } }).contextValue).toBe('session.idle.memory');
+    expect(row({ settings: { memory: { enableVm: false } } }).contextValue).toBe('session.idle');
     const expired = row({ lifecycle: 'expired', expiresAt: '2999-01-31T12:00:00.000Z' });
     expect(expired).toMatchObject({ contextValue: 'session.expired', icon: 'watch' });
     expect(expired.tooltip).toContain('2999-01-31 12:00:00 UTC');

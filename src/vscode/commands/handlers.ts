@@ -32,6 +32,7 @@ import { prime, primeSelection } from './sessions/prime.ts';
 import { search } from './sessions/search.ts';
 import { send } from './sessions/send.ts';
 import { showConversation, showMarkdown } from './sessions/showConversation.ts';
+import { showMemory } from './sessions/showMemory.ts';
 import { stopAnswer } from './sessions/stopAnswer.ts';
 import { acceptPlan, continueAnswer, editMessage, regenerate } from './sessions/anotherAnswer.ts';
 import { branchPrompt, deleteBranch, mergeBranch, newBranch, renameBranch, rollBack } from './sessions/branches.ts';
@@ -87,6 +88,7 @@ export const handlers: { readonly [Id in CommandId]: RunCommand<CommandInput<Id>
   'cwm.acceptPlan': acceptPlan,
   'cwm.showConversation': showConversation,
   'cwm.showMarkdown': showMarkdown,
+  'cwm.showMemory': showMemory,
   'cwm.search': search,
   'cwm.importConversation': importConversation,
   'cwm.exportConversation': exportConversation,

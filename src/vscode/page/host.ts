@@ -1,7 +1,8 @@
+import type { MemoryRequest } from '../documents/memoryMessages.ts';
 import type { PageRequest } from '../documents/pageMessages.ts';
 
 interface VsCodeApi {
-  postMessage(message: PageRequest): void;
+  postMessage(message: PageRequest | MemoryRequest): void;
   getState(): Partial<PageMemory> | undefined;
   setState(state: PageMemory): void;
 }
@@ -16,6 +17,6 @@ export interface PageMemory {
 
 const api = acquireVsCodeApi();
 
-export const ask = (request: PageRequest): void => api.postMessage(request);
+export const ask = (request: PageRequest | MemoryRequest): void => api.postMessage(request);
 export const remember = (memory: PageMemory): void => api.setState(memory);
 export const remembered = (): Partial<PageMemory> => api.getState() ?? {};

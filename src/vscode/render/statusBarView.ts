@@ -78,6 +78,7 @@ function sessionView(session: Session, state: State): StatusBarView {
     tooltip: [
       `**${plain(session.title)}** — ${sessionActivity(session)}`,
       `${inWords}${full}${severity === 'normal' ? '' : ': the context is nearly full'}`,
+      ...(state.memory?.session === session.id ? [plain(state.memory.split)] : []),
       ...(verdict === null ? [] : [`Last verdict: **${verdict}**`]),
       ...(receipt !== undefined && receipt.verdict === verdict ? [plain(receipt.summary)] : []),
       ...(warming === null || warming.state === 'done' ? [] : [plain(warming.why)]),

@@ -107,10 +107,14 @@ function sessionRow(
   };
 }
 
-function sessionContextValue({ lifecycle, phase }: Session): TreeContextValue {
-  if (lifecycle === 'frozen') return 'session.frozen';
-  if (lifecycle === 'expired') return 'session.expired';
-  return phase === 'Idle' || phase === 'PermanentFailure' ? 'session.idle' : 'session.busy';
+function sessionContextValue(session: Session): TreeContextValue {
+  const value = `session.${sessionStateOf(session)}` as const;
+  return session.settings?.memory?.enableVm ? `${value}.memory` : value;
+}
+
+function sessionStateOf({ lifecycle, phase }: Session): 'idle' | 'busy' | 'frozen' | 'expired' {
+  if (lifecycle === 'frozen' || lifecycle === 'expired') return lifecycle;
+  return phase === 'Idle' || phase === 'PermanentFailure' ? 'idle' : 'busy';
 }
 
 function sessionIcon(session: Session, isCurrent: boolean): Pick<TreeRow, 'icon' | 'iconColor'> {

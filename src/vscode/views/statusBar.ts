@@ -1,8 +1,10 @@
 import { MarkdownString, StatusBarAlignment, ThemeColor, window } from 'vscode';
+import { inBackground } from '../../base/inBackground.ts';
 import type { Disposable } from '../../base/disposable.ts';
 import { DisposableStore } from '../../base/disposable.ts';
 import type { App } from '../app.ts';
 import { type CommandId, statusBarItemId } from '../contributions.ts';
+import { LatestOnly } from '../following/latestOnly.ts';
 import { type StatusBarView, statusBarView } from '../render/statusBarView.ts';
 
 const backgrounds: Readonly<Record<StatusBarView['severity'], string | null>> = {
@@ -16,9 +18,10 @@ export function registerStatusBar(app: App): Disposable {
   const store = new DisposableStore();
   const item = store.add(window.createStatusBarItem(statusBarItemId, StatusBarAlignment.Left, 50));
   item.name = 'Context Windows';
+  const jobs = new LatestOnly();
   store.add(
     app.state.render(
-      ['connection', 'project', 'currentSession', 'engine', 'operations', 'receipts', 'warmings'],
+      ['connection', 'project', 'currentSession', 'engine', 'operations', 'receipts', 'warmings', 'memory'],
       (state) => {
         const view = statusBarView(state);
         const background = backgrounds[view.severity];
@@ -31,6 +34,24 @@ export function registerStatusBar(app: App): Disposable {
       },
     ),
   );
+  store.add(
+    app.state.render(['currentSession', 'connection'], ({ currentSession: current }) => {
+      // A turn changes its session several times: its last change ends it.
+      if (current.kind === 'session' && current.session.phase === 'Idle' && current.session.settings?.memory?.enableVm)
+        inBackground(app.log, 'Fetching memory', fetchMemory(app, jobs, current.session.id));
+    }),
+  );
   item.show();
   return store;
 }
+
+/** Only the tooltip has it, so that its words are loaded with the first session that has virtual memory. */
+const fetchMemory = (app: App, jobs: LatestOnly, session: string): Promise<void> =>
+  jobs.run(session, async () => {
+    if (!app.connection.isOpen) return;
+    const { memorySplit } = await import('../render/memorySplit.ts');
+    const split = memorySplit(await app.connection.call('memoryState', { session, limit: 1 }));
+    const { currentSession } = app.state.current;
+    if (currentSession.kind === 'session' && currentSession.session.id === session)
+      app.state.update({ memory: { session, split } });
+  });
