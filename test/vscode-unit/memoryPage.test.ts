@@ -143,11 +143,13 @@ describe('the memory of a session as a page', () => {
     const at = '2026-11-20T10:00:00.000Z';
     const event = { type: 'mutation', what: 'fault_in', page: 'p1', actor: 'model', sequence: 9, at } as const;
     const leftWith = { segment: 's1', at, why: 'To make room.' };
-    expect(historyLines({ page: 'p1', inPrompt: { from: 2, to: 4 }, leftWith, events: [event] })).toEqual([
-      'The prompts of the answers 2 to 4 had it whole.',
-      'It left at 2026-11-20 10:00:00 UTC with s1. To make room.',
-      '2026-11-20 10:00:00 UTC: the model brought it back.',
-    ]);
+    expect(historyLines({ page: 'p1', inPrompt: { from: 2, to: 4 }, leftWith, events: [event], searches: [] })).toEqual(
+      [
+        'The prompts of the answers 2 to 4 had it whole.',
+        'It left at 2026-11-20 10:00:00 UTC with s1. To make room.',
+        '2026-11-20 10:00:00 UTC: the model brought it back.',
+      ],
+    );
   });
 });
 

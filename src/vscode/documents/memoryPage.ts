@@ -142,13 +142,14 @@ function reuseOf({ turns, ratio, recomputed, faults }: MemoryState): string {
 }
 
 /** When the prompt had a page, and why it left or came back. */
-export function historyLines({ inPrompt, leftWith, events }: RouteOutput<'memoryHistory'>): string[] {
+export function historyLines({ inPrompt, leftWith, events, searches }: RouteOutput<'memoryHistory'>): string[] {
   return [
     inPrompt
       ? `The prompts of the answers ${formatCount(inPrompt.from)} to ${formatCount(inPrompt.to)} had it whole.`
       : 'No prompt that was recorded had it whole.',
     ...(leftWith ? [`It left at ${formatStamp(leftWith.at)} with ${leftWith.segment}. ${leftWith.why}`] : []),
     ...events.map(({ what, actor, at }) => `${formatStamp(at)}: the ${actor} ${eventWords[what]}.`),
+    ...searches.map(({ query, at }) => `${formatStamp(at)}: the model found it with "${readableLine(query)}".`),
   ];
 }
 
