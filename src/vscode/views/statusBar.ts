@@ -2,9 +2,9 @@ import { MarkdownString, StatusBarAlignment, ThemeColor, window } from 'vscode';
 import { inBackground } from '../../base/inBackground.ts';
 import type { Disposable } from '../../base/disposable.ts';
 import { DisposableStore } from '../../base/disposable.ts';
+import type { Session } from '../../protocol/schemas/session.ts';
 import type { App } from '../app.ts';
 import { type CommandId, statusBarItemId } from '../contributions.ts';
-import { LatestOnly } from '../following/latestOnly.ts';
 import { type StatusBarView, statusBarView } from '../render/statusBarView.ts';
 
 const backgrounds: Readonly<Record<StatusBarView['severity'], string | null>> = {
@@ -18,7 +18,6 @@ export function registerStatusBar(app: App): Disposable {
   const store = new DisposableStore();
   const item = store.add(window.createStatusBarItem(statusBarItemId, StatusBarAlignment.Left, 50));
   item.name = 'Context Windows';
-  const jobs = new LatestOnly();
   store.add(
     app.state.render(
       ['connection', 'project', 'currentSession', 'engine', 'operations', 'receipts', 'warmings', 'memory'],
@@ -38,7 +37,7 @@ export function registerStatusBar(app: App): Disposable {
     app.state.render(['currentSession', 'connection'], ({ currentSession: current }) => {
       // A turn changes its session several times: its last change ends it.
       if (current.kind === 'session' && current.session.phase === 'Idle' && current.session.settings?.memory?.enableVm)
-        inBackground(app.log, 'Fetching memory', fetchMemory(app, jobs, current.session.id));
+        inBackground(app.log, 'Fetching memory', fetchMemory(app, current.session));
     }),
   );
   item.show();
@@ -46,12 +45,12 @@ export function registerStatusBar(app: App): Disposable {
 }
 
 /** Only the tooltip has it, so that its words are loaded with the first session that has virtual memory. */
-const fetchMemory = (app: App, jobs: LatestOnly, session: string): Promise<void> =>
-  jobs.run(session, async () => {
-    if (!app.connection.isOpen) return;
-    const { memorySplit } = await import('../render/memorySplit.ts');
-    const split = memorySplit(await app.connection.call('memoryState', { session, limit: 1 }));
-    const { currentSession } = app.state.current;
-    if (currentSession.kind === 'session' && currentSession.session.id === session)
-      app.state.update({ memory: { session, split } });
-  });
+async function fetchMemory(app: App, { id: session, version }: Session): Promise<void> {
+  if (!app.connection.isOpen) return;
+  const { memorySplit } = await import('../render/memorySplit.ts');
+  const split = memorySplit(await app.connection.call('memoryState', { session, limit: 1 }));
+  const { currentSession: now } = app.state.current;
+  // Another version has a fetch of its own.
+  if (now.kind === 'session' && now.session.id === session && now.session.version === version)
+    app.state.update({ memory: { session, split } });
+}

@@ -1,5 +1,6 @@
 import type { Session } from '../../../protocol/schemas/session.ts';
 import { documentUri } from '../../documents/documentUri.ts';
+import { showMemoryView } from '../../documents/memoryView.ts';
 import { targetSession } from '../../pick/pickSession.ts';
 import { command } from '../command.ts';
 
@@ -17,6 +18,15 @@ export const showMarkdown = command('cwm.showMarkdown', {
   ask: (app, input) => targetSession(app, input.session, 'Show the conversation of this session'),
   async perform(app, session: Session) {
     await app.documents.showText(documentUri('conversation', session.title, session.id));
+    return undefined;
+  },
+});
+
+/** Opens what the next prompt of a session has of its conversation. */
+export const showMemory = command('cwm.showMemory', {
+  ask: (app, input) => targetSession(app, input.session, 'Show the memory of this session'),
+  async perform(app, session: Session) {
+    showMemoryView(app, session);
     return undefined;
   },
 });
