@@ -10,8 +10,6 @@ import type { Session } from '../../protocol/schemas/session.ts';
 import type { App } from '../app.ts';
 import { LatestOnly } from '../following/latestOnly.ts';
 import { failureMessage } from '../render/failure.ts';
-import { showFailure } from '../ui/notifications.ts';
-import { withProgress } from '../ui/progress.ts';
 import type { MemoryRequest, ToMemoryPage } from './memoryMessages.ts';
 import { historyLines, memoryPage } from './memoryPage.ts';
 import { pageHtml } from './pageHtml.ts';
@@ -129,13 +127,15 @@ class MemoryView implements Disposable {
     }
   }
 
-  /** The user sees why something could not be done. */
+  /** The page says why something could not be done. */
   #do(what: string, work: () => Promise<void>): void {
     const attempt = async (): Promise<void> => {
       try {
         await work();
       } catch (error) {
-        showFailure(this.#app, 'cwm.showMemory', toCwmError(error), null);
+        const { text } = failureMessage(what, toCwmError(error), false);
+        this.#app.log.error(text);
+        await this.#post({ type: 'said', text });
       }
     };
     inBackground(this.#app.log, what, attempt());
@@ -159,9 +159,8 @@ class MemoryView implements Disposable {
 
   async #fault(page: string): Promise<void> {
     const { id, engine } = this.#session;
-    const { promptTokens } = await withProgress(this.#app, { title: `Bringing back page ${page}` }, (call) =>
-      this.#app.connection.call('faultPage', { session: id, page, engine }, call),
-    );
+    await this.#post({ type: 'said', text: `Bringing back page ${page}…` });
+    const { promptTokens } = await this.#app.connection.call('faultPage', { session: id, page, engine });
     const text = `Page ${page} is in the prompt again, behind the last message. The prompt has ${formatTokens(promptTokens)}.`;
     await this.#post({ type: 'said', text });
     this.#drawSoon();
