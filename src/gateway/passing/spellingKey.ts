@@ -33,9 +33,9 @@ export const answerKey = ({ role, text, calls = [], callId, others = [] }: Item)
   );
 
 function contentKey(content: unknown): unknown {
-  const parts = listOf(content).map((part) => {
+  const parts = listOf(content).map((part): JsonObject => {
     const { cache_control: _marker, ...given } = objectOf(part) ?? { part };
-    return given as JsonObject;
+    return given;
   });
   const [only] = parts;
   const isText = parts.length === 1 && only?.['type'] === 'text' && Object.keys(only).length === 2;
