@@ -152,7 +152,14 @@ export class CheckpointKeeper {
 
   /** Whether the engine should still have the session's last turn in its memory, and no checkpoint has it. */
   isOnlyInMemory({ id, engine }: Pick<Session, 'id' | 'engine'>): boolean {
-    return this.isUnsaved(id) && this.#atMs(id) > (this.#emptiedAtMs.get(engine) ?? -1);
+    const isKeptSince = this.#atMs(id) > (this.#emptiedAtMs.get(engine) ?? -1);
+    return this.isUnsaved(id) && isKeptSince && !this.#isDisplaced(id, engine);
+  }
+
+  /** The engine has room for one conversation, and another one took it. */
+  #isDisplaced(id: SessionId, engine: string): boolean {
+    const isVolatile = this.#turned.get(id)?.restMs !== undefined;
+    return isVolatile && (this.#holders.get(engine) ?? id) !== id;
   }
 
   /** Makes a checkpoint if the session has gone on and it pays. Rejects only where the failure handler throws. */

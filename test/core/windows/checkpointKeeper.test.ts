@@ -1,0 +1,40 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import type { CoreContext } from '../../../src/core/context.ts';
+import { CheckpointKeeper } from '../../../src/core/windows/checkpointKeeper.ts';
+import type { SessionId } from '../../../src/protocol/ids.ts';
+
+const [a, b] = ['a', 'b'] as SessionId[] as [SessionId, SessionId];
+const engine = 'http://127.0.0.1:8080';
+
+/** It never gets as far as a checkpoint: no record of a session can be read. */
+function keeperOf(): CheckpointKeeper {
+  const core = {
+    clock: { elapsedMs: () => 1 },
+    store: { sessions: { get: () => new Promise(() => undefined) } },
+  } as unknown as CoreContext;
+  return new CheckpointKeeper(
+    () => core,
+    { enabled: true },
+    (error) => expect.fail(String(error)),
+    () => undefined,
+  );
+}
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+test('a turn on a server with room for one conversation is in its memory until another conversation takes that', () => {
+  const keeper = keeperOf();
+  keeper.tookEngine(engine, a);
+  keeper.afterOutsideTurn(a, true);
+  expect(keeper.isOnlyInMemory({ id: a, engine })).toBe(true);
+  keeper.tookEngine(engine, b);
+  expect(keeper.isOnlyInMemory({ id: a, engine })).toBe(false);
+});
+
+test('a turn on a server with room for several is in its memory also when another conversation came', () => {
+  const keeper = keeperOf();
+  keeper.afterOutsideTurn(a, false);
+  keeper.tookEngine(engine, b);
+  expect(keeper.isOnlyInMemory({ id: a, engine })).toBe(true);
+});
