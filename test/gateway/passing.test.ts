@@ -6,7 +6,7 @@ import { gatewayAddress } from '../../src/gateway/address.ts';
 import { EventSplitter } from '../../src/gateway/formats/eventSplitter.ts';
 import { withoutIds } from '../../src/gateway/formats/answerIds.ts';
 import { answerHeaders, upstreamHeaders } from '../../src/gateway/passing/headers.ts';
-import { relayBody } from '../../src/gateway/passing/relay.ts';
+import { mostStallMs, relayBody } from '../../src/gateway/passing/relay.ts';
 import { OnePlace } from '../../src/gateway/passing/onePlace.ts';
 import { passThrough } from '../../src/gateway/routes/through.ts';
 import { withFields } from '../../src/gateway/formats/withFields.ts';
@@ -129,6 +129,23 @@ describe('a stream', () => {
     const body = Readable.from(Array.from({ length: 20 }, () => Buffer.from('data: {}\n\n')));
     await relayBody(body, res as unknown as ServerResponse);
     expect([res.listenerCount('close'), res.listenerCount('error')]).toEqual([0, 0]);
+  });
+
+  test('a client that takes nothing for five minutes has left, so that its answer does not hold the model server for ever', async () => {
+    vi.useFakeTimers();
+    const destroy = vi.fn(() => void res.emit('close'));
+    const res: EventEmitter & { destroyed: boolean } = Object.assign(new EventEmitter(), {
+      destroyed: false,
+      write: () => false,
+      destroy,
+    });
+    const relayed = relayBody(Readable.from([Buffer.from('data: {}\n\n')]), res as unknown as ServerResponse);
+    await vi.advanceTimersByTimeAsync(mostStallMs - 1);
+    expect(destroy).not.toHaveBeenCalled();
+    await vi.advanceTimersByTimeAsync(1);
+    expect(destroy).toHaveBeenCalledOnce();
+    await relayed;
+    vi.useRealTimers();
   });
 
   test('is cut into its events, wherever the pieces of it end', () => {

@@ -35,15 +35,20 @@ export async function relayBody(body: Readable, res: ServerResponse, mostBytes =
   return length <= mostBytes ? Buffer.concat(chunks).toString('utf8') : null;
 }
 
+/** A client that takes nothing for so long has left, although its connection stands: its answer holds the model server for others. */
+export const mostStallMs = 5 * 60_000;
+
 /** A client that reads slowly slows the server down, so that nothing piles up here. */
 async function write(res: ServerResponse, data: string | Uint8Array): Promise<void> {
   if (data.length === 0 || res.destroyed) return;
   if (res.write(data)) return;
   const isOver = new AbortController();
   const { signal } = isOver;
+  const stalled = setTimeout(() => res.destroy(), mostStallMs);
   try {
     await Promise.race([once(res, 'drain', { signal }), once(res, 'close', { signal })]);
   } finally {
+    clearTimeout(stalled);
     isOver.abort();
   }
 }
