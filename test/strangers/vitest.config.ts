@@ -5,7 +5,7 @@ export default defineConfig({
   test: {
     expect: { poll: { timeout: 60_000, interval: 20 } },
     include: ['test/strangers/*.live.test.ts'],
-    testTimeout: 300_000,
+    testTimeout: 900_000,
     hookTimeout: 60_000,
     fileParallelism: false,
   },
