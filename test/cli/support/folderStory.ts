@@ -4,6 +4,7 @@ import { expect } from 'vitest';
 import { projectUriOfFolder } from '../../../src/client/projectUri.ts';
 import type { BackendClient } from '../../../src/client/backendClient.ts';
 import type { Receipt } from '../../../src/protocol/schemas/receipt.ts';
+import { eventually } from '../../support/eventually.ts';
 import { cliOn } from './cli.ts';
 
 export interface FolderStory {
@@ -35,9 +36,17 @@ export async function folderStory({ storage, place, client, killAll, tokensPerBl
     return { name, path };
   });
   let left: string[] = [];
-  for (const { name, path } of folders) {
+  /** A message at once would stop the checkpoint of the folder that is left: who types takes longer. */
+  const isSaved = async (session: string): Promise<void> => {
+    await eventually(async () =>
+      expect(await client().call('autoFreezeCheck', { session })).toMatchObject({ isChanged: false }),
+    );
+  };
+  for (const [at, { name, path }] of folders.entries()) {
     const cwm = cliOn(storage, path);
     await cwm.json('open', path, ...left);
+    const before = folders[at - 1]?.name;
+    if (before !== undefined) await isSaved(before);
     await cwm.json('session', 'new', '--id', name, '--project', '.');
     await cwm.json('send', name, question(name), '--max-tokens', '8');
     left = ['--leaving', path];

@@ -42,7 +42,7 @@ test.each(servers)('with 1.5 s to the server and back, a rebuilt thaw takes at m
     await setTimeout(2);
     quiet = { waiting: held.length, turns: held.length === quiet.waiting ? quiet.turns + 1 : 0 };
     // Everything that waits by now was asked at once, and is answered at once; what was asked with it needs a few turns to get here.
-    if (held.length === 0 || quiet.turns < 40) continue;
+    if (held.length === 0 || quiet.turns < 150) continue;
     nowMs += roundTripMs;
     const answers = held;
     held = [];
