@@ -87,7 +87,7 @@ describe('the API on TCP', () => {
     const last = await drive(...option('--include-operation-id'));
     expect(last.status, last.output).toBe(0);
     // It drove them all, and the backend works as before.
-    expect(rest.output).toMatch(/Tested: +[5-9]\d\b/);
+    expect(rest.output).toMatch(/Tested: +1\d\d\b/);
     expect((await served.client.call('verify', {})).steps.flatMap(({ problems }) => problems)).toEqual([]);
   });
 
@@ -105,7 +105,8 @@ describe('the API on TCP', () => {
     );
     expect(events.output).toMatch(/^event: text$/m);
     expect(events.output).toMatch(/^event: result$/m);
-    expect((await ask('/api/contexts/c', '-i', '-X', 'DELETE')).output).toMatch(/^HTTP\/1\.1 204 /);
+    // KV of it may be in a tier that the backend cannot see: the answer says so.
+    expect((await ask('/api/contexts/c', '-i', '-X', 'DELETE')).output).toMatch(/^HTTP\/1\.1 200 [^]*"unreached":\[/);
     expect((await ask('/api/contexts/c', '-i', '-X', 'PATCH')).output).toMatch(
       /^HTTP\/1\.1 405 [\s\S]*^allow: GET, PUT, DELETE/m,
     );

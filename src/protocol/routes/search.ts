@@ -31,7 +31,7 @@ export const searchShapes = () =>
         project: z.optional(text),
         session: z.optional(text),
         modality: z.optional(z.enum(modalities)),
-        /** 1 to 50; default 5. */
+        /** 1 to 100; default 5. */
         limit: queryNumber,
       }),
       /** `total`: messages that were ranked. */

@@ -10,7 +10,7 @@ import { fitting, recall } from './recall.ts';
 
 const longestQuery = 1_000;
 const usualLimit = 5;
-const mostPages = 50;
+const mostPages = 100;
 /** Of one page; the rest of it is asked for by its id. */
 const longestText = 8_192;
 /** Of all pages of an answer. */
@@ -20,7 +20,7 @@ const mostCharacters = 65_536;
  * Pages that have something to do with a question, best first, on every branch of a session, in a project or everywhere. What is looked for
  * need not be said in the words of the question.
  *
- * @throws CwmError InvalidParameter (no text, too long a one, a limit that is not 1 to 50), InvalidSessionId, SessionNotFound.
+ * @throws CwmError InvalidParameter (no text, too long a one, a limit that is not 1 to 100), InvalidSessionId, SessionNotFound.
  */
 export async function searchPages(
   core: CoreContext,
