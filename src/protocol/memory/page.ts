@@ -2,7 +2,7 @@ import * as z from 'zod/mini';
 import { messageIdSchema } from '../schemas/ids.ts';
 
 /** A page's content, by what it is for (S1-21). `transcript`: what somebody said; `artifact`: a tool's result or files. */
-export const pageKinds = ['transcript', 'summary', 'artifact', 'claim', 'procedure', 'index'] as const;
+const pageKinds = ['transcript', 'summary', 'artifact', 'claim', 'procedure', 'index'] as const;
 export type PageKind = (typeof pageKinds)[number];
 
 export const modalities = ['text', 'image', 'audio', 'video', 'structured'] as const;
@@ -12,7 +12,7 @@ export type Modality = (typeof modalities)[number];
  * Where a page is. `L0`: in the model's prompt. `L1`: in memory, for the next prompts. `L2`: in the store. `L3`: in a frozen window.
  * `L4`: in an exported archive.
  */
-export const storageTiers = ['L0', 'L1', 'L2', 'L3', 'L4'] as const;
+const storageTiers = ['L0', 'L1', 'L2', 'L3', 'L4'] as const;
 export type StorageTier = (typeof storageTiers)[number];
 
 /** How much of a page a text has: 0 all of it, 1 reduced, 2 an abstract, 3 a reference. */
