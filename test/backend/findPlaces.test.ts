@@ -306,7 +306,14 @@ test('a thaw is proven where nobody named the slot folder', async () => {
   const { fake, engines } = await serve({ slotDir }, slotDir);
   const store = await openStore({ directory: makeFolder(), clock: systemClock });
   const files = { read: () => Promise.reject(new Error('no file is read here')) };
-  const core = makeCore({ store, engines, clock: systemClock, changes: { emit: () => undefined }, files });
+  const core = makeCore({
+    store,
+    engines,
+    clock: systemClock,
+    changes: { emit: () => undefined },
+    files,
+    checkpoints: { shutdownMs: 0 },
+  });
   onTestFinished(async () => {
     await core.close();
     await store.close();

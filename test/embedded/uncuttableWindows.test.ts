@@ -35,6 +35,8 @@ async function product(architecture: OddArchitecture, limits: Partial<SpaceLimit
     files: { read: async () => ({ files: [], skipped: [] }) },
     blocks: new BlockFiles(diskFiles, kvDir),
     limits: { graceMs: 0, ...limits },
+    // At the end, nothing is left to save KV for.
+    checkpoints: { shutdownMs: 0 },
   });
   onTestFinished(async () => {
     await cwm.close();

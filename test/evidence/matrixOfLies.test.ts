@@ -32,6 +32,8 @@ async function openProduct(): Promise<Product & AsyncDisposable> {
     store,
     clock: systemClock,
     changes: { emit: () => undefined },
+    // At the end, nothing is left to save KV for.
+    checkpoints: { shutdownMs: 0 },
     engines: {
       defaultSpec: '',
       get: (spec) => {

@@ -44,6 +44,8 @@ export async function liveProduct(): Promise<LiveProduct> {
     clock: systemClock,
     changes: { emit: () => undefined },
     files: { read: () => Promise.reject(new Error('no file is read here')) },
+    // The servers of most tests are gone before the product ends, and no KV can be saved then.
+    checkpoints: { shutdownMs: 0 },
   });
   return {
     cwm,
