@@ -1,6 +1,7 @@
 import { open, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod/mini';
+import { fetchAlone } from './fetchAlone.ts';
 import type { ModelServer } from './guardedServer.ts';
 import type { Flip } from './missRate.ts';
 
@@ -170,7 +171,7 @@ export class FlippedSlot {
 
   async #post<T extends z.ZodMiniType>(path: string, body: object, schema: T): Promise<z.output<T>> {
     const headers = { 'content-type': 'application/json' };
-    const response = await fetch(this.#server.url + path, { method: 'POST', headers, body: JSON.stringify(body) });
+    const response = await fetchAlone(this.#server.url + path, { method: 'POST', headers, body: JSON.stringify(body) });
     const text = await response.text();
     if (!response.ok) throw new Error(`${path} answered ${response.status}: ${text.slice(0, 200)}`);
     return schema.parse(JSON.parse(text));

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import * as z from 'zod/mini';
 
+import { fetchAlone } from './fetchAlone.ts';
 import type { ModelServer } from './guardedServer.ts';
 import { llamaModel } from './llamaModel.ts';
 import { startLlamaServer } from './llamaServer.ts';
@@ -36,7 +37,7 @@ afterEach(async () => {
 afterAll(() => interrupted.abort());
 
 async function post(path: string, body: object): Promise<{ status: number; body: unknown }> {
-  const response = await fetch(server.url + path, {
+  const response = await fetchAlone(server.url + path, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify(body),

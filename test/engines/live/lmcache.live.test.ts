@@ -8,6 +8,7 @@ import * as z from 'zod/mini';
 
 import { saltOf } from '../../../src/core/ports/lineages.ts';
 import type { Receipt, Repair, Verdict } from '../../../src/protocol/schemas/receipt.ts';
+import { fetchAlone } from './fetchAlone.ts';
 import { engineRecipes } from './engineRecipe.ts';
 import { noteFigure } from './figures.ts';
 import { freePort, type ModelServer } from './guardedServer.ts';
@@ -76,14 +77,14 @@ const lookupSchema = z.object({
 
 /** The coordinator's own word on pins. */
 const pinsOf = async (salt: string): Promise<number> => {
-  const response = await fetch(`${running().coordinator.url}/cache/pins?cache_salt=${salt}`);
+  const response = await fetchAlone(`${running().coordinator.url}/cache/pins?cache_salt=${salt}`);
   return pinsSchema.parse(await response.json()).total;
 };
 
 /** The same on each piece of a window's context, in order. */
 async function piecesOf(window: string) {
   const { ids, salt } = await frozenContext(product, window);
-  const response = await fetch(`${running().coordinator.url}/directory/lookup`, {
+  const response = await fetchAlone(`${running().coordinator.url}/directory/lookup`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ model_name: model.name, world_size: 1, token_ids: ids, cache_salt: salt }),

@@ -1,5 +1,7 @@
 import * as z from 'zod/mini';
 
+import { fetchAlone } from './fetchAlone.ts';
+
 /** vLLM's API as it is on the wire, so that the live suite proves the servers, not the product's own client. */
 
 const completionSchema = z.object({
@@ -71,7 +73,7 @@ export async function metricByLabel(
   name: string,
   label: string,
 ): Promise<Readonly<Record<string, number>>> {
-  const text = await (await fetch(`${url}/metrics`)).text();
+  const text = await (await fetchAlone(`${url}/metrics`)).text();
   const values: Record<string, number> = {};
   for (const line of text.split('\n').filter((line) => line.startsWith(`${name}{`))) {
     const key = new RegExp(`[{,]${label}="([^"]*)"`).exec(line)?.[1];
@@ -81,7 +83,7 @@ export async function metricByLabel(
 }
 
 async function post(url: string, path: string, body: object): Promise<unknown> {
-  const response = await fetch(url + path, {
+  const response = await fetchAlone(url + path, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify(body),

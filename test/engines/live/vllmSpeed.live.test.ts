@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 
 import type { Receipt } from '../../../src/protocol/schemas/receipt.ts';
+import { fetchAlone } from './fetchAlone.ts';
 import { noteFigure } from './figures.ts';
 import { floorOf, liveProduct, prose, seen } from './liveProduct.ts';
 import { vllmModel } from './vllmModel.ts';
@@ -58,7 +59,7 @@ test('about 6,000 tokens on the 12-layer model, frozen, killed and thawed: prove
       expect(receipt.cachedTokens).toBeGreaterThanOrEqual(floorOf(receipt.tokens));
       receipts.push(receipt);
       // Memory of the device and of the host forget all; the files stay.
-      await fetch(`${server.url}/reset_prefix_cache?reset_external=true`, { method: 'POST' });
+      await fetchAlone(`${server.url}/reset_prefix_cache?reset_external=true`, { method: 'POST' });
     }
     const answer = await cwm.send({ ...next, session: receipts[0]?.session ?? '' }, never);
     expect(answer.cachedTokens).toBe(undamaged.cachedTokens);
