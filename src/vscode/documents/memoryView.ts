@@ -1,4 +1,4 @@
-import { type Disposable, Uri, ViewColumn, type WebviewPanel, window } from 'vscode';
+import { type Disposable, ViewColumn, type WebviewPanel, window } from 'vscode';
 import { DisposableStore } from '../../base/disposable.ts';
 import { readFields } from '../../base/fields.ts';
 import { formatTokens } from '../../base/format.ts';
@@ -8,15 +8,11 @@ import type { RouteOutput } from '../../protocol/api.ts';
 import { isCwmError, toCwmError } from '../../protocol/errors.ts';
 import type { Session } from '../../protocol/schemas/session.ts';
 import type { App } from '../app.ts';
-import { LatestOnly } from '../following/latestOnly.ts';
 import { failureMessage } from '../render/failure.ts';
 import type { MemoryRequest, ToMemoryPage } from './memoryMessages.ts';
 import { historyLines, memoryPage } from './memoryPage.ts';
-import { pageHtml } from './pageHtml.ts';
+import { PagePanel } from './pagePanel.ts';
 import { pagesFrom, readMemory } from './readMemory.ts';
-
-/** Between two drawings, so that a turn does not flood the page. */
-const quietMs = 60;
 
 /** The views that are open, by session. */
 const open = new Map<string, WebviewPanel>();
@@ -40,8 +36,7 @@ class MemoryView implements Disposable {
   readonly #panel: WebviewPanel;
   readonly #session: Session;
   readonly #store = new DisposableStore();
-  readonly #jobs = new LatestOnly();
-  #timer: NodeJS.Timeout | undefined;
+  readonly #page: PagePanel;
   #isReady = false;
   /** How many pages that left the prompt are listed. */
   #evicted = pagesFrom;
@@ -50,34 +45,26 @@ class MemoryView implements Disposable {
     this.#app = app;
     this.#panel = panel;
     this.#session = session;
-    const folder = Uri.joinPath(app.context.extensionUri, 'dist');
-    const file = (name: string): Uri => panel.webview.asWebviewUri(Uri.joinPath(folder, name));
-    panel.webview.options = { enableScripts: true, localResourceRoots: [folder] };
-    this.#store.add(panel.webview.onDidReceiveMessage((message: unknown) => this.#hear(message)));
-    this.#store.add(panel.onDidChangeViewState(() => this.#drawSoon()));
-    this.#store.add(
-      app.connection.onChange((change) => {
-        if (change.type === 'resync' || (change.type === 'session' && change.session === session.id)) this.#drawSoon();
+    this.#page = this.#store.add(
+      new PagePanel(app, panel, {
+        name: 'memory',
+        title: 'Memory',
+        doing: 'Showing memory',
+        hear: (message) => this.#hear(message),
+        draw: () => this.#draw(),
       }),
     );
-    panel.webview.html = pageHtml(panel.webview, file('memory.js'), file('memory.css'), 'Memory');
+    this.#store.add(
+      app.connection.onChange((change) => {
+        if (change.type === 'resync' || (change.type === 'session' && change.session === session.id))
+          this.#page.drawSoon();
+      }),
+    );
   }
 
   dispose(): void {
-    clearTimeout(this.#timer);
     this.#isReady = false;
     this.#store.dispose();
-  }
-
-  #drawSoon(): void {
-    this.#timer ??= setTimeout(() => {
-      this.#timer = undefined;
-      inBackground(
-        this.#app.log,
-        'Showing memory',
-        this.#jobs.run('draw', () => this.#draw()),
-      );
-    }, quietMs);
   }
 
   async #draw(): Promise<void> {
@@ -111,10 +98,10 @@ class MemoryView implements Disposable {
     switch (type as MemoryRequest['type'] | undefined) {
       case 'ready':
         this.#isReady = true;
-        return this.#drawSoon();
+        return this.#page.drawSoon();
       case 'earlier':
         this.#evicted += pagesFrom;
-        return this.#drawSoon();
+        return this.#page.drawSoon();
       case 'read':
         return this.#do('Reading a page', () => this.#read(page));
       case 'pin':
@@ -154,7 +141,7 @@ class MemoryView implements Disposable {
     await this.#app.connection.call('pinPage', { session: this.#session.id, page, pinned });
     const text = pinned ? `Page ${page} stays whole in the prompt.` : `Page ${page} may leave the prompt.`;
     await this.#post({ type: 'said', text });
-    this.#drawSoon();
+    this.#page.drawSoon();
   }
 
   async #fault(page: string): Promise<void> {
@@ -163,6 +150,6 @@ class MemoryView implements Disposable {
     const { promptTokens } = await this.#app.connection.call('faultPage', { session: id, page, engine });
     const text = `Page ${page} is in the prompt again, behind the last message. The prompt has ${formatTokens(promptTokens)}.`;
     await this.#post({ type: 'said', text });
-    this.#drawSoon();
+    this.#page.drawSoon();
   }
 }

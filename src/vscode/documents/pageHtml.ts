@@ -1,12 +1,7 @@
 import type { Uri, Webview } from 'vscode';
 
 /** The frame of the reading view and of the memory view. Everything in it is made by the page's script; nothing but that and its style sheet is loaded. */
-export const pageHtml = (
-  { cspSource }: Webview,
-  script: Uri,
-  style: Uri,
-  title = 'Conversation',
-): string => `<!DOCTYPE html>
+export const pageHtml = ({ cspSource }: Webview, script: Uri, style: Uri, title: string): string => `<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">

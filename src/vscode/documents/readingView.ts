@@ -1,4 +1,4 @@
-import { commands, Uri, type WebviewPanel } from 'vscode';
+import { commands, type WebviewPanel } from 'vscode';
 import { DisposableStore, type Disposable } from '../../base/disposable.ts';
 import { readFields } from '../../base/fields.ts';
 import { formatCount, formatTokens } from '../../base/format.ts';
@@ -10,11 +10,10 @@ import { sessionActivity, waitingSentence } from '../../words/session.ts';
 import type { App } from '../app.ts';
 import type { CommandId } from '../contributions.ts';
 import type { Conversation } from './conversations.ts';
-import { LatestOnly } from '../following/latestOnly.ts';
 import { failureMessage } from '../render/failure.ts';
 import { action, conversationItems, type SourceItem } from './conversationItems.ts';
-import { pageHtml } from './pageHtml.ts';
 import type { Block, PageItem, PageRequest, PageState, ToPage } from './pageMessages.ts';
+import { PagePanel } from './pagePanel.ts';
 import { lessThan, renderMarkdown } from './renderMarkdown.ts';
 
 /** What a button of the page may run: the page shows texts from elsewhere, so that it is not trusted with more. */
@@ -38,50 +37,39 @@ const pageCommands = new Set<string>([
   'cwm.sessionSettings',
 ] satisfies CommandId[]);
 
-/** Between two drawings, so that an answer does not flood the page. */
-const quietMs = 60;
-
 /** One conversation as a page: it follows its session until it is closed. */
 export class ReadingView implements Disposable {
   readonly session: string;
   readonly panel: WebviewPanel;
   readonly #app: App;
   readonly #store = new DisposableStore();
-  readonly #jobs = new LatestOnly();
+  readonly #page: PagePanel;
   /** What the page has: items by key, as JSON. Null: its script has not started. */
   #sent: Map<string, string> | null = null;
   readonly #rendered = new Map<string, Block>();
-  #timer: NodeJS.Timeout | undefined;
 
   constructor(app: App, panel: WebviewPanel, session: string) {
     this.#app = app;
     this.panel = panel;
     this.session = session;
-    const folder = Uri.joinPath(app.context.extensionUri, 'dist');
-    const file = (name: string): Uri => panel.webview.asWebviewUri(Uri.joinPath(folder, name));
-    panel.webview.options = { enableScripts: true, localResourceRoots: [folder] };
-    this.#store.add(panel.webview.onDidReceiveMessage((message: unknown) => this.#hear(message)));
-    this.#store.add(panel.onDidChangeViewState(() => this.#drawSoon()));
-    this.#store.add(app.conversations.onChange((changed) => changed === session && this.#drawSoon()));
-    this.#store.add(app.state.render(['currentSession', 'sessions', 'windows', 'connection'], () => this.#drawSoon()));
-    panel.webview.html = pageHtml(panel.webview, file('conversation.js'), file('conversation.css'));
+    this.#page = this.#store.add(
+      new PagePanel(app, panel, {
+        name: 'conversation',
+        title: 'Conversation',
+        doing: 'Showing a conversation',
+        hear: (message) => this.#hear(message),
+        draw: () => this.#draw(),
+      }),
+    );
+    this.#store.add(app.conversations.onChange((changed) => changed === session && this.#page.drawSoon()));
+    this.#store.add(
+      app.state.render(['currentSession', 'sessions', 'windows', 'connection'], () => this.#page.drawSoon()),
+    );
   }
 
   dispose(): void {
-    clearTimeout(this.#timer);
     this.#sent = null;
     this.#store.dispose();
-  }
-
-  #drawSoon(): void {
-    this.#timer ??= setTimeout(() => {
-      this.#timer = undefined;
-      inBackground(
-        this.#app.log,
-        'Showing a conversation',
-        this.#jobs.run('draw', () => this.#draw()),
-      );
-    }, quietMs);
   }
 
   async #draw(): Promise<void> {
@@ -173,7 +161,7 @@ export class ReadingView implements Disposable {
     switch (type) {
       case 'ready':
         this.#sent = new Map();
-        return this.#drawSoon();
+        return this.#page.drawSoon();
       case 'earlier':
         return this.#app.conversations.showEarlier(this.session);
       case 'send':
