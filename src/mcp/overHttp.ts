@@ -30,7 +30,7 @@ export class McpOverHttp {
     const parts = (client: InnerClient): McpParts => ({
       backend: backendOf(inner, client),
       engine: undefined,
-      // Whoever wants that says so where the server is started.
+      // An agent over HTTP cannot force anything: only the command line that starts a server of its own allows that.
       allowForce: false,
     });
     this.#handshakes = new Handshakes(({ owner, id, body }) =>

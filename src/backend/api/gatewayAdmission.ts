@@ -84,7 +84,7 @@ export const gatewayDoor =
   };
 
 /**
- * The same on the socket of the control API: whoever may call that may use the gateway, and needs no token of its own. As with every call
+ * The same on the socket of the control API: a client with its token may use the gateway, and needs no other one. As with every call
  * there, the API key of the model server may come with the request.
  */
 export const socketDoor = (gateway: GatewayDoor['gateway'], parts: GatewayDoor['parts'], token: string): Before =>

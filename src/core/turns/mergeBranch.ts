@@ -1,4 +1,3 @@
-import { randomId } from '../../base/hash.ts';
 import type { RouteInput, RouteOutput } from '../../protocol/api.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import { parseMessageId, type MessageId } from '../../protocol/ids.ts';
@@ -6,6 +5,7 @@ import type { Message, Session } from '../../protocol/schemas/session.ts';
 import type { CoreContext } from '../context.ts';
 import { endingWith, headOf, requireBranch } from './branchAt.ts';
 import { change } from './branches.ts';
+import { copyBehind } from './turn.ts';
 
 /**
  * Brings messages together, as copies: a message never changes, and what it follows is a part of it. `append` puts the other branch's own
@@ -55,21 +55,14 @@ function chosen(own: readonly MessageId[], names: readonly string[]): MessageId[
 function copiesOf(core: CoreContext, messages: readonly Message[], onto: Message | null): Message[] {
   requireResults(messages);
   const copies: Message[] = [];
-  for (const { context: _, taken: __, ...message } of messages) {
+  for (const message of messages) {
     const before: Message | null = copies.at(-1) ?? onto;
     if (before && sideAfter(before) === sideOf(message) && message.role !== 'tool') {
       throw new CwmError('InvalidParameter', `Two messages of the ${message.role} would follow each other.`, {
         hint: 'Take the question and its answer together.',
       });
     }
-    copies.push({
-      ...message,
-      id: randomId() as MessageId,
-      parentId: before?.id ?? null,
-      sequence: (before?.sequence ?? 0) + 1,
-      copyOf: message.id,
-      createdAt: core.clock.now().toISOString(),
-    });
+    copies.push(copyBehind(core, message, before));
   }
   return copies;
 }

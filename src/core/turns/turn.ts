@@ -42,6 +42,19 @@ export function newMessage(
   };
 }
 
+/** The message as one of its own behind another one. What the engine saw and took belongs to the place of the original. */
+export function copyBehind(core: CoreContext, original: Message, before: Message | null): Message {
+  const { context: _, taken: __, ...message } = original;
+  return {
+    ...message,
+    id: randomId() as MessageId,
+    parentId: before?.id ?? null,
+    sequence: (before?.sequence ?? 0) + 1,
+    copyOf: message.id,
+    createdAt: core.clock.now().toISOString(),
+  };
+}
+
 export type Changed = Partial<Omit<Session, 'phase'>>;
 
 export async function updateRecord(core: CoreContext, session: Session, changed: Changed): Promise<Session> {

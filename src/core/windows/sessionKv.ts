@@ -123,7 +123,7 @@ export async function forgetSessionKv(
       bytesFreed += bytes;
       if (why !== null) unreached.set(target.engine, why);
     } catch (error) {
-      // The session is gone by now: whoever cancels has to be told of what is left.
+      // The session is gone by now: a client that cancels must hear what is left of it.
       const failure = toCwmError(error);
       const isLate = failure.name === 'Cancelled' || inTime.aborted;
       const why = signal.aborted ? 'The deletion was cancelled before it had answered.' : 'It did not answer in time.';

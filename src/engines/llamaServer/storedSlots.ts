@@ -75,7 +75,7 @@ export class StoredSlots {
     if (known === 'whole') return { notes: [] };
     if (known) return { restored: known, notes: [] };
     const hash = this.#folder.hashOf(context);
-    // What comes first must not find the slot empty: once it is erased, it is filled again, whoever waits for that.
+    // The next request must not find the slot empty: an erased slot is filled again, also when the request that erased it is cancelled.
     const unaborted = new AbortController().signal;
     signal.throwIfAborted();
     if (!(await eraseSlot(link, slot, unaborted))) return { notes: [] };

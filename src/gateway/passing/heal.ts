@@ -30,8 +30,8 @@ export interface Healing {
 }
 
 /**
- * A model server reuses a prompt only as far as its bytes are those that it saw. Clients write arguments of calls, keys and blanks anew in each
- * request: what means the same as before is sent as it was before.
+ * A model server reuses a prompt up to the first byte that differs. Many clients spell the same call, keys and blanks differently in each
+ * request; the gateway then sends the spelling of the first request.
  *
  * @param sent chat completions, as they would be sent.
  * @param last of the request's messages.

@@ -1,9 +1,7 @@
 import { formatCount } from '../../../base/format.ts';
-import { randomId } from '../../../base/hash.ts';
 import { commonPrefixLength } from '../../../base/tokenIds.ts';
 import type { RouteInput, RouteOutput } from '../../../protocol/api.ts';
 import { CwmError, isCwmError, nullOn } from '../../../protocol/errors.ts';
-import type { MessageId } from '../../../protocol/ids.ts';
 import type { ProjectBase } from '../../../protocol/schemas/projectConfig.ts';
 import type { Branch, Message, Session } from '../../../protocol/schemas/session.ts';
 import type { CoreContext } from '../../context.ts';
@@ -12,6 +10,7 @@ import { renderConversation } from '../../prompt/prompt.ts';
 import { promptText } from '../../session.ts';
 import { freeBranchName, headOf, switched } from '../../turns/branchAt.ts';
 import { change } from '../../turns/branches.ts';
+import { copyBehind } from '../../turns/turn.ts';
 import { inOneOrder } from './baseChanges.ts';
 
 /**
@@ -101,18 +100,7 @@ async function missing({ store }: CoreContext, { id }: Session, messages: readon
 
 function copiesBehind(core: CoreContext, beginning: readonly Message[], own: readonly Message[]): Message[] {
   const copies: Message[] = [];
-  // What the engine saw and took belongs to the place of the original.
-  for (const { context: _, taken: __, ...message } of own) {
-    const before = copies.at(-1) ?? beginning.at(-1);
-    copies.push({
-      ...message,
-      id: randomId() as MessageId,
-      parentId: before?.id ?? null,
-      sequence: (before?.sequence ?? 0) + 1,
-      copyOf: message.id,
-      createdAt: core.clock.now().toISOString(),
-    });
-  }
+  for (const message of own) copies.push(copyBehind(core, message, copies.at(-1) ?? beginning.at(-1) ?? null));
   return copies;
 }
 
