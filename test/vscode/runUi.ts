@@ -13,6 +13,7 @@ import { machineToFind } from './ui/foundHere.ts';
 import { mainJob, type ChangeSettings } from './ui/mainJob.ts';
 import { writeProject } from './ui/projectFolder.ts';
 import { reading } from './ui/reading.ts';
+import { remembering } from './ui/remembering.ts';
 import { runSteps } from './ui/steps.ts';
 import { inThemes } from './ui/themes.ts';
 import { twoWindows } from './ui/twoWindows.ts';
@@ -48,6 +49,7 @@ try {
         mainJob: () => mainJob(workbench, storage, change),
         themes: () => inThemes(workbench, change),
         reading: () => reading(workbench, change),
+        remembering: () => remembering(workbench, storage),
         deciding: () => deciding(workbench, storage, model, change),
         twoWindows: () => twoWindows(workbench, openSecond, storage),
         encryption: () => encryption(workbench, () => second, storage, path.join(temporary, 'keys', 'store.key')),
