@@ -24,12 +24,13 @@ document.body.append(
   element(
     'main',
     {},
-    element('header', { class: 'session' }, title, facts, status),
+    element('header', { class: 'session' }, title, facts),
     empty,
     bar,
     answers,
     lists,
     earlier,
+    status,
   ),
 );
 addEventListener('message', ({ data }: MessageEvent<ToMemoryPage>) => {
