@@ -58,14 +58,20 @@ export async function countMessages(
   );
 }
 
-/** What the ids of the answers tell: an answer's own tokens, and those of the one message before it. */
+/** The tokens that the model generated of a message; null: none, as of files that it only read, or they are not known. */
+export const answerTokens = ({ context }: Pick<Message, 'context'>): number | null =>
+  isWhole(context) && context.count > context.promptCount ? context.count - context.promptCount : null;
+
+/** What the stored ids tell: an answer's own tokens, those of files that the model read, and those of the one message before either. */
 function knownCounts(messages: readonly Message[]): (number | null)[] {
   return messages.map((message, at) => {
-    if (isWhole(message.context)) return Math.max(1, message.context.count - message.context.promptCount);
-    const next = messages[at + 1]?.context;
+    const generated = answerTokens(message);
+    if (generated !== null) return generated;
     const before = messages[at - 1]?.context;
-    const isAlone = isWhole(next) && isWhole(before) && sameSegments(next, before);
-    return isAlone && next.promptCount > before.count ? next.promptCount - before.count : null;
+    const own = message.context;
+    const until = own ?? messages[at + 1]?.context;
+    if (!isWhole(before) || !isWhole(until) || !sameSegments(until, before)) return null;
+    return until.promptCount > before.count ? until.promptCount - before.count : null;
   });
 }
 

@@ -9,6 +9,7 @@ import type { CoreContext } from '../../context.ts';
 import type { Reporter } from '../../ports/reporter.ts';
 import { limitOf } from '../../memory/segments/budget.ts';
 import { findPage } from '../../memory/findPage.ts';
+import { answerTokens } from '../../memory/segments/count.ts';
 import { layoutOf, sealedCount, type Layout } from '../../memory/segments/layout.ts';
 import type { SessionMemory } from '../../memory/memories.ts';
 import { hintOf, pageIdOf, pageOf, textOf } from '../../memory/page.ts';
@@ -66,7 +67,7 @@ export async function memoryState(
 
 /** The message as a page with its place now. */
 function placed({ memory, messages, layout }: Remembered, message: Message): MemoryPage {
-  const page = pageOf(message, message.context ? message.context.count - message.context.promptCount : null);
+  const page = pageOf(message, answerTokens(message));
   const isHere = messages[message.sequence - 1]?.id === message.id && message.sequence > sealedCount(layout);
   return { ...page, tier: isHere ? 'L0' : 'L2', pinned: memory.pinned.has(page.id) };
 }
