@@ -29,6 +29,8 @@ describe('what a question asks to recall', () => {
     ['What did we decide about the database?', true],
     ['As we said, go on.', true],
     ['Is that decision final?', true],
+    ['Tell me our decision about the database.', true],
+    [decision, false],
     ['Let us revisit the schema.', true],
     ['Remind me of the port.', true],
     ['You suggested another name.', true],
