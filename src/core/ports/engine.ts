@@ -244,8 +244,8 @@ export interface Engine {
   persist(context: KvContext, signal: AbortSignal): Promise<PersistEvidence>;
 
   /**
-   * Says which blocks a request will soon load. Only a hint, which starts nothing: an engine that is being started reads them while its
-   * model loads.
+   * Says which blocks a request will soon load, before the engine is asked to describe itself. Only a hint, which starts no engine: one that is
+   * being started reads them while its model loads, and one that runs may look ahead.
    */
   expect?(hashes: readonly string[]): void;
 

@@ -68,11 +68,16 @@ async function thawNow(
 ): Promise<Receipt> {
   const own = await requireTarget(core, target, name);
   // Damaged token ids leave the text, which needs none.
-  const ids = damage === null ? await nullOn(core.store.windows.loadTokens(name), 'Corrupted') : null;
-  const { messages, standIns } = await readMessages(core, manifest);
+  const kvRecord = damage === null && input.warm !== false ? core.store.windows.loadKv(name) : null;
+  // It counts where it is waited for.
+  kvRecord?.catch(() => undefined);
+  const [ids, { messages, standIns }] = await Promise.all([
+    damage === null ? nullOn(core.store.windows.loadTokens(name), 'Corrupted') : null,
+    readMessages(core, manifest),
+  ]);
   const engineSpec = input.engine ?? manifest.engine;
-  const bringBackNow = async (known: readonly number[]): Promise<Outcome> => {
-    const kv = await loadKv(core, manifest, name);
+  const bringBackNow = async (known: readonly number[], record: Promise<KvRecord>): Promise<Outcome> => {
+    const kv = await usableKv(core, manifest, record);
     return bringKvBack(
       core,
       {
@@ -93,10 +98,10 @@ async function thawNow(
       ? withoutManifest(damage, standIns)
       : standIns.length > 0
         ? withoutMessages(manifest, standIns)
-        : input.warm === false
+        : kvRecord === null
           ? notAsked(manifest)
           : ids
-            ? ((await nullOn(bringBackNow(ids), 'Corrupted')) ?? withoutLineage(manifest))
+            ? ((await nullOn(bringBackNow(ids, kvRecord), 'Corrupted')) ?? withoutLineage(manifest))
             : withoutIds;
   signal.throwIfAborted();
 
@@ -146,9 +151,13 @@ const recordOfWindow = ({ store }: CoreContext, name: WindowName): KvRecordPlace
 });
 
 /** The record of the window's KV. Where it is damaged, the thaw takes the next salt, which has no KV, so that the engine computes everything. */
-async function loadKv(core: CoreContext, { lineage: id }: WindowManifest, name: WindowName): Promise<KvRecord> {
+async function usableKv(
+  core: CoreContext,
+  { lineage: id }: WindowManifest,
+  record: Promise<KvRecord>,
+): Promise<KvRecord> {
   try {
-    return await core.store.windows.loadKv(name);
+    return await record;
   } catch (error) {
     if (toCwmError(error).name !== 'Corrupted') throw error;
     const lineage = await core.store.lineages.get(id);

@@ -1,3 +1,4 @@
+import type { Clock } from '../../base/clock.ts';
 import type { Link } from '../http/link.ts';
 import type { Sleep } from '../http/timing.ts';
 import type { ServerIdentity } from './serverIdentity.ts';
@@ -29,6 +30,15 @@ const slotsRequest = { method: 'GET', path: '/slots', patience: 'small', wrongAn
 /** A request that was aborted is given this long to leave its slot, in milliseconds, before another slot is taken. */
 const leavingPausesMs = [5, 20, 50, 100];
 
+/** Which slots are idle is asked again when the question is older, in milliseconds. */
+const lookLastsMs = 100;
+
+/** The idle slots, asked for before they are needed; null where nobody answered. */
+interface Look {
+  readonly idle: Promise<readonly number[] | null>;
+  readonly askedMs: number;
+}
+
 /**
  * The one slot that this client works in, so that other clients retain theirs. The client moves only when another client's request
  * runs in its slot.
@@ -39,18 +49,22 @@ const leavingPausesMs = [5, 20, 50, 100];
  */
 export class HomeSlot {
   readonly #sleep: Sleep;
+  readonly #clock: Pick<Clock, 'elapsedMs'>;
+  #look: Look | null = null;
   #slot: number | null = null;
   #content: SlotContent | null = null;
   readonly #knownSalts = new Set<string>();
   /** Slots whose restore was refused, which may have left them damaged (llama.cpp#27068). */
   readonly #unfit = new Set<number>();
 
-  constructor(sleep: Sleep) {
+  constructor(sleep: Sleep, clock: Pick<Clock, 'elapsedMs'>) {
     this.#sleep = sleep;
+    this.#clock = clock;
   }
 
   /** Another server answers now. */
   reset(): void {
+    this.#look = null;
     this.#slot = null;
     this.#content = null;
     this.#unfit.clear();
@@ -59,7 +73,15 @@ export class HomeSlot {
 
   /** The connection broke for a moment: if the server was restarted, its slots are empty and sound. */
   lost(): void {
+    this.#look = null;
     this.#unfit.clear();
+  }
+
+  /** Asks which slots are idle, for a {@link find} that follows at once. Never rejects: whoever needs the answer then asks again. */
+  async lookAhead(link: Link, server: ServerIdentity, signal: AbortSignal): Promise<void> {
+    const idle = idleSlots(link, server, signal).catch(() => null);
+    this.#look = { idle, askedMs: this.#clock.elapsedMs() };
+    await idle;
   }
 
   /** Finds an idle slot. When all are busy, the server lets our request wait for its turn. */
@@ -70,7 +92,7 @@ export class HomeSlot {
       this.#content = { salt: this.#content.salt, isFromFile: true };
       return home;
     }
-    let idle = await idleSlots(link, server, signal);
+    let idle = (await this.#looked()) ?? (await idleSlots(link, server, signal));
     for (const pauseMs of home === null ? [] : leavingPausesMs) {
       if (idle.includes(home as number)) break;
       await this.#sleep(pauseMs, signal);
@@ -81,6 +103,12 @@ export class HomeSlot {
     const next = idle.findLast((slot) => !this.#unfit.has(slot)) ?? home ?? idle.at(-1) ?? server.slots - 1;
     if (next !== this.#slot) this.#content = null;
     return (this.#slot = next);
+  }
+
+  async #looked(): Promise<readonly number[] | null> {
+    const look = this.#look;
+    this.#look = null;
+    return look && this.#clock.elapsedMs() - look.askedMs < lookLastsMs ? look.idle : null;
   }
 
   /** A slot for requests that belong to no conversation: an idle one that is not our own, where there is one. */
@@ -158,7 +186,7 @@ export async function isUnused(link: Link, { showsSlots }: ServerIdentity, signa
 }
 
 /** Every slot, where the server does not show them. */
-async function idleSlots(link: Link, server: ServerIdentity, signal: AbortSignal): Promise<number[]> {
+async function idleSlots(link: Link, server: ServerIdentity, signal: AbortSignal): Promise<readonly number[]> {
   const all = Array.from({ length: server.slots }, (_, slot) => slot);
   if (!server.showsSlots) return all;
   const { value } = await link.json(slotsRequest, slotsSchema, signal);

@@ -84,7 +84,7 @@ export class LlamaServerEngine implements Engine {
     this.#folderIsNamed = options.slotDir !== undefined;
     this.#clock = options.clock ?? systemClock;
     const sleep = options.sleep ?? systemSleep;
-    this.#home = new HomeSlot(sleep);
+    this.#home = new HomeSlot(sleep, this.#clock);
     this.#requests = new SlotRequests(this.#home, this.#clock);
     this.#stored = new StoredSlots({ requests: this.#requests, home: this.#home, folder: this.#folder });
     this.#links = new LinkFactory({
@@ -156,6 +156,13 @@ export class LlamaServerEngine implements Engine {
       this.#requests.letPass({ link, server: await this.#server(link, signal) }, salt, signal);
     // With several slots, the server lets it work beside this adapter's own requests.
     return this.#known && this.#known.slots > 1 ? this.#links.use(signal, pass) : this.#inTurn(signal, pass);
+  }
+
+  /** What follows asks who the server is, and then needs a slot: which ones are idle is asked beside the first question. */
+  expect(): void {
+    const [server, signal] = [this.#known, new AbortController().signal];
+    if (!server?.showsSlots || this.#suspect) return;
+    this.#links.use(signal, (link, signal) => this.#home.lookAhead(link, server, signal)).catch(() => undefined);
   }
 
   /** Empties the slot first, so that everything reused afterwards came from the file. */

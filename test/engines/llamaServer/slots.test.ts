@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { LlamaServerEngine } from '../../../src/engines/llamaServer/llamaServerEngine.ts';
+import { systemClock } from '../../../src/base/clock.ts';
 import { contextOf, failure, makeRig, never, someIds, type Rig } from './rig.ts';
 
 const cached = async (engine: LlamaServerEngine, ids: readonly number[], salt: string): Promise<number | null> =>
@@ -50,6 +51,48 @@ describe('the slot that is used', () => {
     const rig = await makeRig({ fake: { faults: { busy: [0, 1] } } });
     expect(await cached(rig.engine, someIds(40), 'a')).toBe(0);
     expect(asked(rig)).toMatchObject([{ id_slot: 1 }]);
+  });
+
+  const looks = ({ fake }: Rig): number => fake.requestsTo('/slots').filter(({ method }) => method === 'GET').length;
+
+  /** A client that knows the server, and how often it asked for the slots until then. */
+  async function known(clock = systemClock): Promise<readonly [Rig, number]> {
+    const rig = await makeRig({ engine: { clock } });
+    await rig.engine.measure(contextOf(someIds(40)), never);
+    return [rig, looks(rig)];
+  }
+
+  async function lookAhead({ engine, fake }: Rig): Promise<void> {
+    const count = fake.requestsTo('/slots').length;
+    engine.expect();
+    await fake.untilRequests('/slots', count + 1);
+  }
+
+  test('is looked for beside the question who the server is, where KV will be restored', async () => {
+    const [rig, before] = await known();
+    await lookAhead(rig);
+    await rig.engine.measure(contextOf(someIds(40)), never);
+    expect(looks(rig)).toBe(before + 1);
+    await rig.engine.measure(contextOf(someIds(40)), never);
+    expect(looks(rig)).toBe(before + 2);
+  });
+
+  test('is looked for again when that was long ago', async () => {
+    let nowMs = 0;
+    const [rig, before] = await known({ ...systemClock, elapsedMs: () => nowMs });
+    await lookAhead(rig);
+    nowMs += 100;
+    await rig.engine.measure(contextOf(someIds(40)), never);
+    expect(looks(rig)).toBe(before + 2);
+  });
+
+  test('is another one where somebody else was seen in it beforehand, and stayed', async () => {
+    const [rig] = await known();
+    rig.fake.faults.busy = [1];
+    rig.engine.expect();
+    await rig.engine.measure(contextOf(someIds(40)), never);
+    expect(asked(rig).map(({ id_slot }) => id_slot)).toEqual([1, 0]);
+    expect(rig.pauses).toHaveLength(4);
   });
 
   test('that worked is the one that was asked, or the answer counts for nothing', async () => {
