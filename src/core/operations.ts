@@ -55,6 +55,7 @@ import { turnState } from './sessions/turnState.ts';
 import { exportConversation, importConversation } from './sessions/transfer.ts';
 import { searchMessages } from './sessions/searchMessages.ts';
 import { searchPages } from './memory/search/searchPages.ts';
+import { saveDisplaced } from './sessions/windows/saveDisplaced.ts';
 import { thawAndSend } from './sessions/windows/thawAndSend.ts';
 import { verify } from './windows/verify.ts';
 import { clone } from './windows/clone.ts';
@@ -205,6 +206,7 @@ export function bindOperations(core: CoreContext, onKvWritten: (session: Session
       let session = sessionNamed(input);
       const route = name as CoreRouteName;
       try {
+        if (writesKv) await saveDisplaced(core, input as object, signal);
         // First of all: what works in the background must not delay a message by a single read.
         if (resumes) await core.background.giveWay(parseSessionId((input as { session: string }).session), signal);
         await requireOwnProject(core, route, input as object);
@@ -220,6 +222,7 @@ export function bindOperations(core: CoreContext, onKvWritten: (session: Session
               reporter,
             )
           : null;
+        if (resumes) await core.warmings.makeReady(parseSessionId((input as { session: string }).session), signal);
         const result = await run(core, input as never, signal, reporter);
         session ??= sessionNamed(result);
         await noteUse(core, route, input as object, result);

@@ -84,6 +84,7 @@ export async function resumeTurn(
 ): Promise<Turn> {
   const engine = core.engines.get(spec);
   const description = await engine.describe(signal);
+  core.checkpoints.describes(spec, description.kind);
   requireSameModel(session.model, description.model);
   const messages = await core.conversations.of(session);
   const lineage = await core.store.lineages.get(session.lineage);

@@ -1,9 +1,11 @@
+import { unlessAborted } from '../../base/unlessAborted.ts';
 import { CwmError, toCwmError } from '../../protocol/errors.ts';
 import type { ProjectUri, SessionId } from '../../protocol/ids.ts';
 import type { CheckpointReason } from '../../protocol/schemas/checkpoint.ts';
 import type { Receipt } from '../../protocol/schemas/receipt.ts';
 import type { Session } from '../../protocol/schemas/session.ts';
 import type { CoreContext } from '../context.ts';
+import type { EngineKind } from '../ports/engine.ts';
 import { defaultCheckpointPolicy, weighSize, type CheckpointPolicy } from './checkpointPolicy.ts';
 import { hasCheckpointable, isBehind, makeCheckpoint, type SessionWithContext } from './rollingCheckpoint.ts';
 
@@ -30,6 +32,13 @@ const gaveWay = 'Something else came first.';
 /** After something came before the checkpoint of a session that was left: the model server may lose its KV soon. */
 const leftAgainMs = 5000;
 
+/** What the work comes to, or, after that many milliseconds, what `late` does. */
+async function within<T, Late>(ms: number, work: Promise<T>, late: () => Late | Promise<Late>): Promise<T | Late> {
+  const { promise: time, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  return Promise.race([work, time.then(late)]).finally(() => clearTimeout(timer));
+}
+
 /**
  * Makes the rolling checkpoints of sessions, without being asked for (S0-16, D6): when a session's size triggers one, when it has been idle,
  * when somebody leaves it, and when the backend ends. A checkpoint gives way to every turn, and its failure costs nobody anything.
@@ -44,6 +53,8 @@ export class CheckpointKeeper {
   readonly #turned = new Map<SessionId, Turned>();
   /** By engine: the session that used it last. */
   readonly #holders = new Map<string, SessionId>();
+  /** Engines that lose a conversation when another one comes. */
+  readonly #roomForOne = new Set<string>();
   /** By engine: when its memory was found empty last. */
   readonly #emptiedAtMs = new Map<string, number>();
   /** Requests of other programs that run past this core. */
@@ -158,23 +169,71 @@ export class CheckpointKeeper {
 
   /** The engine has room for one conversation, and another one took it. */
   #isDisplaced(id: SessionId, engine: string): boolean {
-    const isVolatile = this.#turned.get(id)?.restMs !== undefined;
-    return isVolatile && (this.#holders.get(engine) ?? id) !== id;
+    return this.#isVolatile(id, engine) && (this.#holders.get(engine) ?? id) !== id;
+  }
+
+  /** An engine was asked what it is. */
+  describes(engine: string, kind: EngineKind): void {
+    if (kind === 'llama-server') this.#roomForOne.add(engine);
+    else this.#roomForOne.delete(engine);
+  }
+
+  /** Whether the session used its engine last, as far as this process knows. */
+  isHolder(id: SessionId): boolean {
+    return [...this.#holders.values()].includes(id);
+  }
+
+  /** Whether an engine may lose a conversation of which no checkpoint was made, when this one comes. */
+  mayDisplace(id: SessionId | null): boolean {
+    if (!this.#policy.enabled) return false;
+    return [...this.#holders].some(([engine, holder]) => holder !== id && this.#isLostBy(engine, holder));
+  }
+
+  /** Whether only this engine's memory has the session's last turn, and has room for no other. */
+  #isLostBy(engine: string, id: SessionId): boolean {
+    return this.isUnsaved(id) && this.#isVolatile(id, engine);
+  }
+
+  #isVolatile(id: SessionId, engine: string): boolean {
+    return this.#turned.get(id)?.restMs !== undefined || this.#roomForOne.has(engine);
+  }
+
+  /**
+   * Before another conversation takes a server that has room for one: saves what the server has in memory. The caller waits for that at most as
+   * long as computing it again takes.
+   *
+   * @param by whose turn it is; null: of none that is known. @throws the signal's reason, and nothing else.
+   */
+  async saveDisplaced(engine: string, by: SessionId | null, signal: AbortSignal): Promise<void> {
+    const holder = this.#holders.get(engine);
+    if (holder === undefined || holder === by || !this.#isLostBy(engine, holder)) return;
+    const { background, prefill, store } = this.#core();
+    const held = await store.sessions.get(holder).catch(() => null);
+    const limitMs = prefill.expectedMs(engine, held?.tokens?.count ?? 0) ?? this.#policy.leaveMs;
+    const saving = background.ended(holder, signal).then(() => this.#keep(holder, true));
+    this.#track(saving.catch(() => undefined));
+    const late = (): Promise<void> => background.stop(holder);
+    await unlessAborted(within(limitMs, saving, late), signal);
   }
 
   /** Makes a checkpoint if the session has gone on and it pays. Rejects only where the failure handler throws. */
-  async keep(id: SessionId): Promise<Kept> {
+  keep(id: SessionId): Promise<Kept> {
+    return this.#keep(id, false);
+  }
+
+  /** @param isDisplaced its server loses it now: it gives way to nothing. */
+  async #keep(id: SessionId, isDisplaced: boolean): Promise<Kept> {
     const { background, turns, running } = this.#core();
     if (!this.#policy.enabled) return not('Checkpoints are off.');
     if (background.isRunning(id) || turns.isBusy(id)) return not('The session is busy.');
     if (!this.isUnsaved(id)) return not('Nothing changed since its last checkpoint.');
     // On the same model server it would wait for that turn, or take the memory from under it.
-    if (running.size > 0 || this.#passing > 0) {
+    if (!isDisplaced && (running.size > 0 || this.#passing > 0)) {
       this.#again(id);
       return not(gaveWay);
     }
     try {
-      return await background.run(id, true, (signal) => this.#make(id, signal));
+      return await background.run(id, !isDisplaced, (signal) => this.#make(id, signal));
     } catch (error) {
       const failure = toCwmError(error);
       if (failure.name === 'Cancelled') {
@@ -225,11 +284,9 @@ export class CheckpointKeeper {
 
   /** As {@link keepOfLeft}, and within the policy's time: what has begun then continues without the caller. */
   async keepWithinTime(id: SessionId): Promise<Kept> {
-    const { promise: late, resolve } = Promise.withResolvers<Kept>();
-    const timer = setTimeout(() => resolve(not('Its checkpoint is still being made.')), this.#policy.leaveMs);
     const work = this.keepOfLeft(id);
     this.#track(work);
-    return Promise.race([work, late]).finally(() => clearTimeout(timer));
+    return within(this.#policy.leaveMs, work, () => not('Its checkpoint is still being made.'));
   }
 
   /** As {@link leave}, for a caller that does not wait. */
@@ -308,6 +365,7 @@ export class CheckpointKeeper {
     const { engines, prefill } = this.#core();
     const { kind } = await engines.get(engine).describe(signal);
     if (kind === 'openai') return 'The model server cannot save KV.';
+    this.describes(engine, kind);
     if (kind !== 'llama-server') return null;
     if ((this.#holders.get(engine) ?? id) !== id) return 'The model server has another conversation in its memory.';
     if (!this.isOnlyInMemory(session)) return 'The model server was started again since its last turn.';

@@ -1,7 +1,8 @@
-import { checkpointName, type SessionId } from '../../protocol/ids.ts';
+import { checkpointName, type SessionId, type WindowName } from '../../protocol/ids.ts';
 import type { Checkpoint } from '../../protocol/schemas/checkpoint.ts';
 import type { Receipt } from '../../protocol/schemas/receipt.ts';
 import type { ContextTokens, Session } from '../../protocol/schemas/session.ts';
+import type { KvRecord, WindowManifest } from '../../protocol/schemas/window.ts';
 import type { CoreContext } from '../context.ts';
 import { familyOf, saltOf } from '../ports/lineages.ts';
 import { nullOn } from '../../protocol/errors.ts';
@@ -16,6 +17,7 @@ import { readMessages } from './lostMessages.ts';
 import { withoutMessages } from './openedWithoutKv.ts';
 import { withSummary } from './receipts.ts';
 import { sealSession } from './sealSession.ts';
+import { recordOfWindow } from './thaw.ts';
 
 const tag = 'auto-freeze';
 
@@ -131,6 +133,16 @@ async function forgetReplaced(core: CoreContext, { manifest, kv }: Checkpoint, h
   }
 }
 
+/** What is brought back, and where it is recorded. */
+interface Warmable {
+  readonly manifest: WindowManifest;
+  readonly kv: KvRecord;
+  readonly record: KvRecordPlace;
+  readonly ids: readonly number[];
+  /** What computing it took or would take; null: not known. */
+  readonly computeMs: number | null;
+}
+
 /**
  * Brings the KV of a session's checkpoint back, and measures what the engine reuses. The session itself does not change: it goes on as it
  * was, and what it said since the checkpoint is computed with its next message.
@@ -138,21 +150,54 @@ async function forgetReplaced(core: CoreContext, { manifest, kv }: Checkpoint, h
  * @returns null when it has no checkpoint any more.
  * @throws CwmError Cancelled, and those of the store.
  */
-export async function warmFromCheckpoint(
+export const warmFromCheckpoint = (core: CoreContext, id: SessionId, signal: AbortSignal): Promise<Receipt | null> =>
+  warmFrom(
+    core,
+    id,
+    async () => {
+      const checkpoint = await core.store.checkpoints.get(id);
+      if (!checkpoint) return null;
+      const { manifest, kv, receipt } = checkpoint;
+      const ids = await core.store.sessions.loadTokens(id, manifest.tokens.sha256);
+      return { manifest, kv, ids, record: placeOf(core, checkpoint), computeMs: receipt.expectedPrefillMs };
+    },
+    signal,
+  );
+
+/** As {@link warmFromCheckpoint}, of the base that the session begins with. @returns null when its window is gone. */
+export const warmFromBase = (
   core: CoreContext,
   id: SessionId,
+  window: WindowName,
+  signal: AbortSignal,
+): Promise<Receipt | null> =>
+  warmFrom(
+    core,
+    id,
+    async () => {
+      const { windows } = core.store;
+      const manifest = await windows.get(window);
+      if (!manifest) return null;
+      const [kv, ids] = [await windows.loadKv(window), await windows.loadTokens(window)];
+      return { manifest, kv, ids, record: recordOfWindow(core, window), computeMs: null };
+    },
+    signal,
+  );
+
+async function warmFrom(
+  core: CoreContext,
+  id: SessionId,
+  find: () => Promise<Warmable | null>,
   signal: AbortSignal,
 ): Promise<Receipt | null> {
   const startedMs = core.clock.elapsedMs();
   return core.turns.run(
     id,
     async () => {
-      const checkpoint = await core.store.checkpoints.get(id);
-      if (!checkpoint) return null;
-      const { manifest, kv } = checkpoint;
+      const found = await find();
+      if (!found) return null;
+      const { manifest, kv, record, ids } = found;
       const engine = core.engines.get(manifest.engine);
-      const ids = await core.store.sessions.loadTokens(id, manifest.tokens.sha256);
-      const record = placeOf(core, checkpoint);
       const { progress } = silent;
       const { messages, standIns } = await readMessages(core, manifest);
       const bringBack = (hold: Hold): Promise<Outcome> =>
@@ -167,7 +212,7 @@ export async function warmFromCheckpoint(
         window: manifest.name,
         ...outcome,
         ms: core.clock.elapsedMs() - startedMs,
-        expectedPrefillMs: core.prefill.expectedMs(manifest.engine, ids.length) ?? checkpoint.receipt.expectedPrefillMs,
+        expectedPrefillMs: core.prefill.expectedMs(manifest.engine, ids.length) ?? found.computeMs,
         at: core.clock.now().toISOString(),
       });
     },

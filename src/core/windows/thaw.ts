@@ -145,7 +145,8 @@ async function thawNow(
   return storeReceipt(core, name, receipt);
 }
 
-const recordOfWindow = ({ store }: CoreContext, name: WindowName): KvRecordPlace => ({
+/** Where a window's KV record is stored. */
+export const recordOfWindow = ({ store }: CoreContext, name: WindowName): KvRecordPlace => ({
   save: (kv) => store.windows.replaceKv(name, kv),
   checksumsOfOthers: (hashes) => store.blocks.checksumsOfOthers(hashes, name),
 });

@@ -8,7 +8,7 @@ import type { CoreContext } from '../context.ts';
 import { isOpen } from '../lifecycle.ts';
 import { saltOf } from '../ports/lineages.ts';
 import { silent } from '../ports/reporter.ts';
-import { warmFromCheckpoint } from './rollingCheckpoint.ts';
+import { warmFromBase, warmFromCheckpoint } from './rollingCheckpoint.ts';
 import { resumeUnasked } from './resumeFrozen.ts';
 
 /** Computing this long, in milliseconds, is nothing to do unasked. */
@@ -20,6 +20,8 @@ interface Saved {
   readonly kv: KvRecord;
   /** What computing the context took or would take when it was saved; null when that is not known. */
   readonly computeMs: number | null;
+  /** It is that of the base that the session begins with. */
+  readonly isOfBase?: true;
 }
 
 /** Who opens a session's project. */
@@ -108,7 +110,31 @@ export class Warmings {
     while (this.#running.size > 0) await Promise.all(this.#running);
   }
 
-  async #savedOf({ id, lifecycle, frozenAs }: Session): Promise<Saved | null> {
+  /**
+   * Before a message to a session that its model server may not have in memory: where that finds no KV by itself, what was saved is brought back.
+   * Resolves when the session is ready. @throws the signal's reason, and those of the store.
+   */
+  async makeReady(id: SessionId, signal: AbortSignal): Promise<void> {
+    const { background, checkpoints, store } = this.#core();
+    if (checkpoints.isHolder(id)) return;
+    const session = await nullOn(store.sessions.get(id), 'Corrupted');
+    // A frozen session is resumed by its message.
+    if (!session || !isOpen(session) || session.engine.startsWith('embedded')) return;
+    // Server kinds other than llama-server find the blocks of a prompt by themselves.
+    const saved = await this.#savedOf(session);
+    if (saved?.kv.engineKind !== 'llama-server') return;
+    if (saved.isOfBase && (await this.#isOnBase(checkpoints.holderOf(session.engine), saved.manifest))) return;
+    await this.open(session, { project: session.project, leaving: null, insist: false });
+    await background.giveWay(id, signal);
+  }
+
+  /** Whether the session begins with this base, or is the one that holds it. */
+  async #isOnBase(id: SessionId | null, { name, session }: WindowManifest): Promise<boolean> {
+    if (id === null || id === session) return id === session;
+    return (await nullOn(this.#core().store.sessions.get(id), 'Corrupted'))?.base === name;
+  }
+
+  async #savedOf({ id, lifecycle, frozenAs, base }: Session): Promise<Saved | null> {
     const { store } = this.#core();
     if (lifecycle === 'frozen' && frozenAs !== null) {
       const manifest = await nullOn(store.windows.get(frozenAs), 'Corrupted');
@@ -117,7 +143,10 @@ export class Warmings {
       return manifest && kv && { manifest, kv, computeMs: receipts.at(-1)?.expectedPrefillMs ?? null };
     }
     const checkpoint = await store.checkpoints.get(id);
-    return checkpoint && { ...checkpoint, computeMs: checkpoint.receipt.expectedPrefillMs };
+    if (checkpoint) return { ...checkpoint, computeMs: checkpoint.receipt.expectedPrefillMs };
+    const manifest = base === undefined ? null : await nullOn(store.windows.get(base), 'Corrupted');
+    const kv = manifest && (await nullOn(store.windows.loadKv(manifest.name), 'Corrupted', 'WindowNotFound'));
+    return manifest && kv && { manifest, kv, computeMs: null, isOfBase: true };
   }
 
   /** Tokens to compute at the rate that was seen against bytes to load at the rate that was seen. What was never measured does not stop it. */
@@ -154,7 +183,7 @@ export class Warmings {
         signal.throwIfAborted();
         if (!opening.insist && (await this.#isGone(session, saved, planned, signal)))
           return { ...planned, state: 'ask' as const, why: 'Its KV is gone, and computing it again takes long.' };
-        const receipt = await this.#bringBack(session, signal);
+        const receipt = await this.#bringBack(session, saved, signal);
         if (!receipt) return notBegun('None of its KV was saved.');
         this.#note(session, receipt);
         return { ...planned, state: 'done' as const, why: receipt.summary, receipt };
@@ -172,8 +201,13 @@ export class Warmings {
     }
   }
 
-  #bringBack({ id, lifecycle, frozenAs }: Session, signal: AbortSignal): Promise<Receipt | null> {
+  #bringBack(
+    { id, lifecycle, frozenAs }: Session,
+    { isOfBase, manifest }: Saved,
+    signal: AbortSignal,
+  ): Promise<Receipt | null> {
     const core = this.#core();
+    if (isOfBase) return warmFromBase(core, id, manifest.name, signal);
     if (lifecycle !== 'frozen' || frozenAs === null) return warmFromCheckpoint(core, id, signal);
     return resumeUnasked(core, frozenAs, signal, silent);
   }
@@ -181,14 +215,14 @@ export class Warmings {
   /** Whether most of it would have to be computed, for long, as far as the files can be seen. */
   async #isGone(
     { id, lifecycle }: Session,
-    { manifest, kv }: Saved,
+    { manifest, kv, isOfBase }: Saved,
     { computeMs }: Warming,
     signal: AbortSignal,
   ): Promise<boolean> {
     if (kv.blocks.length === 0 || (computeMs ?? 0) <= askAboveMs) return false;
     const { engines, store } = this.#core();
     const ids =
-      lifecycle === 'frozen'
+      lifecycle === 'frozen' || isOfBase
         ? await store.windows.loadTokens(manifest.name)
         : await store.sessions.loadTokens(id, manifest.tokens.sha256);
     const salt = saltOf(await store.lineages.get(manifest.lineage));

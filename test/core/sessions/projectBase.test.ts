@@ -31,6 +31,39 @@ describe("a project's base", () => {
     expect(items.map(({ content }) => content.type)).toEqual(['context', 'text', 'text']);
   });
 
+  it('on a llama-server is brought back before the first message, where something else had its memory since', async () => {
+    const { cwm, make, engine } = await projectWith();
+    [engine.kind, engine.handle] = ['llama-server', 'slot-1'];
+    const { base } = await make();
+    const [one, other] = [await cwm.createSession({ project }), await cwm.createSession({ project })];
+    engine.restart();
+    // As after a restart of the backend, which knows nothing of who had the server.
+    cwm.outside.tookEngine(engine.spec, null);
+    const restores = async (session: string): Promise<number> => {
+      engine.calls = [];
+      const { cachedTokens } = await cwm.send({ session, text: 'What is a0?' }, never());
+      expect(cachedTokens).toBeGreaterThan(base.tokens - 8);
+      return engine.calls.filter((call) => call === 'restore').length;
+    };
+    expect(await restores(one.id)).toBe(1);
+    expect(await restores(one.id)).toBe(0);
+    const { id } = await cwm.createSession({});
+    await cwm.send({ session: id, text: 'Something else.' }, never());
+    expect(await restores(other.id)).toBe(1);
+  });
+
+  it('on a llama-server is not brought back for a session that follows another one on it', async () => {
+    const { cwm, make, engine } = await projectWith();
+    [engine.kind, engine.handle] = ['llama-server', 'slot-1'];
+    await make();
+    for (let at = 0; at < 2; at++) {
+      const { id } = await cwm.createSession({ project });
+      engine.calls = [];
+      await cwm.send({ session: id, text: 'What is a0?' }, never());
+      expect(engine.calls).not.toContain('restore');
+    }
+  });
+
   it('S0-61 is no part of a session that has a system prompt, tools or a server of its own, or asks for none', async () => {
     const { cwm, make, store } = await projectWith();
     const { base } = await make();

@@ -370,14 +370,90 @@ describe('where each checkpoint is a whole slot file', () => {
     expect(fixture.engine.forgottenHandles).toEqual(['slot-1']);
   });
 
-  it('none is made of a session whose KV the server has lost to another one', async () => {
+  it('none is made of a session whose KV the server has lost to another program', async () => {
     const fixture = await withSlots();
     await talkedIn(fixture, 's', 'file:///a');
-    await talkedIn(fixture, 't', 'file:///b');
+    fixture.cwm.outside.tookEngine(fixture.engine.spec, sessionId('t'));
     expect(await fixture.cwm.closeProject({ project: 'file:///a' })).toMatchObject({
       receipt: null,
       why: 'The model server has another conversation in its memory.',
     });
+  });
+
+  /** The next checkpoint waits until `go`, or its end. */
+  function holdSave({ engine }: CoreFixture) {
+    const reached = Promise.withResolvers<void>();
+    const go = Promise.withResolvers<void>();
+    engine.onCall = async (call) => {
+      if (call !== 'persist') return;
+      reached.resolve();
+      await go.promise;
+    };
+    return { go: () => go.resolve(), reached: reached.promise };
+  }
+
+  it.each(['send', 'thaw'] as const)(
+    'another session that takes the server (%s) waits until what the server would lose is saved',
+    async (how) => {
+      const fixture = await withSlots();
+      const { cwm, engine, store } = fixture;
+      await talkedIn(fixture, 't', 'file:///b');
+      await cwm.freeze({ session: 't', window: 'w', checkpoint: true }, never());
+      await talkedIn(fixture, 's', 'file:///a');
+      const held = holdSave(fixture);
+      engine.calls = [];
+      const other = how === 'send' ? cwm.send({ session: 't', text: 'And why?' }) : cwm.thaw({ window: 'w' });
+      await held.reached;
+      await vi.advanceTimersByTimeAsync(1000);
+      expect(engine.calls).not.toContain('generate');
+      expect(engine.calls).not.toContain('restore');
+      held.go();
+      await other;
+      expect(await store.checkpoints.get(s)).not.toBeNull();
+      expect(fixture.failures).toEqual([]);
+    },
+  );
+
+  it('a message right after a folder was left does not end the checkpoint that this began', async () => {
+    const fixture = await withSlots();
+    const { cwm, store } = fixture;
+    await talkedIn(fixture, 's', 'file:///a');
+    await cwm.createSession({ id: 't', project: 'file:///b' });
+    const held = holdSave(fixture);
+    await cwm.openProject({ project: 'file:///b', leaving: 'file:///a' });
+    await held.reached;
+    const other = cwm.send({ session: 't', text: 'And why?' });
+    await vi.advanceTimersByTimeAsync(10);
+    held.go();
+    await other;
+    expect(await store.checkpoints.get(s)).not.toBeNull();
+  });
+
+  it('a message waits for that no longer than it may', async () => {
+    const fixture = await withSlots();
+    const { cwm, engine, store } = fixture;
+    await talkedIn(fixture, 's', 'file:///a');
+    await cwm.createSession({ id: 't', project: 'file:///b' });
+    const held = holdSave(fixture);
+    engine.calls = [];
+    const other = cwm.send({ session: 't', text: 'And why?' });
+    await held.reached;
+    await vi.advanceTimersByTimeAsync(29_000);
+    expect(engine.calls).not.toContain('generate');
+    await vi.advanceTimersByTimeAsync(1_000);
+    held.go();
+    expect((await other).text).not.toBe('');
+    expect(await store.checkpoints.get(s)).toBeNull();
+  });
+
+  it('a message brings the checkpoint of its session back, where another one had the server since', async () => {
+    const fixture = await withSlots();
+    await talkedIn(fixture, 's', 'file:///a');
+    await talkedIn(fixture, 't', 'file:///b');
+    fixture.engine.calls = [];
+    await fixture.cwm.send({ session: 's', text: 'And why?' });
+    await fixture.cwm.send({ session: 's', text: 'And how?' });
+    expect(fixture.engine.calls.filter((call) => call === 'restore')).toHaveLength(1);
   });
 
   it('opening another folder saves what the server would lose, before it is displaced', async () => {
