@@ -31,7 +31,15 @@ interface Opened {
  * Folder A, talk; folder B, talk; close the window; kill model server and backend; open A: with no command but the opening A's next answer
  * reuses all that it can of A's tokens, `proven`, and then B's the same.
  */
-export async function folderStory({ storage, place, client, killAll, tokensPerBlock, question, isInHurry = false }: FolderStory) {
+export async function folderStory({
+  storage,
+  place,
+  client,
+  killAll,
+  tokensPerBlock,
+  question,
+  isInHurry = false,
+}: FolderStory) {
   const folders = ['a', 'b'].map((name) => {
     const path = join(place, name);
     mkdirSync(path);

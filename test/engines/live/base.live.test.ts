@@ -92,7 +92,13 @@ test("a new session on a project's base of 8,000 tokens, embedded and vLLM in on
 test('on a llama-server with one slot, the base is restored from its slot file before the first turn: where another conversation was there since, and after a kill -9', async () => {
   const slotDir = await mkdtemp(join(tmpdir(), 'cwm-live-'));
   onTestFinished(() => rm(slotDir, { recursive: true, force: true }));
-  const start = { modelPath: await llamaModel({ signal: never }), slotDir, servedName: 'tiny', slots: 1, cacheRamMib: 0 };
+  const start = {
+    modelPath: await llamaModel({ signal: never }),
+    slotDir,
+    servedName: 'tiny',
+    slots: 1,
+    cacheRamMib: 0,
+  };
   let server = await startLlamaServer(start, never);
   onTestFinished(() => server.stop());
   const { port } = new URL(server.url);

@@ -19,7 +19,13 @@ const question = (folder: string): string =>
 test('S0-16 S2-16 folders open warm on a real llama-server with one slot, after a message at once in the second one and a kill -9 of it and of the backend', async () => {
   const slotDir = await mkdtemp(join(tmpdir(), 'cwm-live-'));
   onTestFinished(() => rm(slotDir, { recursive: true, force: true }));
-  const start = { modelPath: await llamaModel({ signal: never }), slotDir, servedName: 'tiny', slots: 1, cacheRamMib: 0 };
+  const start = {
+    modelPath: await llamaModel({ signal: never }),
+    slotDir,
+    servedName: 'tiny',
+    slots: 1,
+    cacheRamMib: 0,
+  };
   let server = await startLlamaServer(start, never);
   onTestFinished(() => server.stop());
   const storage = makeStorage();
