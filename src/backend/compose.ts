@@ -220,7 +220,14 @@ export const composeServices =
           emit({ type: 'engine', spec: engine });
           return { engine };
         },
-        gatewayClients: async () => gateway.clients(),
+        gatewayClients: async () => {
+          const { url, items } = gateway.clients();
+          const titled = items.map(async (item) => ({
+            ...item,
+            lastSessionTitle: item.lastSession && (await titleOf(item.lastSession)),
+          }));
+          return { url, items: await Promise.all(titled) };
+        },
         putGatewayClient: ({ name, ...change }) => gateway.putClient(name, change),
         deleteGatewayClient: async ({ name }) => {
           await gatewayClients.delete(name);

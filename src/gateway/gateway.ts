@@ -2,8 +2,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Clock } from '../base/clock.ts';
 import type { OutsideTurns } from '../core/sessions/outsideTurns.ts';
 import { CwmError } from '../protocol/errors.ts';
-import type { RouteOutput } from '../protocol/api.ts';
+import type { Disposable } from '../base/disposable.ts';
+import type { RouteInput, RouteOutput } from '../protocol/api.ts';
 import type { SessionId } from '../protocol/ids.ts';
+import type { ToolRight } from '../protocol/routes/gateway.ts';
 import type { GatewayAddress } from './address.ts';
 import type { GatewayContext, GatewayRequest } from './context.ts';
 import type { Clients } from './clients/clients.ts';
@@ -36,6 +38,7 @@ export interface GatewayParts {
   readonly onFailure: (error: unknown, what: string) => void;
 }
 
+type ListedClient = RouteOutput<'gatewayClients'>['items'][number];
 type Pass = (gateway: GatewayContext, request: GatewayRequest) => Promise<void>;
 
 /** Every route that clients can use; nothing else of a model server is reachable. */
@@ -129,6 +132,16 @@ export class Gateway {
     return this.#parts.clients.of(token)?.name ?? null;
   }
 
+  /** Which tools a client may call over MCP. One that is gone may call the fewest. */
+  toolsOf(client: string): ToolRight {
+    return this.#parts.clients.named(client)?.tools ?? 'read';
+  }
+
+  /** @param listener gets each client whose token or right to tools is not what it was. */
+  onClientEnded(listener: (client: string) => void): Disposable {
+    return this.#parts.clients.ended.subscribe(listener);
+  }
+
   get clientsAddress(): string | null {
     return this.#parts.clients.address;
   }
@@ -138,14 +151,14 @@ export class Gateway {
     this.#url = url;
   }
 
-  /** Every client that has a token of its own or had a request. */
-  clients(): RouteOutput<'gatewayClients'> {
+  /** Every client that has a token of its own or had a request. Sessions have no titles here. */
+  clients(): { readonly url: string | null; readonly items: readonly Omit<ListedClient, 'lastSessionTitle'>[] } {
     const { figures } = this.#context;
     const known = this.#parts.clients.all;
     const others = figures.names.filter((name) => !known.some((client) => client.name === name));
     const items = [
-      ...known.map(({ name, createdAt, records }) => ({ name, createdAt, records })),
-      ...others.map((name) => ({ name, createdAt: null, records: true })),
+      ...known.map(({ name, createdAt, records, tools }) => ({ name, createdAt, records, tools })),
+      ...others.map((name) => ({ name, createdAt: null, records: true, tools: 'all' as const })),
     ];
     return {
       url: this.#url,
@@ -159,13 +172,13 @@ export class Gateway {
   /** @throws CwmError InvalidParameter. */
   async putClient(
     name: string,
-    change: { readonly records?: boolean | undefined; readonly rotate?: boolean | undefined },
+    change: Omit<RouteInput<'putGatewayClient'>, 'name'>,
   ): Promise<RouteOutput<'putGatewayClient'>> {
     const now = this.#parts.clock.now().toISOString();
     const { clients } = this.#parts;
     const { client, token } = await clients.put(name, change, now);
     if (this.#url !== null) await clients.setUpAt(this.#url.replace(/^http:\/\//, ''));
-    return { name, records: client.records, token, url: this.#url };
+    return { name, records: client.records, tools: client.tools, token, url: this.#url };
   }
 
   /** Something happened to a session. What the gateway itself does to it is no news. */

@@ -1,5 +1,6 @@
 import { WebStandardStreamableHTTPServerTransport, type McpServer } from '@modelcontextprotocol/server';
 import { randomId } from '../base/hash.ts';
+import type { ToolRight } from '../protocol/routes/gateway.ts';
 
 /** More clients at once end the connection that was unused for the longest time; its client begins another one, as the protocol says. */
 const mostOpen = 64;
@@ -7,6 +8,7 @@ const mostOpen = 64;
 interface Open {
   readonly transport: WebStandardStreamableHTTPServerTransport;
   readonly owner: string;
+  readonly tools: ToolRight;
 }
 
 /** What a new connection is made with. */
@@ -16,6 +18,7 @@ export interface Greeting {
   /** The connection's id, which no other one has. */
   readonly id: string;
   readonly body: unknown;
+  readonly tools: ToolRight;
 }
 
 /** Connections of clients that begin with a handshake (2025-11-25 and earlier): each lasts for many requests, and is found by its id. */
@@ -28,27 +31,30 @@ export class Handshakes {
     this.#makeServer = makeServer;
   }
 
-  async fetch(request: Request, owner: string, body: unknown): Promise<Response> {
+  async fetch(request: Request, { owner, body, tools }: Omit<Greeting, 'id'>): Promise<Response> {
     const id = request.headers.get('mcp-session-id');
-    if (id === null) return await this.#begin(request, owner, body);
+    if (id === null) return await this.#begin(request, { owner, id: randomId(), body, tools });
     const open = this.#open.get(id);
-    if (!open || open.owner !== owner) return unknownSession();
+    // One that was begun with another right does not go on with it.
+    if (!open || open.owner !== owner || open.tools !== tools) return unknownSession();
     this.#open.delete(id);
     this.#open.set(id, open);
     return await open.transport.handleRequest(request, { parsedBody: body });
   }
 
-  async close(): Promise<void> {
-    await Promise.all([...this.#open.values()].map(({ transport }) => transport.close()));
+  /** @param owner whose connections end. Default: everybody's. */
+  async close(owner?: string): Promise<void> {
+    const ending = [...this.#open.values()].filter((open) => owner === undefined || open.owner === owner);
+    await Promise.all(ending.map(({ transport }) => transport.close()));
   }
 
-  async #begin(request: Request, owner: string, body: unknown): Promise<Response> {
-    const id = randomId();
+  async #begin(request: Request, greeting: Greeting): Promise<Response> {
+    const { owner, id, body, tools } = greeting;
     const transport = new WebStandardStreamableHTTPServerTransport({
       sessionIdGenerator: () => id,
-      onsessioninitialized: () => this.#add(id, { transport, owner }),
+      onsessioninitialized: () => this.#add(id, { transport, owner, tools }),
     });
-    const server = this.#makeServer({ owner, id, body });
+    const server = this.#makeServer(greeting);
     await server.connect(transport);
     const told = server.server.onclose;
     // oxlint-disable-next-line unicorn/prefer-add-event-listener

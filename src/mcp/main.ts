@@ -16,7 +16,7 @@ if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === import.me
   const stopped = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopped.abort());
   if (!(await runMcp(process.argv.slice(2), stopped.signal))) {
-    process.stderr.write('cwm mcp: usage: mcp.js [--storage DIR] [--engine SPEC] [--allow-force]\n');
+    process.stderr.write('cwm mcp: usage: mcp.js [--storage DIR] [--engine SPEC] [--allow-force] [--read-only]\n');
     process.exitCode = 2;
   }
 }
@@ -31,6 +31,7 @@ async function runMcp(args: readonly string[], signal: AbortSignal): Promise<boo
       storage: storagePath(given.storage, process.env, cwd),
       engine: given.engine && withAbsoluteModel(given.engine, (path) => absolutePath(path, cwd)),
       allowForce: given['allow-force'] ?? false,
+      tools: given['read-only'] ? 'read' : 'all',
       signal,
     });
   } catch (error) {
@@ -44,7 +45,12 @@ function parsed(args: readonly string[]) {
   try {
     return parseArgs({
       args: [...args],
-      options: { storage: { type: 'string' }, engine: { type: 'string' }, 'allow-force': { type: 'boolean' } },
+      options: {
+        storage: { type: 'string' },
+        engine: { type: 'string' },
+        'allow-force': { type: 'boolean' },
+        'read-only': { type: 'boolean' },
+      },
     }).values;
   } catch {
     return null;

@@ -11,6 +11,9 @@ const instructions =
   'one, with its KV cache. Freeze a session to store it, thaw a window to continue it. Verdicts are measured: only "proven" and ' +
   '"reused" mean that the model server reused the KV cache.';
 
+const readOnly =
+  ' This client may only read: tools that change something are switched off for it, and only a person can switch them on.';
+
 /** One server for one connection, with everything that it offers. @param isModern which form of the protocol its client speaks. */
 export function makeServer(parts: McpParts, isModern: boolean): McpServer {
   const server = serverOf(parts);
@@ -25,7 +28,10 @@ export function makeServer(parts: McpParts, isModern: boolean): McpServer {
 export function serverOf(parts: McpParts): McpServer {
   const server = new McpServer(
     { name: 'context-window-manager', title: 'Context Window Manager', version: productVersion },
-    { instructions, capabilities: { resources: { subscribe: true, listChanged: true } } },
+    {
+      instructions: parts.tools === 'all' ? instructions : instructions + readOnly,
+      capabilities: { resources: { subscribe: true, listChanged: true } },
+    },
   );
   registerTools(server, parts);
   registerResources(server, parts);

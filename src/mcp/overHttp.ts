@@ -7,6 +7,7 @@ import {
 } from '@modelcontextprotocol/server';
 import { sha256Hex } from '../base/hash.ts';
 import type { Disposable } from '../base/disposable.ts';
+import type { ToolRight } from '../protocol/routes/gateway.ts';
 import { backendOf, type InnerBackend, type InnerClient } from './agentCall.ts';
 import { Handshakes } from './handshakes.ts';
 import { makeServer, serverOf } from './makeServer.ts';
@@ -27,22 +28,29 @@ export class McpOverHttp {
   readonly #changes: Disposable;
 
   constructor(inner: InnerBackend) {
-    const parts = (client: InnerClient): McpParts => ({
+    const parts = (client: InnerClient, tools: ToolRight): McpParts => ({
       backend: backendOf(inner, client),
       engine: undefined,
+      tools,
       // An agent over HTTP cannot force anything: only the command line that starts a server of its own allows that.
       allowForce: false,
     });
-    this.#handshakes = new Handshakes(({ owner, id, body }) =>
-      makeServer(parts({ name: clientName(greeterOf(body), `${owner} ${id}`), rateOwner: rateOwner(owner) }), false),
+    this.#handshakes = new Handshakes(({ owner, id, body, tools }) =>
+      makeServer(
+        parts({ name: clientName(greeterOf(body), `${owner} ${id}`), rateOwner: rateOwner(owner) }, tools),
+        false,
+      ),
     );
     this.#single = createMcpHandler(
       ({ authInfo }) =>
         serverOf(
-          parts({
-            name: authInfo?.clientId ?? clientName('', ofFile),
-            rateOwner: authInfo?.token ?? rateOwner(ofFile),
-          }),
+          parts(
+            {
+              name: authInfo?.clientId ?? clientName('', ofFile),
+              rateOwner: authInfo?.token ?? rateOwner(ofFile),
+            },
+            authInfo?.scopes.includes('all') ? 'all' : 'read',
+          ),
         ),
       {
         legacy: 'reject',
@@ -59,15 +67,26 @@ export class McpOverHttp {
    * Answers one request, which was admitted.
    *
    * @param owner the client whose token it has; null: it has the token of the file.
+   * @param tools which tools that client may call.
    */
-  async fetch(request: Request, owner: string | null): Promise<Response> {
+  async fetch(request: Request, owner: string | null, tools: ToolRight): Promise<Response> {
     const whose = owner ?? ofFile;
     const body = request.method === 'POST' ? parsed(await request.clone().text()) : undefined;
-    if (await isLegacyRequest(request, body)) return await this.#handshakes.fetch(request, whose, body);
+    if (await isLegacyRequest(request, body))
+      return await this.#handshakes.fetch(request, { owner: whose, body, tools });
     const name = selfNamed(body);
     // The package passes nothing else on; the token itself stays outside.
-    const authInfo: AuthInfo = { token: rateOwner(whose), clientId: clientName(name, `${whose} ${name}`), scopes: [] };
+    const authInfo: AuthInfo = {
+      token: rateOwner(whose),
+      clientId: clientName(name, `${whose} ${name}`),
+      scopes: [tools],
+    };
     return await this.#single.fetch(request, { authInfo, parsedBody: body });
+  }
+
+  /** Ends the connections that a client began with a handshake. */
+  async endOwner(owner: string): Promise<void> {
+    await this.#handshakes.close(owner);
   }
 
   async close(): Promise<void> {

@@ -1,5 +1,7 @@
 import { completable, type McpServer, type StandardSchemaWithJSON } from '@modelcontextprotocol/server';
 import type { McpParts } from './mcpParts.ts';
+import type { AgentToolName } from '../agent/agentTools.ts';
+import { mayCall } from './registerTools.ts';
 import { sessionNames, windowNames } from './names.ts';
 
 interface Argument {
@@ -12,12 +14,15 @@ interface Prompt {
   readonly title: string;
   readonly description: string;
   readonly args?: Readonly<Record<string, Argument>>;
+  /** The tool that it asks the model to use; default: one that changes nothing. A client that may not call it is not offered the prompt. */
+  readonly tool?: AgentToolName;
   readonly text: (args: Readonly<Record<string, string>>) => string;
 }
 
 /** What a person types as a slash command. Each asks the model to use one of the tools and to report what came of it. */
 export function registerPrompts(server: McpServer, parts: McpParts): void {
-  for (const [name, { title, description, args, text }] of Object.entries(promptsOf(parts))) {
+  for (const [name, { title, description, args, tool, text }] of Object.entries(promptsOf(parts))) {
+    if (tool && !mayCall(parts, tool)) continue;
     const message = (given: Readonly<Record<string, string>>) => ({
       messages: [{ role: 'user' as const, content: { type: 'text' as const, text: text(given) } }],
     });
@@ -41,6 +46,7 @@ function promptsOf({ backend }: McpParts): Readonly<Record<string, Prompt>> {
       title: 'Freeze Session',
       description: 'Store a session as a window',
       args: { session, window: newName },
+      tool: 'window_freeze',
       text: (args) =>
         `Call window_freeze with session_id "${args['session']}" and window_name "${args['window']}". ${report}`,
     },
@@ -48,6 +54,7 @@ function promptsOf({ backend }: McpParts): Readonly<Record<string, Prompt>> {
       title: 'Thaw Window',
       description: 'Open a window as a session',
       args: { window },
+      tool: 'window_thaw',
       text: (args) =>
         `Call window_thaw with window_name "${args['window']}". ${report} Name the verdict and the id of the session that was opened.`,
     },
@@ -55,6 +62,7 @@ function promptsOf({ backend }: McpParts): Readonly<Record<string, Prompt>> {
       title: 'Clone Window',
       description: 'Make a second window over the same content',
       args: { window, target: newName },
+      tool: 'window_clone',
       text: (args) =>
         `Call window_clone with source_window "${args['window']}" and target_window "${args['target']}". ${report}`,
     },
@@ -62,6 +70,7 @@ function promptsOf({ backend }: McpParts): Readonly<Record<string, Prompt>> {
       title: 'Create Branch',
       description: 'Branch a session here',
       args: { session },
+      tool: 'branch_create',
       text: (args) => `Call branch_create with session_id "${args['session']}", and name the branch that it made.`,
     },
     status: {

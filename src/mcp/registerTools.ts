@@ -17,9 +17,16 @@ const annotations: Readonly<Record<ToolEffect, object>> = {
 };
 
 export function registerTools(server: McpServer, parts: McpParts): void {
-  for (const { name, input, config } of (described ??= describeTools()))
-    server.registerTool(name, config, (given, ctx) => callTool({ server, parts, name, input, ctx }, given));
+  for (const { name, input, config } of (described ??= describeTools())) {
+    const tool = server.registerTool(name, config, (given, ctx) =>
+      callTool({ server, parts, name, input, ctx }, given),
+    );
+    if (!mayCall(parts, name)) tool.disable();
+  }
 }
+
+export const mayCall = ({ tools }: Pick<McpParts, 'tools'>, name: AgentToolName): boolean =>
+  tools === 'all' || agentTools[name].effect === 'reads';
 
 /** Made once: over HTTP, each request has a server of its own, and schemas take longer than most calls. */
 let described: readonly DescribedTool[] | undefined;

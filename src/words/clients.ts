@@ -13,6 +13,10 @@ export const reusedShare = ({ promptTokens, cachedTokens }: GatewayClient): stri
 export const computedAgain = ({ tokensAgain, msAgain }: GatewayClient): string | null =>
   tokensAgain === 0 ? null : `${formatCount(tokensAgain)} (${(msAgain / 1000).toFixed(1)} s)`;
 
+/** The session of its last turn, by its title, else by its id; null for none. */
+export const sessionName = ({ lastSession, lastSessionTitle }: GatewayClient): string | null =>
+  lastSessionTitle ?? lastSession;
+
 /** "2 system prompt, 1 tools"; empty for none. */
 export const breakCauses = ({ breaks: { system, tools, messages } }: GatewayClient): string =>
   [
@@ -21,12 +25,19 @@ export const breakCauses = ({ breaks: { system, tools, messages } }: GatewayClie
     ...(messages > 0 ? [`${messages} messages`] : []),
   ].join(', ');
 
+/** What a client may not do: empty for most. */
+export const clientLimits = ({ records, tools }: GatewayClient): string[] => [
+  ...(records ? [] : ['not recorded']),
+  ...(tools === 'all' ? [] : ['tools: only reading']),
+];
+
 /** What a client did since the backend started. */
 export function clientRows(client: GatewayClient, showTime: ShowTime): Row[] {
   const { promptTokens, cachedTokens } = client;
   return [
     ...rowIf('Project', client.project ?? ''),
     ['Sessions', formatCount(client.sessions)],
+    ...rowIf('Last session', sessionName(client) ?? ''),
     ['Turns', `${formatCount(client.turns)} of ${plural(client.requests, 'request')}`],
     ['Reused', reusedShare(client) ?? 'not known'],
     ...(promptTokens === 0 ? [] : ([['Computed', `${formatCount(promptTokens - cachedTokens)} tokens`]] as Row[])),
@@ -35,5 +46,6 @@ export function clientRows(client: GatewayClient, showTime: ShowTime): Row[] {
     ...rowIf('Last break', client.lastBreak ?? ''),
     ['Last request', client.lastRequestAt === null ? 'none since the backend started' : showTime(client.lastRequestAt)],
     ...(client.records ? [] : ([['Recorded', 'no']] as Row[])),
+    ...(client.tools === 'all' ? [] : ([['Tools', 'only those that change nothing']] as Row[])),
   ];
 }

@@ -16,11 +16,20 @@ export const clientPackages = {
   aiSdk: 'ai@7.0.173 @ai-sdk/openai-compatible@3.0.92',
   qwen: '@qwen-code/qwen-code@0.24.4',
   opencode: 'opencode-ai@1.18.33',
+  pi: '@mariozechner/pi-coding-agent@0.73.1',
+  claudeCode: '@anthropic-ai/claude-code@2.1.328',
+  cline: 'cline@3.0.65',
   /** From PyPI. */
   pythonMcp: 'mcp==2.3.0',
   pythonOpenai: 'openai==3.57.0 langchain-openai==1.7.4 llm==0.36',
+  aider: 'aider-chat==0.86.2',
+  gptme: 'gptme==0.35.1',
+  vibe: 'mistral-vibe==3.0.2',
 } as const;
 export type ClientName = keyof typeof clientPackages;
+
+/** The least minor version of Python 3 that a package wants; the others take 3.10. */
+const oldestPython: Partial<Record<ClientName, number>> = { vibe: 12 };
 
 /** These have tests in every run of CI; the others have theirs in `npm run nightly`. */
 export const clientsOfEveryRun: readonly ClientName[] = ['openai', 'continue', 'codex', 'inspector', 'conformance'];
@@ -40,7 +49,7 @@ export async function installClient(name: ClientName, signal: AbortSignal, log: 
     cpSync(path.join(import.meta.dirname, 'package.json.txt'), path.join(place, 'package.json'));
     const packages = clientPackages[name].split(' ');
     if (clientPackages[name].includes('==')) {
-      const python = await findPython(10, 14, signal);
+      const python = await findPython(oldestPython[name] ?? 10, 14, signal);
       await runLogged([python.path, '-m', 'venv', 'venv'], options);
       await runLogged([...pipInstall(venvPython(place)), ...packages], options);
     } else {

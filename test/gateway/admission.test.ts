@@ -31,6 +31,8 @@ async function admission() {
   const listener = await serveHttp({ address: '127.0.0.1:0', remote: false, tokenFile }, parts, {
     clientsAddress: null,
     listensAt: () => undefined,
+    toolsOf: () => 'all',
+    onClientEnded: () => ({ dispose: () => undefined }),
     clientOf: (token) => clients.of(token)?.name ?? null,
     handle: async (_, res, address, client) => void res.end(`${client ?? 'file'} ${address.path}`),
   });

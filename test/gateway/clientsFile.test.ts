@@ -49,6 +49,33 @@ describe('the file of the clients', () => {
     },
   );
 
+  test('says when a token or a right to tools ends, and for what else it does not', async () => {
+    const file = path.join(makeDirectory(), 'clients.json');
+    const { clients } = await clientsOf(file);
+    const ended: string[] = [];
+    clients.ended.subscribe((name) => ended.push(name));
+    await clients.put('a', {}, now);
+    await clients.put('a', { records: false, rotate: false }, now);
+    await clients.put('a', { tools: 'all', rotate: false }, now);
+    expect(ended).toEqual([]);
+    await clients.put('a', { tools: 'read', rotate: false }, now);
+    await clients.put('a', {}, now);
+    expect(clients.named('a')).toMatchObject({ tools: 'read', records: false });
+    await clients.delete('a');
+    expect(ended).toEqual(['a', 'a', 'a']);
+  });
+
+  test.each([
+    [{}, 'all'],
+    [{ tools: 'all' }, 'all'],
+    [{ tools: 'read' }, 'read'],
+    [{ tools: 'most' }, 'read'],
+  ])('that says %j of the tools of a client lets it call: %s', async (said, tools) => {
+    const file = path.join(makeDirectory(), 'clients.json');
+    writeFileSync(file, JSON.stringify({ a: { tokenHash: '0'.repeat(64), createdAt: now, ...said } }));
+    expect((await clientsOf(file)).clients.named('a')?.tools).toBe(tools);
+  });
+
   test('that cannot be read costs only the tokens, and is not replaced', async () => {
     const file = path.join(makeDirectory(), 'clients.json');
     mkdirSync(file);

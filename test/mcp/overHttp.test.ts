@@ -1,6 +1,7 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { McpOverHttp } from '../../src/mcp/overHttp.ts';
 import { CwmError } from '../../src/protocol/errors.ts';
+import type { ToolRight } from '../../src/protocol/routes/gateway.ts';
 import type { Signal } from '../../src/protocol/signals.ts';
 
 type Inner = ConstructorParameters<typeof McpOverHttp>[0];
@@ -28,12 +29,16 @@ function overHttp() {
 
 interface Asking {
   readonly owner?: string | null;
+  readonly tools?: ToolRight;
   readonly session?: string | undefined;
   readonly body: object;
   readonly headers?: Record<string, string>;
 }
 
-async function ask(server: McpOverHttp, { owner = null, session, body, headers = {} }: Asking): Promise<Response> {
+async function ask(
+  server: McpOverHttp,
+  { owner = null, tools = 'all', session, body, headers = {} }: Asking,
+): Promise<Response> {
   const request = new Request('http://127.0.0.1:8765/mcp', {
     method: 'POST',
     headers: {
@@ -44,7 +49,7 @@ async function ask(server: McpOverHttp, { owner = null, session, body, headers =
     },
     body: JSON.stringify({ jsonrpc: '2.0', ...body }),
   });
-  return await server.fetch(request, owner);
+  return await server.fetch(request, owner, tools);
 }
 
 /** The next message of a stream of events. */
@@ -145,7 +150,7 @@ test('a request before any handshake, and one that is no JSON, are refused and l
   expect((await ask(server, { body: thaw })).status).toBe(400);
   const headers = { 'content-type': 'application/json', accept: 'application/json, text/event-stream' };
   const broken = new Request('http://127.0.0.1/mcp', { method: 'POST', headers, body: '{"jsonrpc"' });
-  expect((await server.fetch(broken, null)).status).toBe(400);
+  expect((await server.fetch(broken, null, 'all')).status).toBe(400);
   expect(listeners.size).toBe(before);
 });
 
@@ -161,6 +166,27 @@ test('a delete asks the person at the client over the stream of the call, and wa
   expect((await ask(server, { session, body: { id: question.id, result } })).status).toBe(202);
   await messages.next();
   expect(asked.map(({ route }) => route)).toContain('deleteWindow');
+});
+
+test('a connection that was begun with the right to all tools does not go on once its client may only read', async () => {
+  const { server, asked } = overHttp();
+  const session = await handshake(server, 'work');
+  expect((await ask(server, { owner: 'work', tools: 'read', session, body: thaw })).status).toBe(404);
+  expect((await ask(server, { owner: 'work', session, body: thaw })).status).toBe(200);
+  expect(asked).toHaveLength(1);
+  await server.endOwner('play');
+  expect((await ask(server, { owner: 'work', session, body: thaw })).status).toBe(200);
+  await server.endOwner('work');
+  expect((await ask(server, { owner: 'work', session, body: thaw })).status).toBe(404);
+});
+
+test('without a handshake, the right counts with each request', async () => {
+  const { server, asked } = overHttp();
+  const refused = await ask(server, { owner: 'work', tools: 'read', ...modern(thaw, 'one') });
+  expect(await refused.text()).toContain('Tool window_thaw disabled');
+  expect(asked).toEqual([]);
+  await (await ask(server, { owner: 'work', tools: 'all', ...modern(thaw, 'one') })).text();
+  expect(asked).toMatchObject([{ route: 'thaw' }]);
 });
 
 test('more than 64 connections end the one that was unused for the longest time', async () => {
@@ -180,7 +206,7 @@ test('a connection that its client ends is gone', async () => {
   const before = listeners.size;
   const session = await handshake(server);
   const ended = new Request('http://127.0.0.1/mcp', { method: 'DELETE', headers: { 'mcp-session-id': session } });
-  expect((await server.fetch(ended, null)).status).toBe(200);
+  expect((await server.fetch(ended, null, 'all')).status).toBe(200);
   expect((await ask(server, { session, body: thaw })).status).toBe(404);
   expect(listeners.size).toBe(before);
 });

@@ -1,8 +1,10 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
+import type { Disposable } from '../../base/disposable.ts';
 import { gatewayAddress, type GatewayAddress } from '../../gateway/address.ts';
 import { answerFailure, errorFormOf } from '../../gateway/passing/failures.ts';
 import { engineKeyForHeader, engineKeyHeader } from '../../protocol/backendRecord.ts';
 import { CwmError, toCwmError } from '../../protocol/errors.ts';
+import type { ToolRight } from '../../protocol/routes/gateway.ts';
 import { currentClient, withRequest } from '../requestScope.ts';
 import { admitSender, checkToken, isSameSecret } from './admission.ts';
 import type { AppParts } from './app.ts';
@@ -49,6 +51,10 @@ export interface GatewayHandler {
   listensAt(url: string): void;
   /** Who has this token; null: nobody. */
   clientOf(token: string): string | null;
+  /** Which tools a client may call over MCP. */
+  toolsOf(client: string): ToolRight;
+  /** @param listener gets each client whose token or right to tools is not what it was. */
+  onClientEnded(listener: (client: string) => void): Disposable;
   /** Answers a request that may come in. Never rejects. @param client null: it has a token that belongs to no client. */
   handle(req: IncomingMessage, res: ServerResponse, address: GatewayAddress, client: string | null): Promise<void>;
 }

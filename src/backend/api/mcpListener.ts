@@ -9,6 +9,7 @@ import { silent } from '../../core/ports/reporter.ts';
 import { answerFailure } from '../../gateway/passing/failures.ts';
 import type { RouteName } from '../../protocol/api.ts';
 import { toCwmError, type ErrorReport } from '../../protocol/errors.ts';
+import type { ToolRight } from '../../protocol/routes/gateway.ts';
 import type { Signal } from '../../protocol/signals.ts';
 import type { AppParts } from './app.ts';
 import { checkedInput, readBoundedText } from './routeInput.ts';
@@ -22,7 +23,8 @@ interface CallOptions {
 }
 
 interface McpOverHttp {
-  fetch(request: Request, owner: string | null): Promise<Response>;
+  fetch(request: Request, owner: string | null, tools: ToolRight): Promise<Response>;
+  endOwner(owner: string): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -43,6 +45,8 @@ interface McpModule {
 export class McpListener {
   readonly #parts: McpParts;
   readonly #bodyMs: number | undefined;
+  /** Answers that have not ended, of clients with a token of their own. */
+  readonly #answering = new Map<ServerResponse, string>();
   #server: Promise<McpOverHttp> | null = null;
 
   constructor(parts: McpParts, bodyMs?: number) {
@@ -50,12 +54,21 @@ export class McpListener {
     this.#bodyMs = bodyMs;
   }
 
-  /** Answers a request that may come in. Never rejects. @param client whose token it has; null: it has the token of the file. */
-  async handle(req: IncomingMessage, res: ServerResponse, client: string | null): Promise<void> {
+  /**
+   * Answers a request that may come in. Never rejects.
+   *
+   * @param client whose token it has; null: it has the token of the file.
+   * @param tools which tools that client may call.
+   */
+  async handle(req: IncomingMessage, res: ServerResponse, client: string | null, tools: ToolRight): Promise<void> {
+    if (client !== null) {
+      this.#answering.set(res, client);
+      res.once('close', () => this.#answering.delete(res));
+    }
     try {
       const server = await (this.#server ??= this.#load());
       const answer = async (request: Request): Promise<Response> =>
-        await server.fetch(await withWholeBody(request, this.#bodyMs), client);
+        await server.fetch(await withWholeBody(request, this.#bodyMs), client, tools);
       const fail = (error: unknown): Response => {
         answerFailure(res, error, 'json-rpc');
         return RESPONSE_ALREADY_SENT;
@@ -64,6 +77,12 @@ export class McpListener {
     } catch (error) {
       answerFailure(res, error, 'json-rpc');
     }
+  }
+
+  /** Ends what a client has open: it may not go on with a token, or with tools, that it had. What it called is aborted. */
+  end(client: string): void {
+    for (const [res, whose] of this.#answering) if (whose === client) res.destroy();
+    void this.#server?.then((server) => server.endOwner(client)).catch(() => undefined);
   }
 
   async close(): Promise<void> {

@@ -39,13 +39,14 @@ export async function serveHttp(
     bodyMs: times?.bodyMs,
   });
   const mcp = new McpListener(parts, times?.bodyMs);
+  const ended = gateway?.onClientEnded((client) => mcp.end(client));
   const before =
     gateway &&
     gatewayDoor({
       gateway: {
         handle: (req, res, asked, client) =>
           asked.path.split('?', 1)[0] === '/mcp'
-            ? mcp.handle(req, res, client)
+            ? mcp.handle(req, res, client, client === null ? 'all' : gateway.toolsOf(client))
             : gateway.handle(req, res, asked, client),
       },
       parts,
@@ -64,6 +65,7 @@ export async function serveHttp(
   return {
     ...listener,
     close: async (graceMs) => {
+      ended?.dispose();
       await mcp.close();
       await listener.close(graceMs);
     },

@@ -2,9 +2,11 @@ import { randomBytes } from 'node:crypto';
 import { copyFile, mkdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
+import { Emitter } from '../../base/emitter.ts';
 import { sha256Hex } from '../../base/hash.ts';
 import { SerialQueue } from '../../base/serialQueue.ts';
 import { CwmError } from '../../protocol/errors.ts';
+import type { ToolRight } from '../../protocol/routes/gateway.ts';
 import { objectOf, parsed, textOf } from '../formats/json.ts';
 
 /** A program that has a token of its own. */
@@ -14,10 +16,13 @@ export interface Client {
   readonly tokenHash: string;
   readonly createdAt: string;
   readonly records: boolean;
+  /** Which tools it may call over MCP. */
+  readonly tools: ToolRight;
 }
 
 interface ClientChange {
   readonly records?: boolean | undefined;
+  readonly tools?: ToolRight | undefined;
   /** False leaves the token of a client as it is. Default true. */
   readonly rotate?: boolean | undefined;
 }
@@ -30,6 +35,8 @@ interface PutClient {
 
 /** The clients of the gateway and their tokens, in one file. */
 export class Clients {
+  /** A client whose token, or whose right to tools, is not what it was: what it began with them must end. */
+  readonly ended = new Emitter<string>();
   readonly #path: string;
   readonly #onFailure: (error: unknown, what: string) => void;
   readonly #queue = new SerialQueue();
@@ -82,7 +89,13 @@ export class Clients {
       const row = objectOf(value) ?? {};
       const tokenHash = textOf(row['tokenHash']);
       if (/^[0-9a-f]{64}$/.test(tokenHash))
-        this.#set({ name, tokenHash, createdAt: textOf(row['createdAt']), records: row['records'] !== false });
+        this.#set({
+          name,
+          tokenHash,
+          createdAt: textOf(row['createdAt']),
+          records: row['records'] !== false,
+          tools: rightOf(row['tools']),
+        });
     }
     return rows !== null && this.#byName.size === Object.keys(rows).length;
   }
@@ -117,7 +130,7 @@ export class Clients {
     return this.#queue.run(() => this.#put(name, change, createdAt));
   }
 
-  async #put(name: string, { records, rotate = true }: ClientChange, createdAt: string): Promise<PutClient> {
+  async #put(name: string, { records, tools, rotate = true }: ClientChange, createdAt: string): Promise<PutClient> {
     if (!/^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/.test(name))
       throw new CwmError('InvalidParameter', 'The name of a client has 1 to 64 letters, digits, "_" and "-".');
     const before = this.#byName.get(name);
@@ -128,10 +141,12 @@ export class Clients {
       tokenHash: token === null ? (before?.tokenHash ?? '') : sha256Hex(token),
       createdAt: before?.createdAt ?? createdAt,
       records: records ?? before?.records ?? true,
+      tools: tools ?? before?.tools ?? 'all',
     };
     await this.#save([...this.all.filter((each) => each.name !== name), client]);
     if (before) this.#byHash.delete(before.tokenHash);
     this.#set(client);
+    if (before && (token !== null || client.tools !== before.tools)) this.ended.emit(name);
     return { client, token };
   }
 
@@ -143,6 +158,7 @@ export class Clients {
       await this.#save(this.all.filter((each) => each !== client));
       this.#byName.delete(name);
       this.#byHash.delete(client.tokenHash);
+      this.ended.emit(name);
     });
   }
 
@@ -162,6 +178,9 @@ export class Clients {
     await replace(this.#path, `${JSON.stringify(rows, null, 2)}\n`);
   }
 }
+
+/** A file from before this right has none, and its clients could call every tool. What is not understood gives the lesser right. */
+const rightOf = (value: unknown): ToolRight => (value === undefined || value === 'all' ? 'all' : 'read');
 
 const noneOf = (name: string): CwmError => new CwmError('InvalidParameter', `There is no client "${name}".`);
 

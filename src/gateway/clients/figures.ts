@@ -9,6 +9,8 @@ export interface ClientFigures {
   requests: number;
   turns: number;
   readonly sessions: Set<SessionId>;
+  /** Of the last turn. */
+  lastSession: SessionId | null;
   promptTokens: number;
   cachedTokens: number;
   /** Computed for the request before, and again: because a prompt broke, or the server lost its memory. */
@@ -34,6 +36,7 @@ export class Figures {
         requests: 0,
         turns: 0,
         sessions: new Set(),
+        lastSession: null,
         promptTokens: 0,
         cachedTokens: 0,
         tokensAgain: 0,

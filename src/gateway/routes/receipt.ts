@@ -56,6 +56,7 @@ export function noteRequest({ figures, clock }: GatewayContext, client: string, 
   const { conversation, prefixBreak } = recognised;
   figure.turns++;
   figure.sessions.add(conversation.session);
+  figure.lastSession = conversation.session;
   figure.project = conversation.project;
   if (!prefixBreak) return;
   figure.breaks[prefixBreak.cause]++;

@@ -2,15 +2,19 @@ import * as z from 'zod/mini';
 import { flag, nothing, text } from './fields.ts';
 import type { Route, ShapesOf } from './route.ts';
 
+/** Which tools of the MCP server a client may call: each, or only those that change nothing. */
+export const toolRights = ['all', 'read'] as const;
+export type ToolRight = (typeof toolRights)[number];
+
 /** Programs of others that talk to the model server through the gateway. They reach none of these routes. */
 export const gatewayRoutes = {
   /** Each with what it did since the backend started. */
   gatewayClients: { kind: 'read', clients: 'own', method: 'GET', path: '/api/gateway/clients' },
   /** Listens where the clients look for it, else at the port of the settings, unless it listens already. */
   openGateway: { kind: 'change', clients: 'own', method: 'POST', path: '/api/gateway/open' },
-  /** Makes a client, or gives it another token: the earlier one stops working. */
+  /** Makes a client, or gives it another token: the earlier one stops working, and its connections over MCP end. */
   putGatewayClient: { kind: 'change', clients: 'own', method: 'PUT', path: '/api/gateway/clients/:name' },
-  /** Its token stops working. Its sessions stay. */
+  /** Its token stops working, and its connections over MCP end. Its sessions stay. */
   deleteGatewayClient: { kind: 'change', clients: 'own', method: 'DELETE', path: '/api/gateway/clients/:name' },
 } as const satisfies Record<string, Route>;
 
@@ -28,10 +32,16 @@ export const gatewayShapes = () =>
             createdAt: z.nullable(text),
             /** Whether its conversations become sessions. */
             records: z.boolean(),
+            /** Which tools it may call over MCP. */
+            tools: z.enum(toolRights),
             requests: z.number(),
             /** Requests that became turns. */
             turns: z.number(),
             sessions: z.number(),
+            /** Of its last turn; null: none since the backend started. */
+            lastSession: z.nullable(text),
+            /** Null also where the session has none, or is gone. */
+            lastSessionTitle: z.nullable(text),
             promptTokens: z.number(),
             /** Of those, the ones that the model server reused. */
             cachedTokens: z.number(),
@@ -56,11 +66,19 @@ export const gatewayShapes = () =>
         name: text,
         /** Default: as it was; true for a new client. */
         records: flag,
+        /** Default: as it was; `all` for a new client. Another value ends its connections over MCP. */
+        tools: z.optional(z.enum(toolRights)),
         /** False leaves the token as it is. Default true. */
         rotate: flag,
       }),
       /** `token` is shown this once; null where it stays as it was. */
-      output: z.object({ name: text, records: z.boolean(), token: z.nullable(text), url: z.nullable(text) }),
+      output: z.object({
+        name: text,
+        records: z.boolean(),
+        tools: z.enum(toolRights),
+        token: z.nullable(text),
+        url: z.nullable(text),
+      }),
     },
     deleteGatewayClient: { input: z.object({ name: text }), output: nothing },
   }) as const satisfies ShapesOf<typeof gatewayRoutes>;

@@ -1,7 +1,15 @@
 import { formatAge } from '../../base/format.ts';
 import { readableLine } from '../../base/readableText.ts';
 import { plural } from '../../words/amounts.ts';
-import { breakCauses, clientRows, reusedShare, type GatewayClient } from '../../words/clients.ts';
+import {
+  breakCauses,
+  clientLimits,
+  clientRows,
+  computedAgain,
+  reusedShare,
+  sessionName,
+  type GatewayClient,
+} from '../../words/clients.ts';
 import { markdownFacts, plain } from '../../words/markdown.ts';
 import type { TreeRow } from './treeRow.ts';
 
@@ -9,13 +17,17 @@ import type { TreeRow } from './treeRow.ts';
 export function clientRow(client: GatewayClient, now: Date): TreeRow {
   const { name, project, turns, records, createdAt } = client;
   const share = reusedShare(client);
+  const session = sessionName(client);
+  const again = computedAgain(client);
   const causes = breakCauses(client);
   const facts = [
     ...(project === null ? [] : [readableLine(project)]),
+    ...(session === null ? [] : [readableLine(session)]),
     plural(turns, 'turn'),
     ...(share === null ? [] : [`${share} reused`]),
+    ...(again === null ? [] : [`computed again: ${again}`]),
     ...(causes === '' ? [] : [`breaks: ${causes}`]),
-    ...(records ? [] : ['not recorded']),
+    ...clientLimits(client),
   ];
   const label = readableLine(name);
   return {

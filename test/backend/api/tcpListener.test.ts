@@ -37,6 +37,8 @@ function listenerOf(clientsAddress: string | null, http?: Partial<HttpWish>) {
     {
       clientsAddress,
       listensAt: (url) => void told.push(url),
+      toolsOf: () => 'all',
+      onClientEnded: () => ({ dispose: () => undefined }),
       clientOf: () => null,
       handle: async (_req, res) => void res.end(),
     },

@@ -1,7 +1,9 @@
 import { Argument, type Command } from 'commander';
+import { readableLine } from '../../../base/readableText.ts';
 import { formatAge, formatCount } from '../../../base/format.ts';
 import type { RouteOutput } from '../../../protocol/api.ts';
-import { breakCauses, computedAgain, reusedShare } from '../../../words/clients.ts';
+import { toolRights, type ToolRight } from '../../../protocol/routes/gateway.ts';
+import { breakCauses, clientLimits, computedAgain, reusedShare, sessionName } from '../../../words/clients.ts';
 import type { Perform } from '../../action.ts';
 import { withCommonOptions } from '../../run.ts';
 import { formatTable } from '../../terminal/layout.ts';
@@ -19,11 +21,13 @@ export function registerClients(program: Command, perform: Perform): void {
     .description('make a client and print its token, which is shown only now')
     .argument('<name>', 'letters, digits, "_" and "-"')
     .option('--dont-record', 'its conversations pass and become no sessions')
-    .action((name: string, options: { readonly dontRecord?: boolean }) =>
+    .option('--read-only', 'over MCP, it may call only the tools that change nothing')
+    .action((name: string, options: { readonly dontRecord?: boolean; readonly readOnly?: boolean }) =>
       perform(options, async (run) => {
         const records = options.dontRecord !== true;
         await run.call('openGateway', {});
-        run.print(await run.call('putGatewayClient', { name, records }), tokenText);
+        const tools = options.readOnly ? { tools: 'read' as const } : {};
+        run.print(await run.call('putGatewayClient', { name, records, ...tools }), tokenText);
       }),
     );
   withCommonOptions(clients.command('rotate'))
@@ -44,8 +48,19 @@ export function registerClients(program: Command, perform: Perform): void {
         );
       }),
     );
+  withCommonOptions(clients.command('tools'))
+    .description('say which tools a client may call over MCP: all, or those that change nothing')
+    .argument('<name>')
+    .addArgument(new Argument('<choice>', 'all or read').choices(toolRights))
+    .action((name: string, tools: ToolRight, common: object) =>
+      perform(common, async (run) => {
+        run.print(await run.call('putGatewayClient', { name, tools, rotate: false }), () =>
+          tools === 'all' ? `${name} may call every tool.` : `${name} may call only the tools that change nothing.`,
+        );
+      }),
+    );
   withCommonOptions(clients.command('revoke'))
-    .description("stop a client's token from working; its sessions stay")
+    .description("stop a client's token from working, and end its connections over MCP; its sessions stay")
     .argument('<name>')
     .action((name: string, common: object) =>
       perform(common, async (run) => {
@@ -71,6 +86,7 @@ function listText({ url, items }: Listed): string {
   const rows = items.map((item) => [
     item.name,
     item.project ?? '–',
+    readableLine(sessionName(item) ?? '–').slice(0, 40),
     String(item.sessions),
     String(item.turns),
     reusedShare(item) ?? '–',
@@ -78,9 +94,21 @@ function listText({ url, items }: Listed): string {
     computedAgain(item) ?? '0',
     breakCauses(item) || '0',
     item.lastRequestAt === null ? 'never' : formatAge(item.lastRequestAt, now),
-    item.records ? '' : 'not recorded',
+    clientLimits(item).join(', '),
   ]);
-  const head = ['Client', 'Project', 'Sessions', 'Turns', 'Reused', 'Computed', 'Again', 'Breaks', 'Last request', ''];
+  const head = [
+    'Client',
+    'Project',
+    'Last session',
+    'Sessions',
+    'Turns',
+    'Reused',
+    'Computed',
+    'Again',
+    'Breaks',
+    'Last request',
+    '',
+  ];
   const last = items.flatMap(({ name, lastBreak }) => (lastBreak === null ? [] : [`${name}: ${lastBreak}.`]));
   return [where, '', formatTable({ head, rows }), ...(last.length === 0 ? [] : ['', ...last])].join('\n');
 }

@@ -1,0 +1,40 @@
+import { describe, expect, test } from 'vitest';
+import { clientRow } from '../../src/vscode/render/clientRow.ts';
+import type { GatewayClient } from '../../src/words/clients.ts';
+
+const codex: GatewayClient = {
+  name: 'codex',
+  createdAt: '2026-11-29T12:00:00.000Z',
+  records: true,
+  tools: 'all',
+  requests: 6,
+  turns: 4,
+  sessions: 2,
+  lastSession: 's1',
+  lastSessionTitle: 'Mend the build',
+  promptTokens: 20_000,
+  cachedTokens: 10_900,
+  tokensAgain: 9100,
+  msAgain: 12_480,
+  breaks: { system: 1, tools: 0, messages: 0 },
+  lastBreak: 'the system prompt changed at "Today"',
+  lastRequestAt: null,
+  project: 'project://demo',
+};
+
+describe('a client of the gateway, as its row shows it', () => {
+  const descriptionOf = (change: Partial<GatewayClient> = {}): string | null =>
+    clientRow({ ...codex, ...change }, new Date(0)).description;
+
+  test('names its last session, what was reused, and what was computed again with the seconds that took', () => {
+    expect(descriptionOf()).toBe(
+      'project://demo · Mend the build · 4 turns · 54 % reused · computed again: 9,100 (12.5 s) · breaks: 1 system prompt',
+    );
+    expect(descriptionOf({ lastSessionTitle: null })).toContain(' · s1 · ');
+  });
+
+  test('says what it may not do', () => {
+    expect(descriptionOf({ records: false, tools: 'read' })).toMatch(/ · not recorded · tools: only reading$/);
+    expect(descriptionOf()).not.toMatch(/record|only/);
+  });
+});
