@@ -1,18 +1,12 @@
-import { sha256Hex } from '../../base/hash.ts';
-import type { Brand } from '../../base/brand.ts';
 import type { MemoryPage, Modality, PageKind } from '../../protocol/memory/page.ts';
 import type { Message } from '../../protocol/schemas/session.ts';
+import { pageIdOf } from '../prompt/pageId.ts';
 import { renderFile, textOfUnknown } from '../prompt/prompt.ts';
 
-/** Names a page of a session, in prompts too: short, and the same whenever it is derived. `p41-3f9a` is the message with the sequence 41. */
-export type PageId = Brand<string, 'PageId'>;
+export { pageIdOf, type PageId } from '../prompt/pageId.ts';
 
 /** Characters of a hint (S1-62). */
 export const hintCharacters = 120;
-
-/** Branches have messages with the same sequence: the digits behind it tell them apart. */
-export const pageIdOf = ({ id, sequence }: Pick<Message, 'id' | 'sequence'>): PageId =>
-  `p${sequence}-${sha256Hex(id).slice(0, 4)}` as PageId;
 
 /**
  * What a page id says, as a model may write it: with marks around it, or without the last digits.

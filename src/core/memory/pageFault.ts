@@ -4,16 +4,21 @@ import type { Message } from '../../protocol/schemas/session.ts';
 import type { JsonObject } from '../../protocol/schemas/tracker.ts';
 import type { CoreContext } from '../context.ts';
 import { compressed } from './compress.ts';
+import { isExcerpted, wholeBefore } from '../prompt/excerpt.ts';
+import type { Engine } from '../ports/engine.ts';
+import { limitOf } from './segments/budget.ts';
 import { countText } from './segments/count.ts';
 import { findPage } from './findPage.ts';
 import { layoutOf, sealedCount } from './segments/layout.ts';
-import { pageIdOf, pageOf } from './page.ts';
+import { pageIdOf, pageOf, textOf } from './page.ts';
 import type { Remembering } from './remembering.ts';
 import type { MemoryTool } from './memoryTool.ts';
 
 /** Faults of one turn, and their tokens together (S1-52). */
 const mostFaults = 2;
 const mostFaultTokens = 8_192;
+/** Of the model's limit that they may take together, where that is less: the question needs room, too. */
+const mostShare = 1 / 4;
 const usualLevel: CompressionLevel = 2;
 
 const name = 'page_fault';
@@ -22,7 +27,7 @@ const name = 'page_fault';
 export const pageFault: MemoryTool = {
   name,
   description:
-    'Brings a part of this conversation back that left the prompt. Its id stands in a [memory] block or in a result of a search.',
+    'Brings a part of this conversation back that left the prompt, or that is too long for it. Its id stands in a [memory] block, in a result of a search, or where something is left out.',
   inputSchema: {
     type: 'object',
     properties: {
@@ -33,6 +38,11 @@ export const pageFault: MemoryTool = {
         maximum: 3,
         description:
           '0: the whole text; 1: half of it; 2, the default: an abstract, or the whole text where it is short; 3: its first words',
+      },
+      from_character: {
+        type: 'integer',
+        minimum: 0,
+        description: 'reads the whole text of a long page from this character on, as much as there is room for',
       },
     },
     required: ['page_id'],
@@ -54,6 +64,9 @@ interface Faulted {
     readonly tier: StorageTier;
     readonly role: Message['role'];
     readonly content: string;
+    /** Of a part that was asked for: its place, and where the next one begins. */
+    readonly from_character?: number;
+    readonly next_character?: number;
     readonly meta: { readonly source_tier: StorageTier; readonly size_bytes: number; readonly latency_ms: number };
   };
   readonly effects: { readonly promoted: boolean; readonly tokens_est: number; readonly evictions: readonly string[] };
@@ -63,28 +76,40 @@ type Answer = Faulted | { readonly error: string; readonly page_id: string };
 
 async function fault(core: CoreContext, turn: Remembering, given: JsonObject, signal: AbortSignal): Promise<Answer> {
   const startedMs = core.clock.elapsedMs();
-  const { page_id: asked, target_level: level = usualLevel } = given;
+  const { page_id: asked, target_level: level = usualLevel, from_character: from } = given;
   if (typeof asked !== 'string') return { error: 'The argument "page_id" is missing.', page_id: '' };
   if (!isLevel(level)) return { error: 'The argument "target_level" is not 0, 1, 2 or 3.', page_id: asked };
-  const { session, messages, engine } = turn;
+  if (from !== undefined && !(typeof from === 'number' && Number.isInteger(from) && from >= 0))
+    return { error: 'The argument "from_character" is not a whole number from 0 on.', page_id: asked };
+  const { session, messages, engine, description } = turn;
   const memory = await core.memories.of(session);
   const message = await findPage(core, session, messages, asked);
   if (!message) return { error: 'There is no such page in this session.', page_id: asked };
   const id = pageIdOf(message);
   const sealed = sealedCount(layoutOf(messages, memory.segments, session.tokens));
   const isHere = messages[message.sequence - 1]?.id === message.id;
-  if (isHere && message.sequence > sealed) return { error: 'The page is in the prompt already.', page_id: id };
+  if (isHere && message.sequence > sealed && !isExcerpted(message))
+    return { error: 'The page is in the prompt already.', page_id: id };
   const spent = faultsOf(messages);
   if (spent.count >= mostFaults)
     return { error: `Fault limit: ${mostFaults} pages came back in this turn already.`, page_id: id };
   const page = pageOf(message, null);
-  const { text, level: had } = compressed(message, page.modality, isShort(page.sizeBytes) ? 0 : level);
+  const limit = limitOf(description.model, session.settings?.memory ?? { enableVm: true }) ?? Infinity;
+  const left = Math.min(mostFaultTokens, Math.floor(limit * mostShare)) - spent.tokens;
+  const whole = textOf(message);
+  if (from !== undefined && from >= whole.length)
+    return { error: `The page has ${whole.length} characters, so that none is left from ${from} on.`, page_id: id };
+  const { text, level: had } =
+    from === undefined
+      ? compressed(message, page.modality, isShort(page.sizeBytes) ? 0 : level)
+      : { text: await partOf(engine, whole.slice(from), left, signal), level: 0 as const };
   const tokens = await countText(engine, text, signal);
-  if (spent.tokens + tokens > mostFaultTokens)
+  if (tokens > left || text === '')
     return {
-      error: `Fault limit: the page takes ${tokens} tokens, and ${mostFaultTokens - spent.tokens} are left in this turn. Ask for a higher level.`,
+      error: `Fault limit: the page takes ${tokens} tokens, and ${Math.max(0, left)} are left in this turn. Ask for a higher level, or for a part of it with from_character.`,
       page_id: id,
     };
+  const end = (from ?? 0) + text.length;
   const reason: FaultReason = 'resolve_reference';
   await core.memories.record(session, [
     {
@@ -108,11 +133,26 @@ async function fault(core: CoreContext, turn: Remembering, given: JsonObject, si
       tier: 'L0',
       role: message.role,
       content: text,
+      ...(from !== undefined && { from_character: from, ...(end < whole.length && { next_character: end }) }),
       meta: { source_tier: page.tier, size_bytes: page.sizeBytes, latency_ms: Math.round(latency) },
     },
     effects: { promoted: true, tokens_est: tokens, evictions: [] },
   };
 }
+
+/** As much of the beginning as the tokens allow. */
+async function partOf(engine: Engine, text: string, mostTokens: number, signal: AbortSignal): Promise<string> {
+  let part = text.slice(0, wholeBefore(text, Math.max(0, mostTokens) * mostCharactersPerToken));
+  for (;;) {
+    const tokens = await countText(engine, part, signal);
+    if (tokens <= mostTokens || part === '') return part;
+    const characters = Math.floor((part.length * mostTokens * 0.95) / tokens);
+    part = part.slice(0, wholeBefore(part, Math.min(characters, part.length - 1)));
+  }
+}
+
+/** Of plain text; a longer token is rare. */
+const mostCharactersPerToken = 16;
 
 /** Of 200 tokens an abstract is not shorter. */
 const isShort = (bytes: number): boolean => bytes <= 800;

@@ -128,11 +128,21 @@ export async function leaveRoom(
   { maxTokens, tools }: Pick<Asking, 'maxTokens' | 'tools'>,
   signal: AbortSignal,
 ): Promise<boolean> {
+  const budget = await budgetFor(core, turn, { maxTokens, tools }, signal);
+  return budget === null || budget.room >= budget.limit * leastRoomShare;
+}
+
+/** How a request with these tools divides its tokens; null: nobody knows the model's limit. @throws CwmError Cancelled, EngineUnavailable. */
+export async function budgetFor(
+  core: CoreContext,
+  turn: Remembering,
+  { maxTokens, tools }: Pick<Asking, 'maxTokens' | 'tools'>,
+  signal: AbortSignal,
+): Promise<Budget | null> {
   const { session, description } = turn;
   const limit = limitOf(description.model, session.settings?.memory ?? { enableVm: true });
-  if (limit === null) return true;
-  const tokens = await toolTokensOf(await core.memories.of(session), turn, tools, signal);
-  return budgetOf(limit, maxTokens, tokens).room >= limit * leastRoomShare;
+  if (limit === null) return null;
+  return budgetOf(limit, maxTokens, await toolTokensOf(await core.memories.of(session), turn, tools, signal));
 }
 
 /** Known from the last answer with these tools, else counted as JSON. */

@@ -5,7 +5,9 @@ import type { MemoryTool } from './memoryTool.ts';
 import { pageFault } from './pageFault.ts';
 import type { Remembering } from './remembering.ts';
 import { searchTool } from './search/searchTool.ts';
-import { leaveRoom, showConversation, type Asking } from './show.ts';
+import { isExcerpted } from '../prompt/excerpt.ts';
+import type { Budget } from './segments/budget.ts';
+import { budgetFor, leaveRoom, showConversation, type Asking } from './show.ts';
 
 /** All of them; a new one is a row. */
 const memoryTools: readonly MemoryTool[] = [pageFault, searchTool];
@@ -29,18 +31,44 @@ export async function offeredMemoryTools(
   if (!session.settings?.memory?.enableVm || description.noToolsWhy !== undefined) return [];
   const memory = await core.memories.of(session);
   if (memory.takesNoTools) return [];
-  if (asking === null) return memory.segments.length === 0 ? [] : memoryTools;
-  const withTools = { ...asking, tools: [...asking.tools, ...memoryTools] };
-  if (memory.segments.length === 0) {
+  const hasLeft = (): boolean =>
+    memory.segments.length > 0 || [...turn.messages, ...(asking?.added ?? [])].some(isExcerpted);
+  if (asking === null) return hasLeft() ? memoryTools : [];
+  const withTools = { ...asking, tools: withMemoryTools(asking.tools, memoryTools) };
+  if (!hasLeft()) {
     // A prompt that is too long with the tools may fit without them; the request itself says.
     await nullOn(showConversation(core, turn, withTools, signal), 'ContextTooLong');
   }
-  if (memory.segments.length === 0) return [];
+  if (!hasLeft()) return [];
   return (await leaveRoom(core, turn, withTools, signal)) ? memoryTools : [];
 }
 
+/**
+ * How the turn's requests divide their tokens once something has left the prompt: the memory's tools are offered then, where they leave room
+ * enough.
+ *
+ * @returns null: nobody knows the model's limit. @throws CwmError Cancelled, EngineUnavailable.
+ */
+export async function budgetWithTools(
+  core: CoreContext,
+  turn: Remembering,
+  { maxTokens, tools }: Budgeting,
+  signal: AbortSignal,
+): Promise<Budget | null> {
+  const all = { maxTokens, tools: withMemoryTools(tools, memoryTools) };
+  const takesTools = turn.description.noToolsWhy === undefined && !(await core.memories.of(turn.session)).takesNoTools;
+  const areOffered = takesTools && (await leaveRoom(core, turn, all, signal));
+  return budgetFor(core, turn, areOffered ? all : { maxTokens, tools }, signal);
+}
+
+/** What of a request says how much room its messages have. */
+export type Budgeting = Pick<Asking, 'maxTokens' | 'tools'>;
+
 /** Those of the machine, and those of the memory, which hide any of the same name. Sorted by name, so that prompts begin alike. */
-export const withMemoryTools = (tools: readonly Tool[], ofMemory: readonly MemoryTool[]): readonly Tool[] =>
+export const withMemoryTools = <Offered extends ToolDefinition>(
+  tools: readonly Offered[],
+  ofMemory: readonly MemoryTool[],
+): readonly (Offered | MemoryTool)[] =>
   ofMemory.length === 0
     ? tools
     : [...tools.filter(({ name }) => !ofMemory.some((tool) => tool.name === name)), ...ofMemory].sort((a, b) =>

@@ -2,6 +2,7 @@ import { sha256Hex } from '../../base/hash.ts';
 import type { ContextFile, Message } from '../../protocol/schemas/session.ts';
 import type { JsonObject } from '../../protocol/schemas/tracker.ts';
 import type { ChatMessage } from '../ports/engine.ts';
+import { textInPrompt } from './excerpt.ts';
 
 /** The answer that the prompt gives to a set of files, so that the user's next message opens a turn of its own. */
 const acknowledgement = 'Understood.';
@@ -22,10 +23,15 @@ export const renderConversation = (system: string | null, messages: readonly Mes
  */
 export function renderPrompt(messages: readonly Message[]): ChatMessage[] {
   const rendered: ChatMessage[] = [];
-  for (const { content, role } of messages) {
+  for (const message of messages) {
+    const { content, role } = message;
     switch (content.type) {
       case 'text':
-        rendered.push({ role, content: content.text, ...(content.media && { media: content.media }) });
+        rendered.push({
+          role,
+          content: textInPrompt(message, content),
+          ...(content.media && { media: content.media }),
+        });
         break;
       case 'context':
         rendered.push({ role: 'user', content: renderFiles(content.files) });
@@ -39,7 +45,7 @@ export function renderPrompt(messages: readonly Message[]): ChatMessage[] {
         rendered.push({ role, content: content.text, toolCalls: content.calls });
         break;
       case 'tool-result':
-        rendered.push({ role, content: content.text, toolCallId: content.call });
+        rendered.push({ role, content: textInPrompt(message, content), toolCallId: content.call });
         break;
       case 'unknown':
         // What a later version says to itself, it says as the system, and to no model.

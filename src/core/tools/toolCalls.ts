@@ -26,12 +26,15 @@ export function parseArguments(text: string): { readonly given: JsonObject } | {
   }
 }
 
-/** Characters of a result that the model gets. */
+/** Characters of a result: all of it is in each prompt; or the model pages through it. */
 const mostResultCharacters = 64 * 1024;
+const mostPagedCharacters = 4 * 1024 * 1024;
 
-export function boundedResult(text: string): string {
+/** @param isPaged a result that is too long for a prompt is a page of the session's memory. */
+export function boundedResult(text: string, isPaged: boolean): string {
+  const most = isPaged ? mostPagedCharacters : mostResultCharacters;
   const whole = text.toWellFormed();
-  if (whole.length <= mostResultCharacters) return whole;
-  const left = whole.length - mostResultCharacters;
-  return `${whole.slice(0, mostResultCharacters).toWellFormed()}\n[${left.toLocaleString('en-US')} more characters were left out.]`;
+  if (whole.length <= most) return whole;
+  const left = whole.length - most;
+  return `${whole.slice(0, most).toWellFormed()}\n[${left.toLocaleString('en-US')} more characters were left out.]`;
 }

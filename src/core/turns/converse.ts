@@ -8,6 +8,7 @@ import type { Generation } from '../ports/engine.ts';
 import type { Reporter } from '../ports/reporter.ts';
 import type { Tool } from '../ports/tools.ts';
 import type { ContinueFrom } from '../../protocol/settings/sessionChoices.ts';
+import { fitMessages } from '../memory/segments/fitMessage.ts';
 import { boundCalls } from '../memory/toolState/boundCalls.ts';
 import { isMemoryTool, offeredMemoryTools, withMemoryTools } from '../memory/tools.ts';
 import { reportTurn } from '../memory/reportTurn.ts';
@@ -56,10 +57,13 @@ export async function converse(
   const toolNotes: string[] = unknownNotes(turn.messages);
   for (;;) {
     const toolChoice = round === from.round ? conversing.toolChoice : undefined;
-    const found = await toolsOf(core, turn, { added, toolChoice, conversing }, signal).catch(async (error: unknown) => {
-      await endFailedTurn(core, turn, error);
-      throw error;
-    });
+    const found = await toolsOf(core, turn, { added, inPool, toolChoice, conversing }, signal).catch(
+      async (error: unknown) => {
+        await endFailedTurn(core, turn, error);
+        throw error;
+      },
+    );
+    added = found.added;
     toolNotes.push(...found.notes.filter((note) => !toolNotes.includes(note)));
     const { blank, generated } = await answerOnce(
       core,
@@ -112,7 +116,8 @@ export async function converse(
     const result = sendResult(turn, message, generated, { ...ended, memory }, notes);
     if (!pending) return result;
     if (event === 'needApproval') return { ...result, pendingTools: pending };
-    await runCalls(core, turn, tools, signal, conversing.reporter);
+    const { sampling, reporter } = conversing;
+    toolNotes.push(...(await runCalls(core, turn, { tools, maxTokens: sampling.maxTokens, reporter }, signal)));
     [added, inPool, round] = [[], true, round + 1];
   }
 }
@@ -126,12 +131,18 @@ function unknownNotes(messages: readonly Message[]): string[] {
   ];
 }
 
-interface FoundTools {
+interface OfMachine {
   readonly tools: readonly Tool[];
   readonly notes: readonly string[];
 }
 
-interface Finding extends Pick<Asked, 'added' | 'toolChoice'> {
+/** What the next request offers. */
+interface FoundTools extends OfMachine {
+  /** The messages to come, each with no more for the prompt than it has room for. */
+  readonly added: readonly Message[];
+}
+
+interface Finding extends Pick<Asked, 'added' | 'inPool' | 'toolChoice'> {
   readonly conversing: Conversing;
 }
 
@@ -139,16 +150,19 @@ interface Finding extends Pick<Asked, 'added' | 'toolChoice'> {
 async function toolsOf(
   core: CoreContext,
   turn: Turn,
-  { added, toolChoice, conversing: { sampling, reporter } }: Finding,
+  { added: given, inPool, toolChoice, conversing: { sampling, reporter } }: Finding,
   signal: AbortSignal,
 ): Promise<FoundTools> {
   const { session, description } = turn;
   const { noToolsWhy } = description;
-  const ofMachine: FoundTools = !session.settings?.tools
+  const ofMachine: OfMachine = !session.settings?.tools
     ? { tools: [], notes: [] }
     : noToolsWhy !== undefined
       ? { tools: [], notes: [noToolsWhy] }
       : await offeredTools(core.tools, session.project, signal);
+  const fitting = { maxTokens: sampling.maxTokens, tools: ofMachine.tools };
+  const fitted = inPool ? [] : await fitMessages(core, turn, given, fitting, signal);
+  const added = inPool ? given : fitted.map(({ message }) => message);
   const asking = {
     added,
     maxTokens: sampling.maxTokens,
@@ -157,12 +171,13 @@ async function toolsOf(
     progress: (step: string) => reporter.progress(step),
   };
   const tools = withMemoryTools(ofMachine.tools, await offeredMemoryTools(core, turn, asking, signal));
-  const found = { ...ofMachine, tools };
+  const notes = fitted.flatMap(({ note }) => note ?? []);
+  const found = { tools, notes: [...ofMachine.notes, ...notes], added };
   requireChoice(found, toolChoice);
   return found;
 }
 
-function requireChoice({ tools, notes }: FoundTools, toolChoice: string | undefined): void {
+function requireChoice({ tools, notes }: OfMachine, toolChoice: string | undefined): void {
   if (toolChoice === undefined || toolChoice === 'auto') return;
   if (tools.length === 0) {
     throw new CwmError(

@@ -142,11 +142,16 @@ function decide(
         pendingTools: { ...pending, calls },
         approvedTools: [...new Set([...(session.approvedTools ?? []), ...approved.map((tool) => tool?.name ?? '')])],
       });
-      await runCalls(core, turn, tools, signal, reporter);
       const sampling = samplingOf(session, { maxTokens: input.maxTokens, temperature: input.temperature });
+      const notes = await runCalls(core, turn, { tools, maxTokens: sampling.maxTokens, reporter }, signal);
       const standing = { added: [], inPool: true, round: pending.round + 1 };
       const said = await converse(core, turn, standing, { sampling, continueFrom: undefined, reporter }, signal);
-      return { ...said, fromVersion: session.version, ms: core.clock.elapsedMs() - startedMs };
+      return {
+        ...said,
+        notes: [...notes, ...said.notes],
+        fromVersion: session.version,
+        ms: core.clock.elapsedMs() - startedMs,
+      };
     },
     { decides: true },
   );

@@ -1,9 +1,10 @@
-import { toCwmError } from '../../protocol/errors.ts';
+import { isCwmError, toCwmError } from '../../protocol/errors.ts';
 import type { Message, Session } from '../../protocol/schemas/session.ts';
 import type { PendingCall } from '../../protocol/schemas/toolCall.ts';
 import type { CoreContext } from '../context.ts';
 import type { Reporter } from '../ports/reporter.ts';
 import type { Tool } from '../ports/tools.ts';
+import { fitMessage, withinAnyPrompt } from '../memory/segments/fitMessage.ts';
 import { runGuarded } from '../memory/toolState/toolState.ts';
 import { isMemoryTool } from '../memory/tools.ts';
 import { askUser, questionOf } from '../tools/askUser.ts';
@@ -14,29 +15,46 @@ import { newMessage, type Turn } from './turn.ts';
 
 const defaultTimeoutSeconds = 30;
 
+interface Running {
+  readonly tools: ReadonlyMap<string, Tool>;
+  /** Of the answer that follows the results. */
+  readonly maxTokens: number;
+  readonly reporter: Reporter;
+}
+
 /**
  * Runs the pending calls one after another and stores what comes of each at once. A stop of the turn takes effect after the tool that runs.
  *
- * @throws what `signal` was aborted with; each call has a result then, too.
+ * @returns what the user is told of the results. @throws what `signal` was aborted with; each call has a result then, too.
  */
 export async function runCalls(
   core: CoreContext,
   turn: Turn,
-  tools: ReadonlyMap<string, Tool>,
+  { tools, maxTokens, reporter }: Running,
   signal: AbortSignal,
-  reporter: Reporter,
-): Promise<void> {
+): Promise<string[]> {
+  const notes: string[] = [];
   const last = isPaused(turn.session) ? 'denied' : 'toolsDone';
   for (;;) {
     const call = turn.session.pendingTools?.calls[0];
-    if (!call) return;
+    if (!call) return notes;
     if (signal.aborted) {
       turn.session = await closeCalls(core, turn.session, 'cancel');
       signal.throwIfAborted();
     }
     reporter.progress(`Running the tool ${call.name}`);
+    const waiting = (turn.session.pendingTools?.calls.length ?? 1) - 1;
     const result = await resultOf(core, turn, call, tools);
-    const stored = await storeResult(core, turn.session, turn.messages, result, [last]);
+    const message = messageOf(core, turn, call, result);
+    const offered = [...tools.values()].filter((tool) => !isMemoryTool(tool));
+    const fitting = { maxTokens, tools: offered, following: waiting };
+    // The tool has run: a model server that does not count must not lose what came of it.
+    const { message: fitted, note } = await fitMessage(core, turn, message, fitting, signal).catch((error: unknown) => {
+      if (!isCwmError(error) && !signal.aborted) throw error;
+      return withinAnyPrompt(message);
+    });
+    if (note !== null) notes.push(note);
+    const stored = await storeResult(core, turn.session, turn.messages, fitted, [last]);
     turn.session = stored.session;
     turn.messages = stored.messages;
   }
@@ -98,6 +116,20 @@ const rejectedBy = (signal: AbortSignal): Promise<never> =>
 /** What came of a tool call. */
 type ToolResult = Pick<Extract<Message['content'], { readonly type: 'tool-result' }>, 'text' | 'outcome'>;
 
+const messageOf = (
+  core: CoreContext,
+  { session, messages }: Pick<Turn, 'session' | 'messages'>,
+  call: PendingCall,
+  { text, outcome }: ToolResult,
+): Message =>
+  newMessage(core, messages, 'tool', {
+    type: 'tool-result',
+    call: call.id,
+    name: call.name,
+    text: boundedResult(text, session.settings?.memory?.enableVm === true),
+    outcome,
+  });
+
 /**
  * Stores the result of the first of the pending calls behind the messages so far.
  *
@@ -107,20 +139,17 @@ async function storeResult(
   core: CoreContext,
   session: Session,
   messages: readonly Message[],
-  { text, outcome }: ToolResult,
+  result: Message,
   events: readonly TurnEvent[],
 ): Promise<{ readonly session: Session; readonly messages: readonly Message[] }> {
   const { pendingTools } = session;
-  const [call, ...left] = pendingTools?.calls ?? [];
-  if (!pendingTools || !call) return { session, messages };
-  const content = { type: 'tool-result', call: call.id, name: call.name, text: boundedResult(text), outcome } as const;
-  const result = newMessage(core, messages, 'tool', content);
+  const [, ...left] = pendingTools?.calls ?? [];
   const stored = await storeAnswer(core, session, {
     messages: [result],
     length: messages.length + 1,
     ids: null,
     events: left.length === 0 ? events : [],
-    changed: { pendingTools: left.length === 0 ? undefined : { ...pendingTools, calls: left } },
+    changed: { pendingTools: pendingTools && left.length > 0 ? { ...pendingTools, calls: left } : undefined },
   });
   const all = [...messages, ...stored.messages];
   core.conversations.added(session.id, messages, stored.messages);
@@ -134,14 +163,17 @@ async function storeResult(
 export async function closeCalls(core: CoreContext, session: Session, event: 'cancel' | 'recover'): Promise<Session> {
   let messages = await core.conversations.of(session);
   let closed = session;
-  while (closed.pendingTools) {
-    const result = { text: unfinished(closed.pendingTools.calls[0]), outcome: 'interrupted' } as const;
+  for (;;) {
+    const call = closed.pendingTools?.calls[0];
+    if (!call) break;
+    const said = { text: unfinished(call), outcome: 'interrupted' } as const;
+    const result = messageOf(core, { session: closed, messages }, call, said);
     ({ session: closed, messages } = await storeResult(core, closed, messages, result, [event]));
   }
   return isAtRest(closed) ? closed : advance(closed, event);
 }
 
-const unfinished = (call: PendingCall | undefined): string =>
-  call?.why !== undefined && call.decision === undefined
+const unfinished = ({ why, decision }: PendingCall): string =>
+  why !== undefined && decision === undefined
     ? 'The turn was cancelled before anybody decided on this call. The tool did not run.'
     : 'The turn ended before the tool gave a result. It is not known whether it did anything.';

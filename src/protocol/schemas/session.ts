@@ -59,6 +59,13 @@ const calling = {
   calls: z.array(toolCallSchema),
 };
 
+/**
+ * Characters of a long text that prompts have: its beginning and its end, around a sentence that names the message's page. The text itself
+ * stays whole.
+ */
+const excerptSchema = z.object({ head: z.number(), tail: z.number() });
+export type Excerpt = z.infer<typeof excerptSchema>;
+
 /** What a message says. `context` is a set of files given to the model as they were at that moment. */
 const messageContentSchema = z.discriminatedUnion('type', [
   z.object({
@@ -68,6 +75,8 @@ const messageContentSchema = z.discriminatedUnion('type', [
     media: z.optional(z.array(pictureSchema)),
     /** What the model wrote for itself before an answer. It is shown, and no part of any prompt. */
     reasoning: z.optional(z.string()),
+    /** Left out: prompts have all of it. */
+    excerpt: z.optional(excerptSchema),
   }),
   z.object({ type: z.literal('context'), files: z.array(contextFileSchema) }),
   /** An answer of a session that plans. The user can accept it. */
@@ -83,6 +92,8 @@ const messageContentSchema = z.discriminatedUnion('type', [
     name: z.string(),
     text: z.string(),
     outcome: toolOutcomeSchema,
+    /** Left out: prompts have all of it. */
+    excerpt: z.optional(excerptSchema),
   }),
   /** A message of a kind that this version does not know, as a later one stored it (S4-03). */
   z.object({ type: z.literal('unknown'), kind: z.string(), whole: jsonObjectSchema }),

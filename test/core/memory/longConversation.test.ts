@@ -1,36 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import type { GenerateRequest, OnPiece } from '../../../src/core/ports/engine.ts';
-import type { Generation } from '../../../src/core/ports/engine.ts';
 import { CwmError } from '../../../src/protocol/errors.ts';
 import type { SessionId } from '../../../src/protocol/ids.ts';
 import type { SendResult } from '../../../src/protocol/schemas/turn.ts';
 import { codeOf, coreFixture, never, type CoreFixture } from '../coreFixture.ts';
+import { countAtTheWire, type Wire } from './wire.ts';
 
 const limit = 4096;
-
-interface Wire {
-  /** Tokens of each request: prompt, tools and the answer's budget. */
-  readonly requests: number[];
-  readonly prompts: string[];
-}
-
-/** The engine refuses what exceeds its context, tools and the answer's budget included, as real ones do. */
-function countAtTheWire({ engine }: CoreFixture, most = limit): Wire {
-  const wire: Wire = { requests: [], prompts: [] };
-  engine.model = { ...engine.model, maxModelLen: most };
-  const generate = engine.generate.bind(engine);
-  engine.generate = async (request: GenerateRequest, onPiece: OnPiece, signal: AbortSignal): Promise<Generation> => {
-    const { promptIds, messages, tools = [], maxTokens, addGenerationPrompt } = request;
-    const ids = promptIds ?? (await engine.tokenize(messages, addGenerationPrompt, signal));
-    const toolTokens = tools.length === 0 ? 0 : JSON.stringify(tools).length;
-    wire.requests.push(ids.length + toolTokens + maxTokens);
-    wire.prompts.push(new TextDecoder().decode(Uint8Array.from(ids.filter((id) => id > 2))));
-    if (ids.length + toolTokens + maxTokens > engine.model.maxModelLen)
-      throw new CwmError('ContextTooLong', `The wire refuses ${ids.length} + ${toolTokens} + ${maxTokens} tokens.`);
-    return generate(request, onPiece, signal);
-  };
-  return wire;
-}
 
 const memory = { enableVm: true };
 

@@ -80,14 +80,6 @@ describe('what leaves the prompt', () => {
     expect(Math.max(...counts)).toBeLessThan(limit);
   });
 
-  test('the result of a tool that fills the prompt leaves with its turn, so that the next message gets an answer', async () => {
-    const fixture = await longTalk(2);
-    fixture.engine.toolCalls = [[{ id: '1', name: 'read_file', arguments: '{}' }]];
-    fixture.tools.act = async () => ({ text: 'long '.repeat(1_000), hasFailed: false });
-    await expect(say(fixture, 'Read it.')).rejects.toMatchObject({ name: 'ContextTooLong' });
-    expect((await say(fixture, 'Never mind.')).text).toBe('fine');
-  });
-
   test('pictures take room, which the server does not count; a guess at it refuses no request', async () => {
     const fixture = await longTalk(0);
     fixture.engine.takesPictures = true;

@@ -56,7 +56,10 @@ export const sealedCount = (layout: Layout): number => layout.at(-1)?.lastSequen
 /** What the model gets of a conversation: an exchange for each segment, then the messages behind them. */
 export function shownOf(messages: readonly Message[], layout: Layout): readonly Message[] {
   if (layout.length === 0) return messages;
-  return [...layout.flatMap(exchangeOf), ...messages.slice(sealedCount(layout))];
+  const behind = messages.slice(sealedCount(layout));
+  const exchanges = layout.flatMap(exchangeOf);
+  // A segment that ends within a turn has an answer behind it: it takes the place of what that answers.
+  return [...(behind[0]?.role === 'assistant' ? exchanges.slice(0, -1) : exchanges), ...behind];
 }
 
 function exchangeOf({ id, text, firstSequence, at }: Segment): Message[] {

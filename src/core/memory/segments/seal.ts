@@ -1,5 +1,7 @@
 import type { Segment } from '../../../protocol/memory/records.ts';
 import type { Message } from '../../../protocol/schemas/session.ts';
+import { isExcerpted } from '../../prompt/excerpt.ts';
+import { renderPrompt } from '../../prompt/prompt.ts';
 import type { CoreContext } from '../../context.ts';
 import type { Budget } from './budget.ts';
 import { countMessages, countText } from './count.ts';
@@ -55,7 +57,7 @@ export async function seal(sealing: Sealing, signal: AbortSignal): Promise<Seale
   const tail = turn.messages.slice(sealedCount(layout));
   const counts = await countMessages(turn.engine, tail, signal);
   const segmentTokens = segmentTokensOf(budget);
-  const pinned = tail.map((message, at) => (isPinned(memory)(message) ? (counts[at] ?? 0) : 0));
+  const pinned = tail.map((message, at) => (isPinned(sealing)(message) ? (counts[at] ?? 0) : 0));
   const cut = chooseCut(tail, counts, { ...sealing, segmentTokens, pinned });
   if (cut === null) return null;
   const run = tail.slice(0, cut);
@@ -68,15 +70,25 @@ export async function seal(sealing: Sealing, signal: AbortSignal): Promise<Seale
   return { layout: next, made: folded ? [segment, folded] : [segment] };
 }
 
+/** By the user; and the question of the turn that is under way, where its beginning leaves: the model works on it. */
 const isPinned =
-  (memory: SessionMemory) =>
+  ({ memory, turn, added }: Pick<Sealing, 'memory' | 'turn' | 'added'>) =>
   (message: Message): boolean =>
-    memory.pinned.has(pageIdOf(message));
+    memory.pinned.has(pageIdOf(message)) ||
+    (added.length === 0 && message === turn.messages.findLast((each) => isTurnStart(each)));
 
-const pinsOf = (memory: SessionMemory, messages: readonly Message[]): SegmentContent['pins'] =>
-  messages.filter(isPinned(memory)).map((message) => ({ page: pageIdOf(message), text: textOf(message) }));
+const pinsOf = (sealing: Sealing, messages: readonly Message[]): SegmentContent['pins'] =>
+  messages.filter(isPinned(sealing)).map((message) => ({ page: pageIdOf(message), text: pinnedText(message) }));
 
-const segmentTokensOf = ({ evictAt }: Budget): number =>
+const pinnedText = (message: Message): string =>
+  isExcerpted(message)
+    ? renderPrompt([message])
+        .map(({ content }) => content)
+        .join('')
+    : textOf(message);
+
+/** What a new segment may take. */
+export const segmentTokensOf = ({ evictAt }: Budget): number =>
   Math.min(mostSegmentTokens, Math.max(leastSegmentTokens, Math.floor(evictAt * segmentShare)));
 
 interface Choosing {
@@ -99,6 +111,8 @@ function chooseCut(
 ): number | null {
   const starts = tail.flatMap((message, at) => (isTurnStart(message) ? [at] : []));
   const ends = [...starts.filter((at) => at > 0), ...(isWholeTurn(tail, added) ? [tail.length] : [])];
+  // A turn of many calls may be longer than the prompt by itself.
+  const roundEnds = added.length === 0 ? roundEndsOf(tail, starts.at(-1) ?? -1) : [];
   const wanted = budget.evictAt * keptShare;
   const keeps = (at: number): boolean => sumOf(counts.slice(at)) >= wanted && turnsFrom(starts, at) >= keptTurns;
   const taken = (at: number): number => segmentTokens + sumOf(pinned.slice(0, at));
@@ -109,9 +123,15 @@ function chooseCut(
     wish ??
     ends.find((at) => frees(at) && after(at) <= budget.target) ??
     ends.findLast((at) => frees(at) && after(at) <= budget.room) ??
+    roundEnds.find((at) => frees(at) && after(at) <= budget.target) ??
+    roundEnds.findLast((at) => frees(at) && after(at) <= budget.room) ??
     null
   );
 }
+
+/** Places within the turn under way where each call has its result: the next answer stands behind them. */
+const roundEndsOf = (tail: readonly Message[], begun: number): number[] =>
+  tail.flatMap(({ role }, at) => (role === 'assistant' && at > begun + 1 ? [at] : []));
 
 /** A turn begins with what the user says or gives. */
 const isTurnStart = ({ role, content }: Message): boolean => role === 'user' && content.type !== 'tool-result';
@@ -133,11 +153,12 @@ interface SegmentSize {
 }
 
 async function makeSegment(
-  { core, turn, memory, layout, budget }: Sealing,
+  sealing: Sealing,
   run: readonly Message[],
   { segmentTokens, replacedTokens }: SegmentSize,
   signal: AbortSignal,
 ): Promise<Segment> {
+  const { core, turn, memory, layout, budget } = sealing;
   const [first] = run;
   const last = run.at(-1);
   if (!first || !last) throw new TypeError('a segment of no messages');
@@ -152,7 +173,7 @@ async function makeSegment(
     lastSequence: last.sequence,
     summary: ofModel ?? extractSummary(run, characters * 0.3),
     summaryBy: ofModel === null ? 'extract' : 'engine',
-    pins: pinsOf(memory, run),
+    pins: pinsOf(sealing, run),
     claims: claims.map(({ message, text }) => ({ page: pageIdOf(message), text })),
   };
   const { text, tokens } = await fitted(turn, content, run, segmentTokens, signal);
@@ -211,18 +232,15 @@ function spread<T>(items: readonly T[], count: number): readonly T[] {
 }
 
 /** One segment in place of all older ones, once they take too much of the prompt; null: they do not. */
-async function fold(
-  { core, turn, memory, layout, budget }: Sealing,
-  newest: Segment,
-  signal: AbortSignal,
-): Promise<Segment | null> {
+async function fold(sealing: Sealing, newest: Segment, signal: AbortSignal): Promise<Segment | null> {
+  const { core, turn, layout, budget } = sealing;
   const [first] = layout;
   const last = layout.at(-1);
   const taken = sumOf(layout.map(({ tokens, text }) => tokens ?? text.length));
   if (!first || !last || layout.length < 2 || taken + (newest.tokens ?? 0) <= budget.evictAt * segmentsShare)
     return null;
   const messages = turn.messages.slice(first.firstSequence - 1, last.lastSequence);
-  const pinnedTokens = sumOf(await countMessages(turn.engine, messages.filter(isPinned(memory)), signal));
+  const pinnedTokens = sumOf(await countMessages(turn.engine, messages.filter(isPinned(sealing)), signal));
   const segmentTokens = 2 * segmentTokensOf(budget) + pinnedTokens;
   const share = (segmentTokens * charactersPerToken * 0.9) / layout.length;
   const id = `s${Number(newest.id.slice(1)) + 1}`;
@@ -240,7 +258,7 @@ async function fold(
       summary: '',
       summaryBy: 'extract',
       claims: [],
-      pins: pinsOf(memory, messages),
+      pins: pinsOf(sealing, messages),
       index,
     } as const;
     const text = segmentText({ ...content, unlisted: 0 });
