@@ -73,7 +73,11 @@ export async function runCommandLine(
       run.dispose();
     }
   };
-  for (const register of groups) register(program, perform);
+  for (const [heading, commands] of groups) {
+    program.commandsGroup(heading);
+    for (const register of commands) register(program, perform);
+  }
+  program.commandsGroup('Help:').helpCommand('help [command]', 'show what a command does, and its options');
   try {
     check();
     await program.parseAsync(args, { from: 'user' });
@@ -83,43 +87,27 @@ export async function runCommandLine(
   }
 }
 
+/** The commands under the headings of `cwm help`, in its order. */
 const groups = [
-  registerSession,
-  registerTrust,
-  registerMemory,
-  registerPrompt,
-  registerBranch,
-  registerPrime,
-  registerSend,
-  registerChat,
-  registerOpen,
-  registerBase,
-  registerProject,
-  registerSearch,
-  registerTransfer,
-  registerFreeze,
-  registerThaw,
-  registerClone,
-  registerList,
-  registerStatus,
-  registerMetrics,
-  registerDelete,
-  registerState,
-  registerUsage,
-  registerPrune,
-  registerPin,
-  registerTrash,
-  registerBackup,
-  registerUse,
-  registerModel,
-  registerDoctor,
-  registerVerify,
-  registerAudit,
-  registerEncryption,
-  registerServe,
-  registerConnect,
-  registerClients,
-  registerMcp,
-  registerStop,
-  registerDemo,
+  [
+    'Conversations:',
+    [
+      registerSession,
+      registerChat,
+      registerSend,
+      registerPrime,
+      registerBranch,
+      registerMemory,
+      registerPrompt,
+      registerState,
+      registerSearch,
+      registerTransfer,
+    ],
+  ],
+  ['Windows:', [registerFreeze, registerThaw, registerClone, registerList, registerDelete, registerPin, registerPrune]],
+  ['Folders and projects:', [registerOpen, registerProject, registerBase, registerTrust]],
+  ['Model servers:', [registerUse, registerModel, registerDoctor, registerDemo]],
+  ['Other programs:', [registerConnect, registerClients, registerMcp]],
+  ['Storage:', [registerUsage, registerVerify, registerTrash, registerBackup, registerAudit, registerEncryption]],
+  ['Backend:', [registerStatus, registerMetrics, registerServe, registerStop]],
 ] as const;

@@ -33,10 +33,10 @@ describe('cwm usage', () => {
   });
 
   it('ends with 2 and shows what there is when no command was given', async () => {
-    for (const args of [[], ['session']]) {
+    for (const [heading, ...args] of [['Conversations:'], ['Commands:', 'session']] as const) {
       const outcome = await runInProcess(...args);
       expect(outcome).toMatchObject({ code: 2, stdout: '' });
-      expect(outcome.stderr).toContain('Commands:');
+      expect(outcome.stderr).toContain(heading);
     }
   });
 

@@ -17,13 +17,14 @@ describe('documents name what there is', () => {
     expect(documented.sort()).toEqual([...there, `GET ${eventsPath}`, `GET ${challengePath}`].sort());
   });
 
-  test('README names every command of the command line, and none that is not there', async () => {
-    const readme = read('README.md');
-    const shown = Array.from(readme.matchAll(/cwm -- (\w+)/g), ([, name = '']) => name);
-    const sentence = /^.* are the other commands/m.exec(readme)?.[0] ?? '';
-    const others = Array.from(sentence.matchAll(/`(\w+)`/g), ([, name = '']) => name);
-    const named = new Set([...shown, ...others]);
-    expect([...named].sort()).toEqual((await commandsInHelp()).sort());
+  test('README names every command of the command line under the heading of its help, and none that is not there', async () => {
+    const table = /^\| about .*\n\|[-| ]+\|\n((?:\|.*\n)+)/m.exec(read('README.md'))?.[1] ?? '';
+    const documented = table.trim().split('\n');
+    const named = documented.map((row) => {
+      const [, about = '', commands = ''] = row.split('|');
+      return [about.trim(), Array.from(commands.matchAll(/`(\w+)`/g), ([, name = '']) => name)];
+    });
+    expect(Object.fromEntries(named)).toEqual(await commandsInHelp());
   });
 });
 
@@ -44,9 +45,14 @@ function routesOf(cell: string): string[] {
   return found;
 }
 
-async function commandsInHelp(): Promise<string[]> {
+/** The commands below each heading of `cwm help`. */
+async function commandsInHelp(): Promise<Record<string, string[]>> {
   const terminal = new FakeTerminal();
   await runCommandLine(['help'], terminal);
-  const list = terminal.stdout.split('Commands:')[1] ?? '';
-  return Array.from(list.matchAll(/^ {2}(\w+)/gm), ([, name]) => name ?? '').filter((name) => name !== 'help');
+  const sections = Array.from(terminal.stdout.matchAll(/^(\w[\w ]*):\n((?: {2}.*\n?)+)/gm));
+  const rows = sections.map(([, heading = '', list = '']): [string, string[]] => [
+    heading.toLowerCase(),
+    Array.from(list.matchAll(/^ {2}(\w+)/gm), ([, name = '']) => name),
+  ]);
+  return Object.fromEntries(rows.filter(([heading]) => heading !== 'options' && heading !== 'help'));
 }
