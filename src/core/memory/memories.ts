@@ -3,7 +3,8 @@ import type { SessionId } from '../../protocol/ids.ts';
 import type { MemoryRecord, MemorySearch, MemoryTurn, Mutation, Note, Segment } from '../../protocol/memory/records.ts';
 import type { ContextTokens, Message, Session } from '../../protocol/schemas/session.ts';
 import type { MemoryStore } from '../ports/messages.ts';
-import { layoutOf, shownOf } from './segments/layout.ts';
+import { ConversationPages } from './pages/conversationPages.ts';
+import { layoutOf, shownOf, type Layout } from './segments/layout.ts';
 
 /** Sessions whose records stay in memory. */
 const mostSessions = 32;
@@ -18,6 +19,9 @@ export class SessionMemory {
   readonly #mutations: Mutation[] = [];
   readonly #searches: MemorySearch[] = [];
   readonly #notes: Note[] = [];
+  readonly #pinned = new Set<string>();
+  /** Of the conversation that was looked at last: a branch has most of its pages in common with the others. */
+  readonly #pages = new ConversationPages();
   /** By the list of tools: what it adds to a prompt, as the server counted it. */
   readonly toolTokens = new Map<string, number>();
   /** The server refused a request because of the memory's own tools. */
@@ -36,6 +40,8 @@ export class SessionMemory {
         break;
       case 'mutation':
         this.#mutations.push(record);
+        if (record.what === 'pin') this.#pinned.add(record.page);
+        if (record.what === 'unpin') this.#pinned.delete(record.page);
         break;
       case 'search':
         this.#searches.push(record);
@@ -81,12 +87,12 @@ export class SessionMemory {
 
   /** Pages that a user pinned. */
   get pinned(): ReadonlySet<string> {
-    const pinned = new Set<string>();
-    for (const { what, page } of this.#mutations) {
-      if (what === 'pin') pinned.add(page);
-      if (what === 'unpin') pinned.delete(page);
-    }
-    return pinned;
+    return this.#pinned;
+  }
+
+  /** The pages of a conversation of the session, as they are now. @param layout what its next prompt begins with. */
+  pagesOf(messages: readonly Message[], layout: Layout): ConversationPages {
+    return this.#pages.of({ messages, layout, memory: this });
   }
 
   get nextSegmentId(): string {

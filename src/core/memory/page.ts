@@ -25,11 +25,16 @@ export function pageOf(message: Message, tokens: number | null): MemoryPage {
     kind: kindOf(message),
     modality: modalityOf(message),
     messageIds: [message.id],
-    sizeBytes: new TextEncoder().encode(textOf(message)).length,
+    sequence: message.sequence,
+    represents: [],
+    sizeBytes: Buffer.byteLength(textOf(message)),
     tokens,
     importance: importances[message.role],
     pinned: false,
+    pinnedBy: null,
     tier: 'L2',
+    accesses: 0,
+    accessedAt: message.sequence,
     level: 0,
   };
 }

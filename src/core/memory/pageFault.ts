@@ -1,16 +1,18 @@
-import type { CompressionLevel, StorageTier } from '../../protocol/memory/page.ts';
+import type { CompressionLevel, MemoryPage, StorageTier } from '../../protocol/memory/page.ts';
 import type { FaultReason } from '../../protocol/memory/records.ts';
 import type { Message } from '../../protocol/schemas/session.ts';
 import type { JsonObject } from '../../protocol/schemas/tracker.ts';
 import type { CoreContext } from '../context.ts';
 import { compressed } from './compress.ts';
-import { isExcerpted, wholeBefore } from '../prompt/excerpt.ts';
+import { wholeBefore } from '../prompt/excerpt.ts';
 import type { Engine } from '../ports/engine.ts';
 import { limitOf } from './segments/budget.ts';
 import { countText } from './segments/count.ts';
-import { findPage } from './findPage.ts';
-import { layoutOf, sealedCount } from './segments/layout.ts';
-import { pageIdOf, pageOf, textOf } from './page.ts';
+import { findPage, type FoundPage } from './pages/findPage.ts';
+import type { Representation } from './pages/representations.ts';
+import { segmentPageText } from './pages/segmentPages.ts';
+import { layoutOf } from './segments/layout.ts';
+import { textOf } from './page.ts';
 import type { Remembering } from './remembering.ts';
 import type { MemoryTool } from './memoryTool.ts';
 
@@ -83,27 +85,34 @@ async function fault(core: CoreContext, turn: Remembering, given: JsonObject, si
     return { error: 'The argument "from_character" is not a whole number from 0 on.', page_id: asked };
   const { session, messages, engine, description } = turn;
   const memory = await core.memories.of(session);
-  const message = await findPage(core, session, messages, asked);
-  if (!message) return { error: 'There is no such page in this session.', page_id: asked };
-  const id = pageIdOf(message);
-  const sealed = sealedCount(layoutOf(messages, memory.segments, session.tokens));
-  const isHere = messages[message.sequence - 1]?.id === message.id;
-  if (isHere && message.sequence > sealed && !isExcerpted(message))
-    return { error: 'The page is in the prompt already.', page_id: id };
+  const pages = memory.pagesOf(messages, layoutOf(messages, memory.segments, session.tokens));
+  const found = await findPage(core, session, pages, asked);
+  if (!found) return { error: 'There is no such page in this session.', page_id: asked };
+  const { page, message } = found;
+  const { id } = page;
+  const here = pages.table.inPromptAs(id).find((each) =>
+    each.page.id === id
+      ? each.level === 0
+      : // What came by itself the model may not have seen as this page.
+        each.level <= level && from === undefined && pages.messageOf(each.page)?.role === 'tool',
+  );
+  if (here) return { error: inPromptAlready(here.page, id), page_id: id };
   const spent = faultsOf(messages);
   if (spent.count >= mostFaults)
     return { error: `Fault limit: ${mostFaults} pages came back in this turn already.`, page_id: id };
-  const page = pageOf(message, null);
   const limit = limitOf(description.model, session.settings?.memory ?? { enableVm: true }) ?? Infinity;
   const left = Math.min(mostFaultTokens, Math.floor(limit * mostShare)) - spent.tokens;
-  const whole = textOf(message);
+  const whole = message ? textOf(message) : segmentPageText(page, (segment) => memory.segment(segment));
   if (from !== undefined && from >= whole.length)
     return { error: `The page has ${whole.length} characters, so that none is left from ${from} on.`, page_id: id };
-  const { text, level: had } =
-    from === undefined
-      ? compressed(message, page.modality, isShort(page.sizeBytes) ? 0 : level)
-      : { text: await partOf(engine, whole.slice(from), left, signal), level: 0 as const };
-  const tokens = await countText(engine, text, signal);
+  const known = from === undefined ? pages.recall(id, level) : null;
+  const { text, had } =
+    known ??
+    (from === undefined
+      ? shortenedText(found, whole, level)
+      : { text: await partOf(engine, whole.slice(from), left, signal), had: 0 as const });
+  const tokens = known?.tokens ?? (await countText(engine, text, signal));
+  if (from === undefined) pages.remember(id, { level, had, text, tokens });
   if (tokens > left || text === '')
     return {
       error: `Fault limit: the page takes ${tokens} tokens, and ${Math.max(0, left)} are left in this turn. Ask for a higher level, or for a part of it with from_character.`,
@@ -131,7 +140,7 @@ async function fault(core: CoreContext, turn: Remembering, given: JsonObject, si
       modality: page.modality,
       level: had,
       tier: 'L0',
-      role: message.role,
+      role: message?.role ?? 'system',
       content: text,
       ...(from !== undefined && { from_character: from, ...(end < whole.length && { next_character: end }) }),
       meta: { source_tier: page.tier, size_bytes: page.sizeBytes, latency_ms: Math.round(latency) },
@@ -153,6 +162,18 @@ async function partOf(engine: Engine, text: string, mostTokens: number, signal: 
 
 /** Of plain text; a longer token is rare. */
 const mostCharactersPerToken = 16;
+function shortenedText(
+  { page, message }: FoundPage,
+  whole: string,
+  level: CompressionLevel,
+): Pick<Representation, 'text' | 'had'> {
+  if (!message) return { text: whole, had: 0 };
+  const { text, level: had } = compressed(message, page.modality, isShort(page.sizeBytes) ? 0 : level);
+  return { text, had };
+}
+
+const inPromptAlready = (here: MemoryPage, id: string): string =>
+  here.id === id ? 'The page is in the prompt already.' : `The page is in the prompt already, as ${here.id}.`;
 
 /** Of 200 tokens an abstract is not shorter. */
 const isShort = (bytes: number): boolean => bytes <= 800;

@@ -19,22 +19,38 @@ export type StorageTier = (typeof storageTiers)[number];
 export const compressionLevels = [0, 1, 2, 3] as const;
 export type CompressionLevel = (typeof compressionLevels)[number];
 
+/**
+ * Why a page does not leave (S1-42). `user`: somebody pinned it. `system`, `tools`: every request begins with it. `plan`: it is the last plan.
+ * `recent`: of the last turns. `summary`, `claim`, `index`: it stands for pages that left.
+ */
+const pinReasons = ['user', 'system', 'tools', 'plan', 'recent', 'summary', 'claim', 'index'] as const;
+export type PinReason = (typeof pinReasons)[number];
+
 /** A page of a conversation, without its content (S1-30). */
 export const memoryPageSchema = z.object({
   id: z.string(),
   kind: z.enum(pageKinds),
   modality: z.enum(modalities),
-  /** The messages whose text it is, oldest first. */
+  /** The messages whose text it is, oldest first; of a summary, the first and the last one. */
   messageIds: z.array(messageIdSchema),
+  /** Place of its last message in the conversation, 1-based. */
+  sequence: z.number(),
+  /** Pages of which it has the text, and how much; none: it is an original. */
+  represents: z.array(z.object({ page: z.string(), level: z.literal(compressionLevels) })),
   /** Of the whole text, in UTF-8. */
   sizeBytes: z.number(),
   /** Of the whole text, as the engine counts them; null: nobody has counted yet. */
   tokens: z.nullable(z.number()),
   /** 0 to 1. */
   importance: z.number().check(z.minimum(0), z.maximum(1)),
-  /** It leaves the prompt for nothing. */
+  /** Somebody pinned it: it leaves the prompt for nothing. */
   pinned: z.boolean(),
+  /** Null: it may leave. */
+  pinnedBy: z.nullable(z.enum(pinReasons)),
   tier: z.enum(storageTiers),
+  /** How often it came back or was found, and the conversation's last place at the last time; at first its own place. */
+  accesses: z.number(),
+  accessedAt: z.number(),
   /** Of what the prompt has of it. */
   level: z.literal(compressionLevels),
 });

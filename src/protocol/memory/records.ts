@@ -29,6 +29,10 @@ export const segmentSchema = z.object({
   replacedTokens: z.number(),
   /** Segments that it covers; left out: messages only. */
   covers: z.optional(z.array(z.string())),
+  /** Sentences of pages that stand in it as they were said. */
+  claims: z.optional(z.array(z.object({ page: z.string(), text: z.string() }))),
+  /** How much it has of each page that it names; a page that is not here has left altogether. Left out: nobody recorded it. */
+  pages: z.optional(z.array(z.object({ page: z.string(), level: z.literal(compressionLevels) }))),
   at: z.string(),
 });
 export type Segment = z.infer<typeof segmentSchema>;

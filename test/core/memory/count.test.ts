@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest';
-import { answerTokens, countMessages } from '../../../src/core/memory/segments/count.ts';
+import { ConversationPages } from '../../../src/core/memory/pages/conversationPages.ts';
+import { countPages } from '../../../src/core/memory/pages/countPages.ts';
+import { knownCount } from '../../../src/core/memory/segments/count.ts';
 import type { ContextTokens, Message } from '../../../src/protocol/schemas/session.ts';
 
 const never = new AbortController().signal;
@@ -13,13 +15,18 @@ const message = (role: Message['role'], context?: Partial<ContextTokens>): Messa
   }) as unknown as Message;
 
 /** @returns the counts, and how many of them the engine was asked for. */
-async function countsOf(...messages: readonly Message[]): Promise<{ counts: readonly number[]; asked: number }> {
+async function countsOf(...given: readonly Message[]): Promise<{ counts: readonly number[]; asked: number }> {
+  const messages = given.map((each, at) => ({ ...each, id: `m${at}`, sequence: at + 1 })) as unknown as Message[];
+  const memory = { segment: () => null, pinned: new Set<string>(), mutations: [], searches: [] };
+  const pages = new ConversationPages().of({ messages, layout: [], memory });
   let asked = 0;
   const tokenize = async (): Promise<number[]> => {
     asked++;
     return Array.from({ length: counted }, () => 1);
   };
-  return { counts: await countMessages({ tokenize }, messages, never), asked };
+  const counts = await countPages({ tokenize }, pages, messages, never);
+  expect(pages.table.used).toBe(counts.reduce((sum, count) => sum + count, 0));
+  return { counts, asked };
 }
 
 test('the ids of an answer tell its own tokens and those of the question before it', async () => {
@@ -34,7 +41,7 @@ test('the ids of an answer tell its own tokens and those of the question before 
 test('files that the model only read have all the tokens that they added, not none', async () => {
   const answer = message('assistant', { promptCount: 10, count: 30 });
   const files = message('user', { promptCount: 430, count: 430 });
-  expect(answerTokens(files)).toBeNull();
+  expect(knownCount([files], 0)).toBeNull();
   expect(await countsOf(answer, files)).toEqual({ counts: [20, 400], asked: 0 });
 });
 

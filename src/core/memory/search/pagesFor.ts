@@ -1,10 +1,9 @@
 import { nullOn } from '../../../protocol/errors.ts';
-import type { MessageId } from '../../../protocol/ids.ts';
 import type { Modality } from '../../../protocol/memory/page.ts';
 import type { Message } from '../../../protocol/schemas/session.ts';
 import type { CoreContext } from '../../context.ts';
 import { countText } from '../segments/count.ts';
-import { layoutOf, sealedCount } from '../segments/layout.ts';
+import { layoutOf } from '../segments/layout.ts';
 import { pageIdOf, pageOf, textOf, type PageId } from '../page.ts';
 import type { Remembering } from '../remembering.ts';
 import { recall } from './recall.ts';
@@ -71,17 +70,19 @@ export async function pagesFor(
   const scope = inProject && session.project !== null ? { project: session.project } : { session: session.id };
   const ranked = await recall(core.store.search, text, scope);
   const memory = await core.memories.of(session);
-  const sealed = sealedCount(layoutOf(messages, memory.segments, session.tokens));
-  const places = new Map(messages.map(({ id }, at) => [id, at]));
-  const isInPrompt = (id: MessageId): boolean => (places.get(id) ?? -1) >= sealed;
+  const conversation = memory.pagesOf(messages, layoutOf(messages, memory.segments, session.tokens));
   const pages: PageFor[] = [];
   let left = Math.min(limit * tokensOfResult, mostTokens);
   const leastScore = atLeast * (ranked[0]?.score ?? 0);
   for (const { found, score } of ranked.slice(0, mostCandidates)) {
     if (left < fewestTokens || score < leastScore) break;
     signal.throwIfAborted();
-    if (onlyGone && (isInPrompt(found.message) || !places.has(found.message))) continue;
-    if ((places.get(found.message) ?? -1) + 1 >= before) continue;
+    const id = pageIdOf({ id: found.message, sequence: found.sequence });
+    const here = conversation.at(found.sequence);
+    const isHere = here?.id === id;
+    const isInPrompt = conversation.table.inPromptAs(id)[0]?.level === 0;
+    if (onlyGone && (isInPrompt || !isHere)) continue;
+    if (isHere && found.sequence >= before) continue;
     const [message] =
       (await nullOn(
         core.store.messages.load(found.session, [found.message]),
@@ -98,10 +99,10 @@ export async function pagesFor(
     if (tokens > left) continue;
     left -= tokens;
     pages.push({
-      id: pageIdOf(message),
+      id,
       message,
-      isOwn: found.session === session.id || places.has(message.id),
-      isInPrompt: isInPrompt(message.id),
+      isOwn: found.session === session.id || isHere,
+      isInPrompt,
       text: shown,
       tokens,
       isCut: shown.length < whole.length,

@@ -1,4 +1,4 @@
-import type { ContextFile, Message } from '../../../protocol/schemas/session.ts';
+import type { ContextFile } from '../../../protocol/schemas/session.ts';
 import type { CoreContext } from '../../context.ts';
 import type { Remembering } from '../remembering.ts';
 import { pagesFor } from './pagesFor.ts';
@@ -22,28 +22,14 @@ export async function recalledFor(
   text: string,
   signal: AbortSignal,
 ): Promise<readonly ContextFile[] | null> {
-  const { session, messages } = turn;
+  const { session } = turn;
   if (!session.settings?.memory?.enableVm || !asksForRecall(text)) return null;
   const { segments } = await core.memories.of(session);
   if (segments.length === 0) return null;
   const pages = await pagesFor(core, turn, { text, limit: mostPages, atLeast: leastShare, onlyGone: true }, signal);
-  const there = recalledIn(messages);
-  const files = pages
-    .map(({ id, message, text }) => ({
-      path: `${folder}/${id} (${message.role}, ${message.createdAt.slice(0, 10)})`,
-      text,
-    }))
-    .filter(({ path }) => !there.has(path))
-    .slice(0, mostPages);
+  const files = pages.slice(0, mostPages).map(({ id, message, text }) => ({
+    path: `${folder}/${id} (${message.role}, ${message.createdAt.slice(0, 10)})`,
+    text,
+  }));
   return files.length === 0 ? null : files;
-}
-
-/** What was recalled lately. Older copies may have left the prompt themselves. */
-function recalledIn(messages: readonly Message[]): Set<string> {
-  return new Set(
-    messages
-      .slice(-6)
-      .flatMap(({ content }) => (content.type === 'context' ? content.files.map(({ path }) => path) : []))
-      .filter((path) => path.startsWith(`${folder}/`)),
-  );
 }

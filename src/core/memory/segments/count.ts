@@ -1,14 +1,10 @@
-import { mapBounded } from '../../../base/mapBounded.ts';
 import { isCwmError } from '../../../protocol/errors.ts';
 import type { ContextTokens, Message } from '../../../protocol/schemas/session.ts';
 import type { ToolDefinition } from '../../ports/tools.ts';
 import type { ChatMessage, Engine } from '../../ports/engine.ts';
-import { renderPrompt } from '../../prompt/prompt.ts';
 
 type Counter = Pick<Engine, 'tokenize'>;
 
-/** Messages that are counted at the same time. */
-const atOnce = 8;
 /** Where a server cannot count: most text has more bytes a token, so that the estimate is too high rather than too low. */
 const bytesPerToken = 3;
 /** Models take some 250 to 1,500. */
@@ -40,39 +36,20 @@ export const countTools = async (
   signal: AbortSignal,
 ): Promise<number> => (tools.length === 0 ? 0 : countText(engine, JSON.stringify(tools), signal));
 
-/**
- * Tokens of each message. The token ids that were stored with the answers tell most of them without any request; the engine counts the
- * others one by one.
- */
-export async function countMessages(
-  engine: Counter,
-  messages: readonly Message[],
-  signal: AbortSignal,
-): Promise<readonly number[]> {
-  const counts = knownCounts(messages);
-  return mapBounded(
-    messages,
-    atOnce,
-    async (message, at) => counts[at] ?? countPrompt(engine, renderPrompt([message]), false, signal),
-    signal,
-  );
-}
-
 /** The tokens that the model generated of a message; null: none, as of files that it only read, or they are not known. */
-export const answerTokens = ({ context }: Pick<Message, 'context'>): number | null =>
+const answerTokens = ({ context }: Pick<Message, 'context'>): number | null =>
   isWhole(context) && context.count > context.promptCount ? context.count - context.promptCount : null;
 
 /** What the stored ids tell: an answer's own tokens, those of files that the model read, and those of the one message before either. */
-function knownCounts(messages: readonly Message[]): (number | null)[] {
-  return messages.map((message, at) => {
-    const generated = answerTokens(message);
-    if (generated !== null) return generated;
-    const before = messages[at - 1]?.context;
-    const own = message.context;
-    const until = own ?? messages[at + 1]?.context;
-    if (!isWhole(before) || !isWhole(until) || !sameSegments(until, before)) return null;
-    return until.promptCount > before.count ? until.promptCount - before.count : null;
-  });
+export function knownCount(messages: readonly Message[], at: number): number | null {
+  const message = messages[at];
+  if (!message) return null;
+  const generated = answerTokens(message);
+  if (generated !== null) return generated;
+  const before = messages[at - 1]?.context;
+  const until = message.context ?? messages[at + 1]?.context;
+  if (!isWhole(before) || !isWhole(until) || !sameSegments(until, before)) return null;
+  return until.promptCount > before.count ? until.promptCount - before.count : null;
 }
 
 const isWhole = (tokens: ContextTokens | undefined): tokens is ContextTokens =>

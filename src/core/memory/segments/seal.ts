@@ -4,7 +4,9 @@ import { isExcerpted } from '../../prompt/excerpt.ts';
 import { renderPrompt } from '../../prompt/prompt.ts';
 import type { CoreContext } from '../../context.ts';
 import type { Budget } from './budget.ts';
-import { countMessages, countText } from './count.ts';
+import { isTurnStart, recentTurns } from '../pages/conversationPages.ts';
+import { countPages } from '../pages/countPages.ts';
+import { countText } from './count.ts';
 import { extractClaims, extractSummary } from './extract.ts';
 import { nextSegment, sealedCount, shownOf, type Layout } from './layout.ts';
 import type { SessionMemory } from '../memories.ts';
@@ -15,8 +17,6 @@ import { summarize } from './summarize.ts';
 
 /** Share of `evictAt` that the newest messages keep: the rest leaves in one batch, since each batch has the engine compute them again. */
 const keptShare = 0.25;
-/** Turns that stay in any case, as far as they fit (S1-42). */
-const keptTurns = 3;
 /** Shares of `evictAt`: of one segment, and of all of them before the older ones become one. */
 const segmentShare = 0.045;
 const segmentsShare = 0.35;
@@ -55,7 +55,8 @@ export async function seal(sealing: Sealing, signal: AbortSignal): Promise<Seale
   const shared = nextSegment(turn.messages, memory.segments, layout);
   if (shared) return { layout: [...layout, shared], made: [] };
   const tail = turn.messages.slice(sealedCount(layout));
-  const counts = await countMessages(turn.engine, tail, signal);
+  const pages = memory.pagesOf(turn.messages, layout);
+  const counts = await countPages(turn.engine, pages, tail, signal);
   const segmentTokens = segmentTokensOf(budget);
   const pinned = tail.map((message, at) => (isPinned(sealing)(message) ? (counts[at] ?? 0) : 0));
   const cut = chooseCut(tail, counts, { ...sealing, segmentTokens, pinned });
@@ -114,7 +115,7 @@ function chooseCut(
   // A turn of many calls may be longer than the prompt by itself.
   const roundEnds = added.length === 0 ? roundEndsOf(tail, starts.at(-1) ?? -1) : [];
   const wanted = budget.evictAt * keptShare;
-  const keeps = (at: number): boolean => sumOf(counts.slice(at)) >= wanted && turnsFrom(starts, at) >= keptTurns;
+  const keeps = (at: number): boolean => sumOf(counts.slice(at)) >= wanted && turnsFrom(starts, at) >= recentTurns;
   const taken = (at: number): number => segmentTokens + sumOf(pinned.slice(0, at));
   const after = (at: number): number => used - sumOf(counts.slice(0, at)) + taken(at);
   const frees = (at: number): boolean => sumOf(counts.slice(0, at)) > taken(at);
@@ -132,9 +133,6 @@ function chooseCut(
 /** Places within the turn under way where each call has its result: the next answer stands behind them. */
 const roundEndsOf = (tail: readonly Message[], begun: number): number[] =>
   tail.flatMap(({ role }, at) => (role === 'assistant' && at > begun + 1 ? [at] : []));
-
-/** A turn begins with what the user says or gives. */
-const isTurnStart = ({ role, content }: Message): boolean => role === 'user' && content.type !== 'tool-result';
 
 /** Nothing follows that belongs to the last message. Where a turn begins behind it, each of its calls has a result. */
 const isWholeTurn = (tail: readonly Message[], [next]: readonly Message[]): boolean => {
@@ -176,8 +174,8 @@ async function makeSegment(
     pins: pinsOf(sealing, run),
     claims: claims.map(({ message, text }) => ({ page: pageIdOf(message), text })),
   };
-  const { text, tokens } = await fitted(turn, content, run, segmentTokens, signal);
-  const { id, firstSequence, lastSequence, summary, summaryBy } = content;
+  const { text, tokens, listed } = await fitted(turn, content, run, segmentTokens, signal);
+  const { id, firstSequence, lastSequence, summary, summaryBy, pins } = content;
   return {
     type: 'segment',
     id,
@@ -190,6 +188,11 @@ async function makeSegment(
     text,
     tokens,
     replacedTokens,
+    claims: [...content.claims],
+    pages: [
+      ...pins.map(({ page }) => ({ page, level: 0 as const })),
+      ...listed.map((message) => ({ page: pageIdOf(message), level: 3 as const })),
+    ],
     at: core.clock.now().toISOString(),
   };
 }
@@ -201,26 +204,31 @@ async function fitted(
   run: readonly Message[],
   segmentTokens: number,
   signal: AbortSignal,
-): Promise<{ readonly text: string; readonly tokens: number }> {
+): Promise<Fitted> {
   const pages = run.filter(({ role }) => role === 'user' || role === 'tool');
-  const withIndex = (count: number, hint: number): string =>
-    segmentText({
-      ...content,
-      index: spread(pages, count).map((message) => indexLine(message, hint)),
-      unlisted: run.length - count,
-    });
+  const withIndex = async (count: number, hint: number): Promise<Fitted> => {
+    const listed = spread(pages, count);
+    const index = listed.map((message) => indexLine(message, hint));
+    const text = segmentText({ ...content, index, unlisted: run.length - count });
+    return { text, tokens: await countText(engine, text, signal), listed };
+  };
   for (const hint of hintLengths) {
-    const text = withIndex(pages.length, hint);
-    const tokens = await countText(engine, text, signal);
-    if (tokens <= segmentTokens) return { text, tokens };
+    const fitting = await withIndex(pages.length, hint);
+    if (fitting.tokens <= segmentTokens) return fitting;
   }
   let count = pages.length;
   for (;;) {
     count = Math.floor(count / 2);
-    const text = withIndex(count, 0);
-    const tokens = await countText(engine, text, signal);
-    if (tokens <= segmentTokens || count === 0) return { text, tokens };
+    const fitting = await withIndex(count, 0);
+    if (fitting.tokens <= segmentTokens || count === 0) return fitting;
   }
+}
+
+interface Fitted {
+  readonly text: string;
+  readonly tokens: number;
+  /** The messages that the index names. */
+  readonly listed: readonly Message[];
 }
 
 /** `count` of the items, evenly chosen. */
@@ -233,14 +241,15 @@ function spread<T>(items: readonly T[], count: number): readonly T[] {
 
 /** One segment in place of all older ones, once they take too much of the prompt; null: they do not. */
 async function fold(sealing: Sealing, newest: Segment, signal: AbortSignal): Promise<Segment | null> {
-  const { core, turn, layout, budget } = sealing;
+  const { core, turn, memory, layout, budget } = sealing;
   const [first] = layout;
   const last = layout.at(-1);
   const taken = sumOf(layout.map(({ tokens, text }) => tokens ?? text.length));
   if (!first || !last || layout.length < 2 || taken + (newest.tokens ?? 0) <= budget.evictAt * segmentsShare)
     return null;
   const messages = turn.messages.slice(first.firstSequence - 1, last.lastSequence);
-  const pinnedTokens = sumOf(await countMessages(turn.engine, messages.filter(isPinned(sealing)), signal));
+  const pages = memory.pagesOf(turn.messages, layout);
+  const pinnedTokens = sumOf(await countPages(turn.engine, pages, messages.filter(isPinned(sealing)), signal));
   const segmentTokens = 2 * segmentTokensOf(budget) + pinnedTokens;
   const share = (segmentTokens * charactersPerToken * 0.9) / layout.length;
   const id = `s${Number(newest.id.slice(1)) + 1}`;
@@ -277,6 +286,7 @@ async function fold(sealing: Sealing, newest: Segment, signal: AbortSignal): Pro
       tokens,
       replacedTokens: sumOf(layout.map(({ replacedTokens }) => replacedTokens)),
       covers: layout.map((each) => each.id),
+      pages: content.pins.map(({ page }) => ({ page, level: 0 as const })),
       at: core.clock.now().toISOString(),
     };
   }

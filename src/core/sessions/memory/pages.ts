@@ -1,18 +1,18 @@
 import type { ParsedInput, RouteInput, RouteOutput } from '../../../protocol/api.ts';
 import { CwmError } from '../../../protocol/errors.ts';
 import { parseSessionId, type SessionId } from '../../../protocol/ids.ts';
-import type { MemoryPage } from '../../../protocol/memory/page.ts';
 import type { Mutation } from '../../../protocol/memory/records.ts';
 import { parsePage } from '../../../protocol/paging.ts';
 import type { Message, Session } from '../../../protocol/schemas/session.ts';
 import type { CoreContext } from '../../context.ts';
 import type { Reporter } from '../../ports/reporter.ts';
 import { limitOf } from '../../memory/segments/budget.ts';
-import { findPage } from '../../memory/findPage.ts';
-import { answerTokens } from '../../memory/segments/count.ts';
+import type { ConversationPages } from '../../memory/pages/conversationPages.ts';
+import { findPage, type FoundPage } from '../../memory/pages/findPage.ts';
+import { segmentPageText } from '../../memory/pages/segmentPages.ts';
 import { layoutOf, sealedCount, type Layout } from '../../memory/segments/layout.ts';
 import type { SessionMemory } from '../../memory/memories.ts';
-import { hintOf, pageIdOf, pageOf, textOf } from '../../memory/page.ts';
+import { hintOf, textOf } from '../../memory/page.ts';
 import { requireSession } from '../../session.ts';
 import { addFiles } from '../../turns/prime.ts';
 
@@ -24,6 +24,7 @@ interface Remembered {
   readonly memory: SessionMemory;
   readonly messages: readonly Message[];
   readonly layout: Layout;
+  readonly pages: ConversationPages;
 }
 
 async function remembered(core: CoreContext, id: SessionId): Promise<Remembered> {
@@ -31,7 +32,8 @@ async function remembered(core: CoreContext, id: SessionId): Promise<Remembered>
   const memory = await core.memories.of(session);
   const messages = await core.conversations.of(session);
   const isOn = session.settings?.memory?.enableVm === true;
-  return { session, memory, messages, layout: isOn ? layoutOf(messages, memory.segments, session.tokens) : [] };
+  const layout = isOn ? layoutOf(messages, memory.segments, session.tokens) : [];
+  return { session, memory, messages, layout, pages: memory.pagesOf(messages, layout) };
 }
 
 /** What the next prompt has of a conversation, and what left it. @throws CwmError InvalidSessionId, InvalidParameter, SessionNotFound, Corrupted. */
@@ -43,9 +45,10 @@ export async function memoryState(
   const found = await remembered(core, parseSessionId(input.session));
   const { session, memory, messages, layout } = found;
   const { settings = {}, model, tokens } = session;
-  const pages = messages
-    .slice(offset, offset + size)
-    .map((message) => ({ ...placed(found, message), hint: hintOf(message) }));
+  const pages = messages.slice(offset, offset + size).flatMap((message) => {
+    const page = found.pages.at(message.sequence);
+    return page ? [{ ...page, hint: hintOf(message) }] : [];
+  });
   return {
     enableVm: settings.memory?.enableVm === true,
     limit: limitOf({ maxModelLen: model?.maxModelLen ?? null }, settings.memory ?? { enableVm: false }),
@@ -65,21 +68,14 @@ export async function memoryState(
   };
 }
 
-/** The message as a page with its place now. */
-function placed({ memory, messages, layout }: Remembered, message: Message): MemoryPage {
-  const page = pageOf(message, answerTokens(message));
-  const isHere = messages[message.sequence - 1]?.id === message.id && message.sequence > sealedCount(layout);
-  return { ...page, tier: isHere ? 'L0' : 'L2', pinned: memory.pinned.has(page.id) };
-}
-
 /** One page with its whole text. @throws CwmError InvalidSessionId, SessionNotFound, MessageNotFound, Corrupted. */
 export async function memoryPage(
   core: CoreContext,
   input: RouteInput<'memoryPage'>,
 ): Promise<RouteOutput<'memoryPage'>> {
   const found = await remembered(core, parseSessionId(input.session));
-  const message = await requirePage(core, found, input.page);
-  return { page: placed(found, message), text: textOf(message) };
+  const { page, message } = await requirePage(core, found, input.page);
+  return { page, text: message ? textOf(message) : segmentPageText(page, (id) => found.memory.segment(id)) };
 }
 
 /** When a page was in the prompt, and why it left or came back. @throws CwmError as {@link memoryPage}. */
@@ -88,10 +84,10 @@ export async function memoryHistory(
   input: RouteInput<'memoryHistory'>,
 ): Promise<RouteOutput<'memoryHistory'>> {
   const found = await remembered(core, parseSessionId(input.session));
-  const message = await requirePage(core, found, input.page);
-  const { memory, messages } = found;
-  const { sequence } = message;
-  const isHere = messages[sequence - 1]?.id === message.id;
+  const { page } = await requirePage(core, found, input.page);
+  const { memory, pages } = found;
+  const { sequence } = page;
+  const isHere = pages.messageOf(page) !== null;
   const had = memory.turns.filter((turn) => {
     const last = turn.segments.map((id) => memory.segment(id)).at(-1);
     return isHere && turn.sequence >= sequence && (last?.lastSequence ?? 0) < sequence;
@@ -100,9 +96,8 @@ export async function memoryHistory(
   const left = memory.segments.find(
     (segment) => !segment.covers && segment.firstSequence <= sequence && sequence <= segment.lastSequence,
   );
-  const page = pageIdOf(message);
   return {
-    page,
+    page: page.id,
     inPrompt: first ? { from: first.sequence, to: had.at(-1)?.sequence ?? first.sequence } : null,
     leftWith:
       left && isHere
@@ -112,8 +107,8 @@ export async function memoryHistory(
             why: `Messages ${left.firstSequence} to ${left.lastSequence} left in one batch to make room.`,
           }
         : null,
-    events: memory.mutations.filter((mutation) => mutation.page === page),
-    searches: memory.searches.filter(({ pages }) => pages.includes(page)),
+    events: memory.mutations.filter((mutation) => mutation.page === page.id),
+    searches: memory.searches.filter((search) => search.pages.includes(page.id)),
   };
 }
 
@@ -126,7 +121,7 @@ export async function pinPage(core: CoreContext, input: ParsedInput<'pinPage'>):
   const id = parseSessionId(input.session);
   return core.turns.run(id, async () => {
     const found = await remembered(core, id);
-    const page = placed(found, await requirePage(core, found, input.page));
+    const { page } = await requirePage(core, found, input.page);
     if (input.pinned && page.tier !== 'L0')
       throw new CwmError('InvalidTransition', `Page ${page.id} is not in the prompt.`, {
         hint: 'Bring it back first ("cwm memory fault").',
@@ -147,9 +142,9 @@ export async function faultPage(
 ): Promise<RouteOutput<'faultPage'>> {
   const session = parseSessionId(input.session);
   const found = await remembered(core, session);
-  const message = await requirePage(core, found, input.page);
-  const page = placed(found, message);
+  const { page, message } = await requirePage(core, found, input.page);
   if (page.tier === 'L0') throw new CwmError('InvalidParameter', `Page ${page.id} is in the prompt already.`);
+  if (!message) throw noSuchPage(session, input.page);
   const files = [{ path: `page ${page.id}, ${message.role}`, text: textOf(message) }];
   const read = async () => ({ files, skipped: [] });
   const given = { session, engine: input.engine, maxTokens: undefined, read };
@@ -168,10 +163,13 @@ const byUser = (core: CoreContext, { messages }: Remembered, page: string, what:
   at: core.clock.now().toISOString(),
 });
 
-async function requirePage(core: CoreContext, { session, messages }: Remembered, given: string): Promise<Message> {
-  const message = await findPage(core, session, messages, given);
-  if (message) return message;
-  throw new CwmError('MessageNotFound', `Session "${session.id}" has no page "${given}".`, {
+async function requirePage(core: CoreContext, { session, pages }: Remembered, given: string): Promise<FoundPage> {
+  const found = await findPage(core, session, pages, given);
+  if (found) return found;
+  throw noSuchPage(session.id, given);
+}
+
+const noSuchPage = (session: SessionId, given: string): CwmError =>
+  new CwmError('MessageNotFound', `Session "${session}" has no page "${given}".`, {
     hint: 'See "cwm memory show" for its pages.',
   });
-}
