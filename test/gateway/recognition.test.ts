@@ -198,6 +198,35 @@ describe('whose turn a request is', () => {
     expect(turn(again, 'Hi again.', { key: 'x' }).session).toBe(one.session);
   });
 
+  test('two conversations that say the same under two system prompts, or two ids, stay two', () => {
+    const said = (prompt: string, count: number): object[] => {
+      const turns = Array.from({ length: count - 1 }, (_, at) => [user(`Question ${at}?`), assistant('Yes.')]).flat();
+      return [system(prompt), ...turns, user(`Question ${count - 1}?`)];
+    };
+    for (const [one, other] of [
+      [{ prompt: 'You code.' }, { prompt: 'You cook.' }],
+      [
+        { prompt: 'You code.', key: 'x' },
+        { prompt: 'You code.', key: 'y' },
+      ],
+    ] as const) {
+      const { turn } = client();
+      const ask = ({ prompt, ...as }: { readonly prompt: string; readonly key?: string }, count: number) =>
+        turn(said(prompt, count), 'Yes.', as);
+      const [first, second] = [ask(one, 1), ask(other, 1)];
+      expect(second.session).not.toBe(first.session);
+      for (let count = 2; count < 5; count++) {
+        expect(ask(one, count)).toMatchObject({ session: first.session, known: 2 * count - 2 });
+        expect(ask(other, count)).toMatchObject({ session: second.session, known: 2 * count - 2 });
+      }
+    }
+    const { turn } = client();
+    const { session } = turn(said('Today is Monday.', 1), 'Yes.');
+    turn(said('Today is Monday.', 2), 'Yes.');
+    turn(said('Today is Tuesday.', 1), 'Yes.');
+    expect(turn(said('Today is Tuesday.', 3), 'Yes.')).toMatchObject({ session, known: 4 });
+  });
+
   test('an id brings nothing together that has nothing in common', () => {
     const { turn } = client();
     const one = turn([system('You code.'), user('Red?')], 'Red.', { key: 'x' });

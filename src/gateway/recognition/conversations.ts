@@ -73,11 +73,16 @@ export class Conversations {
     return this.#answers.get(id) ?? null;
   }
 
-  /** @param preferred the conversation that the client named; of several that fit, it is meant. */
-  find(items: readonly Item[], project: ProjectUri | null, preferred: Conversation | null): Match {
+  /**
+   * @param preferred the conversation that the client named; of several that fit, it is meant.
+   * @param systemKey hash of the request's system prompt, which tells apart conversations that say the same. Default: it tells nothing.
+   */
+  find(items: readonly Item[], project: ProjectUri | null, preferred: Conversation | null, systemKey = ''): Match {
+    const answered = items.findLastIndex(({ role }) => role === 'assistant') + 1;
     let chain = rootOf(project);
     let known = 0;
     let last: readonly Said[] = [];
+    let meant: Match = { last: null, known: 0 };
     while (known < items.length) {
       const item = items[known]!;
       const next = chainOf(chain, item);
@@ -85,16 +90,19 @@ export class Conversations {
       if (found) {
         [chain, last] = [next, found];
         known++;
-        continue;
+      } else {
+        const answer = items[known + 1];
+        const asked = item.role === 'user' && answer ? this.#byAnswer.get(answerKey(chain, answer)) : undefined;
+        if (!asked) break;
+        chain = asked.chain;
+        last = this.#byChain.get(chain) ?? [asked];
+        known += 2;
       }
-      const answer = items[known + 1];
-      const asked = item.role === 'user' && answer ? this.#byAnswer.get(answerKey(chain, answer)) : undefined;
-      if (!asked) break;
-      chain = asked.chain;
-      last = this.#byChain.get(chain) ?? [asked];
-      known += 2;
+      const best = known < answered ? null : bestOf(last, preferred, systemKey);
+      if (best && isMeant(best.conversation, preferred, systemKey, meant.last)) meant = { last: best, known };
     }
-    return { last: best(last, preferred), known };
+    // Another conversation may have been asked the same question since.
+    return meant.last ? meant : { last: bestOf(last, preferred, systemKey), known };
   }
 
   /** Whether something of the same conversation stands behind a message already. */
@@ -168,15 +176,26 @@ export const answerKeyOf = ({ isAnswer, before, conversation, item }: Said): str
 
 const answerKey = (before: string, answer: Item): string => shortHash(`${before}\n?\n${canonical(answer)}`);
 
-/** The one that the client named, else the one that was used last. */
-function best(all: readonly Said[], preferred: Conversation | null): Said | null {
+/** The one that the client named, else one with this system prompt, else the one that was used last. */
+function bestOf(all: readonly Said[], preferred: Conversation | null, systemKey: string): Said | null {
   let found: Said | null = null;
   for (const said of all) {
-    if (said.conversation === preferred) return said;
-    if (!found || said.conversation.usedMs >= found.conversation.usedMs) found = said;
+    const { conversation } = said;
+    if (conversation === preferred) return said;
+    if (!found || isBefore(conversation, found.conversation, systemKey)) found = said;
   }
   return found;
 }
+
+function isBefore(one: Conversation, other: Conversation, systemKey: string): boolean {
+  const isSame = one.systemKey === systemKey;
+  if (isSame !== (other.systemKey === systemKey)) return isSame;
+  return one.usedMs >= other.usedMs;
+}
+
+/** @param before what is meant until now: what the client named is meant before what has the same system prompt. */
+const isMeant = (one: Conversation, preferred: Conversation | null, systemKey: string, before: Said | null): boolean =>
+  one === preferred || (one.systemKey === systemKey && (!before || before.conversation !== preferred));
 
 /** Whether a model of this gateway wrote any of what leads to the message. */
 export function hasAnswer(said: Said | null): boolean {

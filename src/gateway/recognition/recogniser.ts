@@ -41,7 +41,7 @@ export class Recogniser {
     const { items } = asked;
     if (items.length === 0) return null;
     const named = (asker.key !== null && this.#byKey.get(asker.key)) || null;
-    const match = this.conversations.find(items, asker.project, named);
+    const match = this.conversations.find(items, asker.project, named, shortHash(asked.system));
     const meant = asker.isOfCache ? null : named;
     const isContinued =
       match.last !== null && (match.last.conversation === meant || goesOn(match.last, match.known, items));
