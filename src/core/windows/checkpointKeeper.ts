@@ -6,7 +6,7 @@ import type { Receipt } from '../../protocol/schemas/receipt.ts';
 import type { Session } from '../../protocol/schemas/session.ts';
 import type { CoreContext } from '../context.ts';
 import type { EngineKind } from '../ports/engine.ts';
-import { defaultCheckpointPolicy, weighSize, type CheckpointPolicy } from './checkpointPolicy.ts';
+import { defaultCheckpointPolicy, SavingCosts, weighSize, type CheckpointPolicy } from './checkpointPolicy.ts';
 import { hasCheckpointable, isBehind, makeCheckpoint, type SessionWithContext } from './rollingCheckpoint.ts';
 
 /** What became of an attempt: one of both is null. */
@@ -59,8 +59,7 @@ export class CheckpointKeeper {
   readonly #emptiedAtMs = new Map<string, number>();
   /** Requests of other programs that run past this core. */
   #passing = 0;
-  /** By engine: what its last checkpoint cost. */
-  readonly #costs = new Map<string, { readonly ms: number; readonly tokens: number }>();
+  readonly #costs = new SavingCosts();
   /** Projects of which nothing is kept. */
   readonly #unrecorded = new Set<ProjectUri>();
   /** Those that somebody left and that could not be kept then. */
@@ -354,7 +353,7 @@ export class CheckpointKeeper {
     const receipt = await makeCheckpoint(core, id, signal).finally(() => this.#onKvWritten());
     if (!receipt) return not('There is nothing to make a checkpoint of.');
     this.#made(id);
-    this.#costs.set(session.engine, { ms: receipt.ms, tokens: receipt.tokens });
+    this.#costs.spent(session.engine, receipt);
     this.#holders.set(session.engine, id);
     return { receipt, why: null };
   }
@@ -369,12 +368,9 @@ export class CheckpointKeeper {
     if (kind !== 'llama-server') return null;
     if ((this.#holders.get(engine) ?? id) !== id) return 'The model server has another conversation in its memory.';
     if (!this.isOnlyInMemory(session)) return 'The model server was started again since its last turn.';
-    const cost = this.#costs.get(engine);
-    const computeMs = prefill.expectedMs(engine, tokens.count);
-    const costMs = cost && (cost.ms / cost.tokens) * tokens.count;
-    return costMs !== undefined && computeMs !== null && costMs > computeMs
-      ? 'Computing the context again costs less than saving it.'
-      : null;
+    return this.#costs.pays(engine, tokens.count, prefill.expectedMs(engine, tokens.count))
+      ? null
+      : 'Computing the context again costs less than saving it.';
   }
 
   #made(id: SessionId): void {

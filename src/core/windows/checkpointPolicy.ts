@@ -58,3 +58,28 @@ export function weighSize(
   if (sinceLastMs !== null && sinceLastMs < cooldownMs) return not('cooldown');
   return { triggered: true, reason: isFull ? 'threshold' : 'token-count' };
 }
+
+/** How much of a cost is left after a decision against saving that rested on it. */
+const believedStill = 0.6;
+
+/** What saving KV costs, by engine, where that may be more than computing it again. */
+export class SavingCosts {
+  readonly #last = new Map<string, { readonly ms: number; readonly tokens: number }>();
+
+  spent(engine: string, { ms, tokens }: { readonly ms: number; readonly tokens: number }): void {
+    this.#last.set(engine, { ms, tokens });
+  }
+
+  /**
+   * Whether saving so many tokens takes no longer than computing them. The last cost may be that of a busy moment, or of the first save of a server,
+   * which tests more. So it counts for less after each decision against saving: without another try, nothing would be saved any more.
+   *
+   * @param computeMs null: not known.
+   */
+  pays(engine: string, tokens: number, computeMs: number | null): boolean {
+    const last = this.#last.get(engine);
+    if (!last || computeMs === null || (last.ms / last.tokens) * tokens <= computeMs) return true;
+    this.#last.set(engine, { ...last, ms: last.ms * believedStill });
+    return false;
+  }
+}

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { CoreContext } from '../../../src/core/context.ts';
 import { CheckpointKeeper } from '../../../src/core/windows/checkpointKeeper.ts';
+import { SavingCosts } from '../../../src/core/windows/checkpointPolicy.ts';
 import type { SessionId } from '../../../src/protocol/ids.ts';
 
 const [a, b] = ['a', 'b'] as SessionId[] as [SessionId, SessionId];
@@ -37,4 +38,16 @@ test('a turn on a server with room for several is in its memory also when anothe
   keeper.afterOutsideTurn(a, false);
   keeper.tookEngine(engine, b);
   expect(keeper.isOnlyInMemory({ id: a, engine })).toBe(true);
+});
+
+test('a save that cost more than computing is tried again after some turns, however much it cost', () => {
+  const costs = new SavingCosts();
+  expect(costs.pays(engine, 400, 1000)).toBe(true);
+  costs.spent(engine, { ms: 8000, tokens: 400 });
+  const tried = Array.from({ length: 6 }, () => costs.pays(engine, 400, 1000));
+  expect(tried).toEqual([false, false, false, false, false, true]);
+  costs.spent(engine, { ms: 500, tokens: 400 });
+  expect(costs.pays(engine, 400, 1000)).toBe(true);
+  expect(costs.pays(engine, 400, null)).toBe(true);
+  expect(costs.pays('another', 400, 1)).toBe(true);
 });
