@@ -17,10 +17,11 @@ export interface BackendStart {
 }
 
 /**
- * V8's young generation, in MiB for each half. With the default of 16 a backend that reads 10,000 windows to rebuild its index held
- * 45 MB more than with 4, and was no faster (`npm run bench -- N16`).
+ * V8's young generation, in MiB for each half: with the default of 16 a backend that reads 10,000 windows to rebuild its index held 45 MB more
+ * than with 4, and was no faster (`npm run bench -- N16`). It is collected by one thread: others are quicker only on idle cores, and on busy ones
+ * the backend waits for them. `--optimize-for-size` saves nothing here, and has four times as many collections (`npm run bench -- GATEWAY`).
  */
-const nodeFlags = ['--max-semi-space-size=4', '--optimize-for-size'];
+const nodeFlags = ['--max-semi-space-size=4', '--no-parallel-scavenge'];
 
 /** The arguments of Node that run a backend. */
 export const backendCommandLine = (storage: string, { entry, args = [] }: BackendStart): readonly string[] => [
