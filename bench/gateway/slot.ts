@@ -105,7 +105,8 @@ export const gatewaySlot: Benchmark = {
         servedName: 'gemma',
         contextTokens: tokens + 1024,
         slots: 1,
-        threads: 2,
+        // More threads than idle cores make llama.cpp many times slower.
+        threads: 1,
         ...(cacheRamMib !== undefined && { cacheRamMib }),
       };
       let server = await startLlamaServer(start, signal);

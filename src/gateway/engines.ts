@@ -20,16 +20,20 @@ export interface Target {
 }
 
 const freshMs = 30_000;
+/** What is older than this is asked for again before a request is sent. */
+const oldMs = 300_000;
 
-/** Asks an engine what it is at most twice a minute: a request must not wait for another one each time. */
+interface Known extends Pick<Target, 'description' | 'slots'> {
+  readonly atMs: number;
+}
+
+/** What the engines are: a request does not wait for that where it was asked lately, and asks again beside its own way. */
 export class Targets {
   readonly #engines: GatewayEngines;
   readonly #upstream: Upstream;
   readonly #clock: Clock;
-  readonly #known = new Map<
-    string,
-    { readonly description: EngineDescription; readonly slots: number | null; readonly atMs: number }
-  >();
+  readonly #known = new Map<string, Known>();
+  readonly #asking = new Set<string>();
 
   constructor(engines: GatewayEngines, upstream: Upstream, clock: Clock) {
     this.#upstream = upstream;
@@ -41,13 +45,29 @@ export class Targets {
   async of(spec: string, signal: AbortSignal): Promise<Target> {
     const address = await this.#engines.address(spec, signal);
     const known = this.#known.get(spec);
-    const nowMs = this.#clock.elapsedMs();
-    if (known && nowMs - known.atMs < freshMs)
+    const ageMs = known ? this.#clock.elapsedMs() - known.atMs : Infinity;
+    if (known && ageMs < oldMs) {
+      if (ageMs >= freshMs) this.#askAgain(spec, address);
       return { spec, address, description: known.description, slots: known.slots };
+    }
+    const { description, slots } = await this.#ask(spec, address, signal);
+    return { spec, address, description, slots };
+  }
+
+  #askAgain(spec: string, address: UpstreamAddress): void {
+    if (this.#asking.has(spec)) return;
+    this.#asking.add(spec);
+    this.#ask(spec, address, AbortSignal.timeout(freshMs))
+      .catch(() => this.#known.delete(spec))
+      .finally(() => this.#asking.delete(spec));
+  }
+
+  async #ask(spec: string, address: UpstreamAddress, signal: AbortSignal): Promise<Known> {
     const description = await this.#engines.get(spec).describe(signal);
     const slots = description.kind === 'llama-server' ? await this.#slots(address, signal) : null;
-    this.#known.set(spec, { description, slots, atMs: nowMs });
-    return { spec, address, description, slots };
+    const known = { description, slots, atMs: this.#clock.elapsedMs() };
+    this.#known.set(spec, known);
+    return known;
   }
 
   async #slots(address: UpstreamAddress, signal: AbortSignal): Promise<number | null> {

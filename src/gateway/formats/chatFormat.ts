@@ -10,6 +10,7 @@ import { withoutIds } from './answerIds.ts';
 
 /** Chat completions: what the client wrote and what the server answers pass as they are. */
 export const chatFormat: Format = {
+  isChat: true,
   read: readChatRequest,
   chatBody: (text, _body, added) => withFields(text, added),
   stream: (options) => new ChatStream(options),

@@ -27,6 +27,8 @@ export interface StreamOptions {
 
 /** A wire format of conversations. Model servers are asked in chat completions, which all of them have. */
 export interface Format {
+  /** Its requests are chat completions themselves, so that {@link chatBody} only adds fields. Default: they are translated. */
+  readonly isChat?: true;
   /** Null for what is no request of it. */
   read(body: JsonObject): Asked | null;
   /** The id of the answer that a request continues, where the format has such; null: the request has the whole conversation. */

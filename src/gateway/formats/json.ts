@@ -35,11 +35,13 @@ export function sortedJson(value: unknown, levels = mostLevels): string {
     .join(',')}}`;
 }
 
-/** Text that is nested by the thousand takes more stack than there is. */
-function plainJson(value: unknown): string {
+/** Stands for what is nested by the thousand: writing it takes more stack than there is. */
+export const tooDeep = '"…"';
+
+export function plainJson(value: unknown): string {
   try {
     return JSON.stringify(value) ?? 'null';
   } catch {
-    return '"…"';
+    return tooDeep;
   }
 }

@@ -35,10 +35,16 @@ export interface Healing {
  *
  * @param sent chat completions, as they would be sent.
  * @param last of the request's messages.
+ * @param body what `sent` says, but for fields beside messages and tools. Default: it is parsed.
  */
-export function heal(sent: string, last: Said, first: FirstBytes, { heals, pins }: Healing): Healed {
+export function heal(
+  sent: string,
+  last: Said,
+  first: FirstBytes,
+  { heals, pins }: Healing,
+  body = objectOf(parsed(sent)),
+): Healed {
   const as = { sent, parts: 0, isPinned: false };
-  const body = objectOf(parsed(sent));
   const fields = body && fieldsIn(sent);
   const list = fields?.get('messages');
   const spans = list && elementsIn(sent, list.start);

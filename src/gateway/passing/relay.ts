@@ -4,7 +4,7 @@ import type { Readable } from 'node:stream';
 import { EventSplitter } from '../formats/eventSplitter.ts';
 import type { AnswerStream } from '../formats/format.ts';
 
-/** Passes a stream of events on, each one when it is there: nothing waits for the next one. */
+/** Passes a stream of events on, each one when it is there: nothing waits for the next one. @throws what ends `body` before its end. */
 export async function relayEvents(
   body: Readable,
   res: ServerResponse,
@@ -12,15 +12,38 @@ export async function relayEvents(
   onFirst: () => void,
 ): Promise<void> {
   const splitter = new EventSplitter();
-  for await (const chunk of body) {
+  await relayed(body, res, (chunk) => {
     onFirst();
     let passed = '';
-    for (const event of splitter.push(chunk as Uint8Array)) passed += tap.event(event) ?? '';
-    if (passed !== '') await write(res, passed);
-  }
+    for (const event of splitter.push(chunk)) passed += tap.event(event) ?? '';
+    return passed;
+  });
   const rest = splitter.end();
   const passed = rest === null ? null : tap.event(rest);
   await write(res, (passed ?? '') + tap.end());
+}
+
+/** With a listener: a stream in a loop costs as much for each chunk as all the rest. */
+function relayed(body: Readable, res: ServerResponse, pass: (chunk: Uint8Array) => string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const fail = (error: unknown): void => {
+      body.destroy();
+      reject(error instanceof Error ? error : new Error(String(error)));
+    };
+    body.on('data', (chunk: Uint8Array) => {
+      try {
+        const passed = pass(chunk);
+        if (passed === '' || res.destroyed || res.write(passed)) return;
+        body.pause();
+        void drained(res).then(() => body.resume());
+      } catch (error) {
+        fail(error);
+      }
+    });
+    body.once('end', resolve);
+    body.once('error', reject);
+    body.once('close', () => reject(new Error('The stream was closed before its end.')));
+  });
 }
 
 /** Passes any other body on as it is. @returns its text, unless it is longer than `mostBytes`. */
@@ -40,8 +63,11 @@ export const mostStallMs = 5 * 60_000;
 
 /** A client that reads slowly slows the server down, so that nothing piles up here. */
 async function write(res: ServerResponse, data: string | Uint8Array): Promise<void> {
-  if (data.length === 0 || res.destroyed) return;
-  if (res.write(data)) return;
+  if (data.length === 0 || res.destroyed || res.write(data)) return;
+  await drained(res);
+}
+
+async function drained(res: ServerResponse): Promise<void> {
   const isOver = new AbortController();
   const { signal } = isOver;
   const stalled = setTimeout(() => res.destroy(), mostStallMs);

@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { Item } from '../formats/item.ts';
-import { objectOf, parsed, sortedJson, type JsonObject } from '../formats/json.ts';
+import { objectOf, parsed, plainJson, sortedJson, tooDeep, type JsonObject } from '../formats/json.ts';
 
 /**
  * One message in the form in which two spellings of it are equal: without ids of calls and items, reasoning and trailing blanks, and with
@@ -21,7 +21,7 @@ function canonicalArguments(written: string): string {
 }
 
 /** 128 bits: no two conversations of one user meet. */
-export const shortHash = (text: string): string => createHash('sha256').update(text).digest('base64url').slice(0, 22);
+export const shortHash = (text: string): string => hash('sha256', text, 'base64url').slice(0, 22);
 
 /** Names everything that was said up to a message. */
 export const chainOf = (before: string, item: Item): string => shortHash(`${before}\n${canonical(item)}`);
@@ -29,8 +29,27 @@ export const chainOf = (before: string, item: Item): string => shortHash(`${befo
 /** Where conversations of a project begin. */
 export const rootOf = (project: string | null): string => shortHash(`project\n${project ?? ''}`);
 
+/** Clients send the same tools with each request, perhaps a hundred thousand characters of them. */
+const knownTools = new WeakMap<readonly unknown[], string>();
+const lastTools = new Map<string, string>();
+const mostLastTools = 16;
+const longestKnown = 1 << 20;
+
 /** Tools in any order of keys, whichever format lists them. Markers for caches move from turn to turn. */
-export const toolsKey = (tools: readonly unknown[]): string =>
-  tools.length === 0 ? '' : shortHash(tools.map((tool) => sortedJson(withoutMarkers(objectOf(tool) ?? {}))).join('\n'));
+export function toolsKey(tools: readonly unknown[]): string {
+  if (tools.length === 0) return '';
+  const known = knownTools.get(tools);
+  if (known !== undefined) return known;
+  const written = plainJson(tools);
+  const key =
+    lastTools.get(written) ??
+    shortHash(tools.map((tool) => sortedJson(withoutMarkers(objectOf(tool) ?? {}))).join('\n'));
+  knownTools.set(tools, key);
+  lastTools.delete(written);
+  if (written !== tooDeep && written.length <= longestKnown) lastTools.set(written, key);
+  const [oldest] = lastTools.keys();
+  if (lastTools.size > mostLastTools && oldest !== undefined) lastTools.delete(oldest);
+  return key;
+}
 
 const withoutMarkers = ({ cache_control: _marker, ...tool }: JsonObject): JsonObject => tool;

@@ -141,7 +141,8 @@ async function ask(
   const isForeign =
     room.isForeign && outside.isolation !== 'off' && !(recognised?.kind === 'turn' && recognised.known > 0);
   const added = addedFields(body, asked, target, { salt: outside.saltOf(lineage), isForeign });
-  const healed = await healedBody(gateway, format.chatBody(text, body, added, previous?.messages), recognised);
+  const chat = format.chatBody(text, body, added, previous?.messages);
+  const healed = await healedBody(gateway, chat, recognised, format.isChat && body);
   const { sent } = healed;
   const healing = healed.isPinned && recognised?.kind === 'turn' ? { ...recognised, prefixBreak: null } : recognised;
   noteRequest(gateway, client, healing);
@@ -212,6 +213,7 @@ async function healedBody(
   { healing, first, outside, onFailure }: GatewayContext,
   sent: string,
   recognised: Recognised | null,
+  body: JsonObject | undefined,
 ): Promise<Healed> {
   const as = { sent, parts: 0, isPinned: false };
   if (recognised?.kind !== 'turn' || !(healing.heals || healing.pins)) return as;
@@ -222,7 +224,7 @@ async function healedBody(
       const text = await outside.systemPromptOf(conversation.session);
       if (text !== null) noteSystem(first, conversation, text);
     }
-    return heal(sent, last, first, healing);
+    return heal(sent, last, first, healing, body);
   } catch (error) {
     onFailure(error, 'the first spelling of a prompt could not be found');
     return as;
