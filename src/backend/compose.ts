@@ -37,7 +37,7 @@ import { openApiDocument } from './openApi/openApiDocument.ts';
 import { clientKind, currentClient } from './requestScope.ts';
 import { MeasuredSpace } from './metrics/measuredSpace.ts';
 import { Metrics } from './metrics/metrics.ts';
-import { readPrices } from './metrics/prices.ts';
+import { costOfRequest, readPrices } from './metrics/prices.ts';
 import { RememberedCounts } from './metrics/rememberedCounts.ts';
 import { tokenUsage } from './metrics/tokenUsage.ts';
 import { UsageLedger } from './metrics/usageLedger.ts';
@@ -173,6 +173,10 @@ export const composeServices =
       checkpoints,
       continueFrom,
       isolation,
+      pricing: async () => {
+        const prices = await readPrices(pricesFile);
+        return (taken) => costOfRequest(prices, taken);
+      },
       onTook: (session, taken) => usage.add(session, clientKind(currentClient()), taken),
       onBackgroundFailure: (error, what) => log.failure(what, error),
     });
@@ -239,7 +243,16 @@ export const composeServices =
           restored: store.restored?.backup ?? null,
         }),
         tokenUsage: async (input) =>
-          tokenUsage({ lines: usage.lines, prices: await readPrices(pricesFile), pricesFile, titleOf }, input),
+          tokenUsage(
+            {
+              lines: usage.lines,
+              prices: await readPrices(pricesFile),
+              pricesFile,
+              titleOf,
+              requestsOf: (session) => core.requestsOf(session),
+            },
+            input,
+          ),
         metrics: async () => metrics.json(await observed()),
         prometheus: async () => ({ text: await metrics.text(await observed()) }),
         encryption: async () => ({ keyId: null, keyFile: null, ...store.encryption }),

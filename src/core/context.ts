@@ -9,7 +9,7 @@ import type { EngineRegistry } from './ports/engineRegistry.ts';
 import type { Caller, ProjectFolders } from './ports/projects.ts';
 import type { StatePeers } from './ports/states.ts';
 import type { Store } from './ports/store.ts';
-import type { TokensTaken } from '../protocol/schemas/session.ts';
+import type { Cost, TokensTaken } from '../protocol/schemas/session.ts';
 import type { ContinueFrom } from '../protocol/settings/sessionChoices.ts';
 import type { ToolBox } from './ports/tools.ts';
 import type { SessionContextManager } from './projects/sessionContextManager.ts';
@@ -21,6 +21,9 @@ import type { Space } from './space/space.ts';
 import type { CheckpointKeeper } from './windows/checkpointKeeper.ts';
 import type { Warmings } from './windows/warmings.ts';
 import type { Trackers } from './tracker/trackers.ts';
+
+/** Null: the model has no price, or the model server did not count the tokens. */
+export type PriceOf = (taken: TokensTaken) => Cost | null;
 
 /** The objects that every operation of the core uses. */
 export interface CoreContext {
@@ -45,6 +48,8 @@ export interface CoreContext {
   readonly running: Map<SessionId, AbortController>;
   /** Receives the tokens of each request of a turn, inside the caller's request. */
   readonly took: (session: SessionId, taken: TokensTaken) => void;
+  /** Reads the user's prices as they are now. */
+  readonly pricing: () => Promise<PriceOf>;
   readonly tools: ToolBox;
   /** For what changes without a write; the store tells of each write. */
   readonly changes: Changes;

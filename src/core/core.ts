@@ -14,6 +14,8 @@ import type { StatePeers } from './ports/states.ts';
 import type { Store } from './ports/store.ts';
 import type { ContinueFrom, Isolation } from '../protocol/settings/sessionChoices.ts';
 import { noTools, type ToolBox } from './ports/tools.ts';
+import { type AskedRequest, requestsOf } from './answers/requests.ts';
+import { requireSession } from './session.ts';
 import { SessionContextManager } from './projects/sessionContextManager.ts';
 import { recoverInterrupted } from './sessions/recoverInterrupted.ts';
 import { OutsideTurns } from './sessions/outsideTurns.ts';
@@ -66,6 +68,8 @@ export interface CoreParts {
   readonly checkpoints?: Partial<CheckpointPolicy> | undefined;
   /** Receives the tokens of each request of a turn. Default: nobody does. */
   readonly onTook?: CoreContext['took'];
+  /** Default: nothing has a price. */
+  readonly pricing?: CoreContext['pricing'];
   /** Receives failures of background work, which has no caller to throw to. Default: they are thrown. */
   readonly onBackgroundFailure?: (error: unknown, what: string) => void;
 }
@@ -74,6 +78,8 @@ export interface CoreParts {
 export interface Core extends Operations {
   /** For conversations that other programs lead. */
   readonly outside: OutsideTurns;
+  /** What the messages of a session say of the requests that they ended. @throws CwmError SessionNotFound, Corrupted. */
+  requestsOf(session: SessionId): Promise<readonly AskedRequest[]>;
   /** Must be called once, before any operation. @returns ids of the sessions whose turn a crash had interrupted. */
   recover(): Promise<string[]>;
   /** Resolves when no background work is running. */
@@ -142,6 +148,7 @@ export function makeCore(parts: CoreParts): Core {
     underWay: new Map(),
     running: new Map(),
     took: parts.onTook ?? (() => undefined),
+    pricing: parts.pricing ?? (async () => () => null),
     tools: parts.tools ?? noTools,
     changes,
     space,
@@ -172,6 +179,7 @@ export function makeCore(parts: CoreParts): Core {
       if (session !== undefined) checkpoints.afterTurn(session);
     }),
     outside: new OutsideTurns(ownContext, parts.isolation ?? 'project'),
+    requestsOf: async (session) => requestsOf(store.messages, await requireSession(context, session)),
     recover() {
       autoSync.start();
       clients.start();

@@ -2,7 +2,7 @@ import type { Message, Picture } from '../protocol/schemas/session.ts';
 import type { Question } from '../protocol/schemas/toolCall.ts';
 import { formatBytes } from '../base/format.ts';
 import { cutSentence } from './cut.ts';
-import { plain } from './markdown.ts';
+import { code, plain } from './markdown.ts';
 
 /** Who says a message, by its role. */
 export const speakers: Readonly<Record<Message['role'], string>> = {
@@ -48,7 +48,7 @@ function messageText({ role, content, lost, cut }: ShownMessage): string {
   }
   if (content.type === 'tool-calls' || content.type === 'question') {
     const calls = content.calls.map(({ name, arguments: given, question }) =>
-      question ? questionText(question) : `- ${plain(name)} ${plain(given)}`,
+      question ? questionText(question) : `- ${code(`${name} ${given}`)}`,
     );
     return section(
       callsHeading(content.type),

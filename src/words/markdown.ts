@@ -7,6 +7,14 @@ export const plain = (text: string): string =>
     .replace(/[\\`*_{}[\]()#+!|~>$]/g, '\\$&')
     .replaceAll('<', '&lt;');
 
+/** Text as code, with as many backticks around it as none of it has in a row. */
+export function code(text: string): string {
+  const line = readableLine(text);
+  const fence = '`'.repeat(1 + Math.max(0, ...Array.from(line.matchAll(/`+/g), ([run]) => run.length)));
+  const pad = line.startsWith('`') || line.endsWith('`') ? ' ' : '';
+  return `${fence}${pad}${line}${pad}${fence}`;
+}
+
 export const markdownTable = ({ head, rows }: Table): string =>
   [head, head.map(() => '---'), ...rows.map((cells) => cells.map(plain))]
     .map((cells) => `| ${cells.join(' | ')} |`)

@@ -1,5 +1,5 @@
 import { formatBytes, formatCount, formatDuration, formatTokens } from '../base/format.ts';
-import { readableLine } from '../base/readableText.ts';
+import { firstWords, readableLine } from '../base/readableText.ts';
 import type { RouteOutput } from '../protocol/api.ts';
 import type { Lifecycle, Session } from '../protocol/schemas/session.ts';
 import type { PendingCall, PendingTools, Question } from '../protocol/schemas/toolCall.ts';
@@ -48,6 +48,10 @@ export function sessionRows(session: Session, showTime: ShowTime, project: strin
     ['Project', project ?? 'none'],
     ...rowIf('Frozen as', session.frozenAs),
     ...rowIf('Thawed from', thawedFrom && `${thawedFrom.window} (${thawedFrom.verdict})`),
+    ...rowIf(
+      'Without an answer',
+      session.phase === 'AwaitingToolApproval' ? null : session.draft && firstWords(session.draft),
+    ),
     ...rowIf('Prefix breaks', session.prefixBreaks === 0 ? null : formatCount(session.prefixBreaks)),
     ['Changed', showTime(session.updatedAt)],
     ...rowIf('Expires', session.expiresAt === undefined ? null : formatStamp(session.expiresAt)),

@@ -1,5 +1,6 @@
 import { formatAge, formatBytes, formatCount, formatTokens } from '../base/format.ts';
-import type { TokensTaken } from '../protocol/schemas/session.ts';
+import { readableLine } from '../base/readableText.ts';
+import type { Cost, TokensTaken } from '../protocol/schemas/session.ts';
 import type { ProjectUsage, TokenSums, TokenUsage, Usage, WindowUsage } from '../protocol/schemas/space.ts';
 import type { UsageGroup } from '../protocol/settings/usageGroups.ts';
 import { bytesOfLimit, bytesOrNull, plural } from './amounts.ts';
@@ -75,11 +76,12 @@ function windowsTable(items: readonly WindowUsage[], now: Date): Table {
 }
 
 /** The tokens that one answer took, as far as the model server counted them; empty when it counted none. */
-export function takenSentence({ promptTokens, cachedTokens, outputTokens }: TokensTaken): string {
+export function takenSentence({ promptTokens, cachedTokens, outputTokens }: TokensTaken, cost?: Cost | null): string {
   const reused = cachedTokens === null ? '' : `, ${formatCount(cachedTokens)} of them reused`;
   const parts = [
     ...(promptTokens === null ? [] : [`${formatTokens(promptTokens)} sent${reused}`]),
     ...(outputTokens === null ? [] : [`${formatCount(outputTokens)} generated`]),
+    ...(cost ? [`cost ${formatCost(cost.amount, cost.currency)}`] : []),
   ];
   return parts.length === 0 ? '' : `${parts.join('; ')}.`;
 }
@@ -96,6 +98,8 @@ const groupNames: Readonly<Record<UsageGroup, string>> = {
   source: 'Client',
   model: 'Model',
   day: 'Day',
+  branch: 'Branch',
+  turn: 'Turn',
 };
 
 const sourceNames: Readonly<Record<string, string>> = {
@@ -152,6 +156,7 @@ export function tokenUsageWords(usage: TokenUsage): TokenUsageWords {
 
 function nameOfGroup(by: UsageGroup, { name, title }: TokenUsage['items'][number]): string {
   if (by === 'source') return sourceNames[name] ?? name;
+  if (by === 'turn') return title ? readableLine(title) : 'before any message of yours';
   if (by !== 'session') return name;
   if (title === null) return `${name} (deleted)`;
   return title === undefined || title === name ? name : `${title} (${name})`;
@@ -168,6 +173,10 @@ const sumCells = (sums: TokenSums): string[] => [
 
 const costCell = ({ cost }: TokenSums, currency: string | null): string =>
   cost === null ? unknown : formatCost(cost, currency);
+
+/** In words; null: not known. */
+export const costWords = (cost: Cost | null | undefined): string | null =>
+  cost ? formatCost(cost.amount, cost.currency) : null;
 
 /** Cents where it is more than one, else so many digits that it does not look like nothing. */
 function formatCost(cost: number, currency: string | null): string {

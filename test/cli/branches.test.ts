@@ -48,6 +48,27 @@ describe('cwm branch', () => {
     expect((await cwm('branch', 'list', 's')).stdout).not.toContain('tried');
   });
 
+  it('S4-02 takes the number of a message on its branch for its id, as the list of messages has it', async () => {
+    const backend = await start();
+    const { question, answer } = await talked(backend);
+    const cwm = person(backend);
+    const { stdout } = await cwm('session', 'messages', 's');
+    expect(stdout).toMatch(/^ +MESSAGE +WHO +PROMPTED +REUSED +GENERATED +TEXT\n/);
+    expect(stdout).toMatch(new RegExp(`^1 +${question} +You +What is a prefix cache good for\\?$`, 'm'));
+    expect(stdout).toMatch(new RegExp(`^2 +${answer} +Model +\\d+ +\\d+ +4 `, 'm'));
+    expect((await cwm('session', 'messages', 's', '--last', '1')).stdout).toMatch(/^2 .*\n1 of 2\n$/m);
+    expect((await cwm('branch', 'new', 's', 'try', '--at', '1')).stdout).toBe(
+      'Session s is on branch try (1 message).\n',
+    );
+    await cwm('branch', 'merge', 's', 'main', '--how', 'cherry-pick', '--message', '2');
+    expect((await backend.client.call('listMessages', { session: 's' })).items.at(-1)?.copyOf).toBe(answer);
+    expect((await cwm('branch', 'rollback', 's', '1')).stdout).toBe('Session s is on branch try (1 message).\n');
+    expect((await cwm('branch', 'rollback', 's', '9')).stderr).toContain('The branch has 1 message, and no number 9.');
+    await cwm('edit', 's', '1', 'Another question?', '--max-tokens', '2');
+    const { items } = await backend.client.call('listMessages', { session: 's' });
+    expect(textOf(items[0]!)).toBe('Another question?');
+  });
+
   it('brings messages of another branch over, and goes back to an earlier one', async () => {
     const backend = await start();
     const { question, answer } = await talked(backend);

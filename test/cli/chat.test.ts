@@ -12,7 +12,7 @@ async function chat(
   { storage }: WholeBackend,
   args: readonly string[],
   lines: readonly string[],
-  presses: { readonly ctrlCAfterFirstText?: boolean } = {},
+  presses: { readonly ctrlCAfterFirstText?: boolean; readonly ctrlCAfter?: () => Promise<unknown> } = {},
 ): Promise<Outcome> {
   const terminal = new FakeTerminal({ prompter: linesOf(lines) });
   if (presses.ctrlCAfterFirstText) {
@@ -21,6 +21,7 @@ async function chat(
       terminal.person.pressCtrlC();
     };
   }
+  void presses.ctrlCAfter?.().then(() => terminal.person.pressCtrlC());
   const code = await runCommandLine(['chat', ...args, '--storage', storage], terminal);
   return { code, stdout: terminal.stdout, stderr: terminal.stderr };
 }
@@ -70,6 +71,26 @@ describe('cwm chat', () => {
       const { code, stderr } = await chat(backend, ['s'], ['Hello.', 'And now?'], { ctrlCAfterFirstText: true });
       expect(stderr).toContain('[The answer was stopped. /continue asks for the rest.]\n');
       expect(stderr).toMatch(/rest\.\]\n\[\d+ tokens/);
+      expect(code).toBe(0);
+    } finally {
+      await fake.stop();
+    }
+  });
+
+  it('Ctrl-C before the first word of an answer keeps the message, and /retry sends it again', async () => {
+    const fake = await FakeVllm.start();
+    try {
+      const backend = await start({ engine: fake.url });
+      await backend.client.call('createSession', { id: 's' });
+      fake.faults.http = { kind: 'silence', afterChunks: 0, path: '/v1/chat', times: 1 };
+      const isAsked = () => fake.untilRequests('/v1/chat/completions', 1);
+      const { code, stderr } = await chat(backend, ['s'], ['Hello.', '/retry', '/retry'], { ctrlCAfter: isAsked });
+      expect(stderr).toContain('[It was stopped before the answer began. /retry sends your message again.]\n');
+      expect(await messagesOf(backend, 's')).toMatchObject([
+        ['user', 'Hello.'],
+        ['assistant', expect.any(String)],
+      ]);
+      expect(stderr).toContain('No message waits for an answer.');
       expect(code).toBe(0);
     } finally {
       await fake.stop();

@@ -104,7 +104,7 @@ describe('cwm, space on the embedded engine', () => {
 });
 
 describe('cwm usage', () => {
-  it('S1-35 shows the tokens of turns and their cost by model, client, session and day', async () => {
+  it('S1-35 shows the tokens of turns and their cost by model, client, session and day, and within a session by branch, turn and message', async () => {
     const { storage, client } = await startHere({ kind: 'vscode' });
     const cwm = cliOn(storage);
     expect((await cwm.run('usage', '--by', 'day')).stdout).toBe('No turn has used a model server in this time.\n');
@@ -125,8 +125,29 @@ describe('cwm usage', () => {
     expect((await cwm.run('usage', '--by', 'session')).stdout).toMatch(/^A talk \(s\) +2 /m);
     expect((await cwm.run('usage', '--session', 'other')).stdout).toContain('No turn');
     expect(await cwm.refusal('usage', '--from', 'yesterday')).toMatchObject({ code: 'CWM-1003' });
+    const list = await cwm.run('session', 'messages', 's');
+    expect(list.stdout).toMatch(/^ +MESSAGE +WHO +PROMPTED +REUSED +GENERATED +COST +TEXT$/m);
+    expect(list.stdout).toMatch(/^4 .* Model .* \d+\.00 EUR /m);
+    const { items } = await client.call('listMessages', { session: 's' });
+    expect(items.map(({ cost }) => cost?.currency)).toEqual([undefined, 'EUR', undefined, 'EUR']);
+    expect(items.reduce((sum, { cost }) => sum + (cost?.amount ?? 0), 0)).toBe(total.cost);
+    expect(await client.call('getMessage', { session: 's', message: items[1]!.id })).toEqual(items[1]);
+
+    // A branch that shares the first turn: what is shared counts on each branch, and once in all.
+    await cwm.json('branch', 'new', 's', 'try', '--at', '2');
+    await cwm.json('send', 's', 'Three.', '--max-tokens', '2');
+    const branches = await cwm.run('usage', '--by', 'branch', '--session', 's');
+    expect(branches.stdout).toMatch(/^BRANCH +REQUESTS +.* +COST$/m);
+    expect(branches.stdout).toMatch(/^main +2 /m);
+    expect(branches.stdout).toMatch(/^try +2 /m);
+    expect(branches.stdout).toMatch(/^All +3 /m);
+    const turns = await cwm.run('usage', '--by', 'turn', '--session', 's');
+    expect(turns.stdout).toMatch(/^One\. +1 /m);
+    expect(turns.stdout).toMatch(/^Three\. +1 /m);
+    expect(await cwm.refusal('usage', '--by', 'turn')).toMatchObject({ code: 'CWM-1003' });
+    expect(await cwm.refusal('usage', '--by', 'branch', '--session', 'gone')).toMatchObject({ code: 'CWM-2001' });
     const all = await cwm.json('usage');
-    expect(all).toMatchObject({ tokens: { total: { requests: 2 } }, sessions: { count: 1 } });
+    expect(all).toMatchObject({ tokens: { total: { requests: 3 } }, sessions: { count: 1 } });
   });
 });
 

@@ -1,10 +1,15 @@
 import { describe, expect, test } from 'vitest';
-import type { Message, MessageContent, Session } from '../../src/protocol/schemas/session.ts';
+import type { Message, MessageContent, Session, ShownMessage } from '../../src/protocol/schemas/session.ts';
 import { conversationItems } from '../../src/vscode/documents/conversationItems.ts';
 import { messageId } from '../support/ids.ts';
 import { aSession, aWindow } from './builders.ts';
 
-const message = (id: string, role: Message['role'], content: string | MessageContent, more: Partial<Message> = {}) => ({
+const message = (
+  id: string,
+  role: Message['role'],
+  content: string | MessageContent,
+  more: Partial<ShownMessage> = {},
+) => ({
   id: messageId(id),
   role,
   parentId: null,
@@ -99,15 +104,17 @@ describe('the reading view of a conversation', () => {
     expect(shown([asked])[0]?.blocks).toEqual([{ ...block, call: '' }]);
   });
 
-  test('S1-35 an answer says which tokens it took, and nothing where the model server counted none', () => {
+  test('S1-35 an answer says which tokens it took and what they cost, and nothing where the model server counted none', () => {
     const took = { model: 'm', promptTokens: 1023, cachedTokens: 1008, outputTokens: 40 };
     const silent = { model: 'm', promptTokens: null, cachedTokens: null, outputTokens: null };
     const items = shown([
       message('u', 'user', 'Why?'),
       message('a', 'assistant', 'Because', { taken: took }),
-      message('b', 'assistant', 'Because', { taken: silent }),
+      message('b', 'assistant', 'Because', { taken: silent, cost: null }),
+      message('c', 'assistant', 'Because', { taken: took, cost: { amount: 0.00012, currency: 'EUR' } }),
     ]);
-    expect(items.map(({ note }) => note)).toEqual(['', '1,023 tokens sent, 1,008 of them reused; 40 generated.', '']);
+    const tokens = '1,023 tokens sent, 1,008 of them reused; 40 generated';
+    expect(items.map(({ note }) => note)).toEqual(['', `${tokens}.`, '', `${tokens}; cost 0.000120 EUR.`]);
   });
 
   test('S4-03 a plan that is the last message can be accepted, and one that was cut can be continued', () => {

@@ -94,7 +94,7 @@ describe('pages to read', () => {
         },
       ],
     });
-    expect(text).toContain('## Model calls tools\n\nI look.\n\n- read \\{"path":"a"\\}');
+    expect(text).toContain('## Model calls tools\n\nI look.\n\n- `read {"path":"a"}`');
     expect(text).toContain('## Tool read (done)\n\nthe text');
   });
 });

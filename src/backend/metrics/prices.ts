@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import * as z from 'zod/mini';
-import type { UsageLine } from './usageLedger.ts';
+import type { Cost, TokensTaken } from '../../protocol/schemas/session.ts';
+import { lineOf, type UsageLine } from './usageLedger.ts';
 
 const amount = z.number().check(z.nonnegative());
 
@@ -51,6 +52,13 @@ export async function readPrices(file: string): Promise<Prices> {
       notes.push(`The price of "${model}" in ${file} is left out: it needs the numbers "input" and "output", from 0.`);
   }
   return { currency, ofModel, notes };
+}
+
+/** What one request cost; null also where the model server did not count its tokens. */
+export function costOfRequest(prices: Prices, taken: TokensTaken): Cost | null {
+  const line = lineOf('', '', '', taken);
+  const amount = line.uncounted > 0 ? null : costOf(prices, line);
+  return amount === null ? null : { amount, currency: prices.currency };
 }
 
 /** What the counted tokens cost. Null: the model has no price. Tokens whose reuse the server did not tell cost as computed ones. */

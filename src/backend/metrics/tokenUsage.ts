@@ -1,8 +1,10 @@
 import type { ParsedInput, RouteOutput } from '../../protocol/api.ts';
 import { CwmError } from '../../protocol/errors.ts';
-import { parseSessionId } from '../../protocol/ids.ts';
+import { parseSessionId, type SessionId } from '../../protocol/ids.ts';
 import { parsePage } from '../../protocol/paging.ts';
+import type { AskedRequest } from '../../core/answers/requests.ts';
 import { costOf, type Prices } from './prices.ts';
+import { type RequestGroup, sessionUsage } from './sessionUsage.ts';
 import { counts, type UsageLine } from './usageLedger.ts';
 
 type TokenUsage = RouteOutput<'tokenUsage'>;
@@ -14,30 +16,43 @@ interface Known {
   readonly pricesFile: string;
   /** Null: there is no such session any more. */
   readonly titleOf: (session: string) => Promise<string | null>;
+  /** @throws CwmError SessionNotFound, Corrupted. */
+  readonly requestsOf: (session: SessionId) => Promise<readonly AskedRequest[]>;
 }
 
 const defaultLimit = 50;
 
 /**
- * Tokens and costs in groups: days with the latest first, all else with the most tokens first.
+ * Tokens and costs in groups: days with the latest first, all else with the most tokens first. Branches and turns are of one session, and
+ * come from its messages: the others are sums over all that was ever asked, deleted messages and sessions included.
  *
- * @throws CwmError InvalidParameter for a day that is none, InvalidSessionId.
+ * @throws CwmError InvalidParameter for a day that is none, or for branches or turns without a session; InvalidSessionId; SessionNotFound,
+ *   Corrupted for those of a session.
  */
 export async function tokenUsage(
-  { lines, prices, pricesFile, titleOf }: Known,
+  { lines, prices, pricesFile, titleOf, requestsOf }: Known,
   { by = 'model', from, to, session, ...page }: ParsedInput<'tokenUsage'>,
 ): Promise<TokenUsage> {
   const { limit, offset } = parsePage(page, defaultLimit);
-  if (session !== undefined) parseSessionId(session);
+  const id = session === undefined ? undefined : parseSessionId(session);
   const [first, last] = [parseDay('from', from), parseDay('to', to)];
-  const meant = lines.filter(
-    (line) =>
-      (first === undefined || line.day >= first) &&
-      (last === undefined || line.day <= last) &&
-      (session === undefined || line.session === session),
-  );
-  const groups = Map.groupBy(meant, (line) => line[by]);
-  const all = Array.from(groups, ([name, ofGroup]) => ({ name, ...sumsOf(ofGroup, prices) }));
+  const isMeant = (line: UsageLine): boolean =>
+    (first === undefined || line.day >= first) &&
+    (last === undefined || line.day <= last) &&
+    (session === undefined || line.session === session);
+  let meant: readonly UsageLine[];
+  let groups: readonly RequestGroup[];
+  if (by === 'branch' || by === 'turn') {
+    if (id === undefined) throw new CwmError('InvalidParameter', `Usage by ${by} is of one session: name it.`);
+    ({ lines: meant, groups } = sessionUsage(id, await requestsOf(id), by, isMeant));
+  } else {
+    meant = lines.filter(isMeant);
+    groups = Array.from(
+      Map.groupBy(meant, (line) => line[by]),
+      ([name, ofGroup]) => ({ name, lines: ofGroup }),
+    );
+  }
+  const all = groups.map(({ lines: ofGroup, ...group }) => ({ ...group, ...sumsOf(ofGroup, prices) }));
   const tokens = (sums: Sums): number => (sums.promptTokens ?? 0) + (sums.outputTokens ?? 0);
   all.sort((a, b) => (by === 'day' ? (a.name < b.name ? 1 : -1) : tokens(b) - tokens(a)));
   const shown = all.slice(offset, offset + limit);

@@ -90,20 +90,7 @@ export class UsageLedger {
   }
 
   add(session: SessionId, source: string, taken: TokensTaken): void {
-    const { model, promptTokens, cachedTokens, outputTokens } = taken;
-    const told = promptTokens !== null && cachedTokens !== null;
-    const line = {
-      day: dayOf(this.#clock.now()),
-      session,
-      source,
-      model,
-      requests: 1,
-      uncounted: promptTokens === null || outputTokens === null ? 1 : 0,
-      promptTokens: promptTokens ?? 0,
-      cachedTokens: told ? Math.min(cachedTokens, promptTokens) : 0,
-      computedTokens: told ? Math.max(0, promptTokens - cachedTokens) : 0,
-      outputTokens: outputTokens ?? 0,
-    };
+    const line = lineOf(dayOf(this.#clock.now()), session, source, taken);
     this.#sum(line);
     this.#waiting.push(line);
     if (this.#waiting.length === 1) void this.#queue.run(() => this.#write());
@@ -154,8 +141,30 @@ export class UsageLedger {
   }
 }
 
+/** One request. */
+export function lineOf(
+  day: string,
+  session: string,
+  source: string,
+  { model, promptTokens, cachedTokens, outputTokens }: TokensTaken,
+): UsageLine {
+  const told = promptTokens !== null && cachedTokens !== null;
+  return {
+    day,
+    session,
+    source,
+    model,
+    requests: 1,
+    uncounted: promptTokens === null || outputTokens === null ? 1 : 0,
+    promptTokens: promptTokens ?? 0,
+    cachedTokens: told ? Math.min(cachedTokens, promptTokens) : 0,
+    computedTokens: told ? Math.max(0, promptTokens - cachedTokens) : 0,
+    outputTokens: outputTokens ?? 0,
+  };
+}
+
 /** In the machine's time zone, like `2026-03-09`. */
-function dayOf(date: Date): string {
+export function dayOf(date: Date): string {
   const parts = [date.getFullYear(), date.getMonth() + 1, date.getDate()];
   return parts.map((part, at) => String(part).padStart(at === 0 ? 4 : 2, '0')).join('-');
 }

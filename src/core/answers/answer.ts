@@ -34,7 +34,7 @@ export function answerNotes(
   const limit = `${maxTokens.toLocaleString('en-US')} ${maxTokens === 1 ? 'token' : 'tokens'}`;
   return [
     ...(finishReason === 'length'
-      ? [`The answer was cut at its limit of ${limit} or less: send "Continue" for the rest, or allow a longer answer.`]
+      ? [`The answer was cut at its limit of ${limit} or less: continue it, or allow a longer answer.`]
       : []),
     ...(text.trim() === '' && !callsTools ? ['The model ended its answer at once: the answer is empty.'] : []),
     ...cutNotes(cut),

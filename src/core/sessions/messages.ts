@@ -2,8 +2,8 @@ import type { RouteInput, RouteOutput } from '../../protocol/api.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import { parseMessageId, parseSessionId, type MessageId } from '../../protocol/ids.ts';
 import { parsePage } from '../../protocol/paging.ts';
-import type { Message, Picture, Session } from '../../protocol/schemas/session.ts';
-import type { CoreContext } from '../context.ts';
+import type { Message, Picture, Session, ShownMessage } from '../../protocol/schemas/session.ts';
+import type { CoreContext, PriceOf } from '../context.ts';
 import { activeMessageIds, requireSession } from '../session.ts';
 import { requireBranch, requireMessageOf } from '../turns/branchAt.ts';
 
@@ -25,7 +25,12 @@ export async function listMessages(
   const ids = await idsOf(core, session, input);
   const page = ids.slice(offset, offset + limit);
   const items = await core.store.messages.loadOrStandIns(session.id, page, offset + 1);
-  return { items: items.map(withoutPictureData), total: ids.length, hasMore: offset + items.length < ids.length };
+  const price = await core.pricing();
+  return {
+    items: items.map((message) => withCost(withoutPictureData(message), price)),
+    total: ids.length,
+    hasMore: offset + items.length < ids.length,
+  };
 }
 
 /** One message, from whatever branch, with the bytes of its pictures. @throws CwmError InvalidSessionId, InvalidParameter, SessionNotFound, MessageNotFound. */
@@ -33,7 +38,8 @@ export async function getMessage(
   core: CoreContext,
   input: RouteInput<'getMessage'>,
 ): Promise<RouteOutput<'getMessage'>> {
-  return await requireMessageOf(core, await requireSession(core, parseSessionId(input.session)), input.message);
+  const session = await requireSession(core, parseSessionId(input.session));
+  return withCost(await requireMessageOf(core, session, input.message), await core.pricing());
 }
 
 async function namedMessages(core: CoreContext, { id }: Session, given: string): Promise<RouteOutput<'listMessages'>> {
@@ -41,7 +47,12 @@ async function namedMessages(core: CoreContext, { id }: Session, given: string):
   if (ids.length > maxIds)
     throw new CwmError('InvalidParameter', `"ids" names ${ids.length} messages; the limit is ${maxIds}.`);
   const items = await core.store.messages.load(id, ids);
-  return { items: items.map(withoutPictureData), total: items.length, hasMore: false };
+  const price = await core.pricing();
+  return {
+    items: items.map((message) => withCost(withoutPictureData(message), price)),
+    total: items.length,
+    hasMore: false,
+  };
 }
 
 async function idsOf(
@@ -54,6 +65,9 @@ async function idsOf(
   if (branch !== undefined) return await messages.chain(session.id, requireBranch(session, branch).head);
   return await activeMessageIds(core, session);
 }
+
+const withCost = (message: Message, price: PriceOf): ShownMessage =>
+  message.taken === undefined ? message : { ...message, cost: price(message.taken) };
 
 function withoutData(picture: Picture): Picture {
   const { data: _, ...facts } = picture;

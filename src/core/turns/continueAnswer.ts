@@ -44,7 +44,7 @@ export async function continueAnswer(
       ...(generation.finishReason === 'length' && { cut: 'limit' as const }),
     };
     const ended = await endTurn(core, turn, { added: [message], generation }, signal);
-    const result = sendResult(turn, message, generated, ended, answerNotes(generation, sampling.maxTokens));
+    const result = await sendResult(core, turn, message, generated, ended, answerNotes(generation, sampling.maxTokens));
     return { ...result, fromVersion: session.version, ms: core.clock.elapsedMs() - started };
   });
 }

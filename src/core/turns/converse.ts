@@ -113,7 +113,7 @@ export async function converse(
     const called = generation.toolCalls?.length ?? 0;
     if (called > taken) toolNotes.push(`Only the first ${taken} of ${called} tool calls of an answer were taken.`);
     const notes = [...answerNotes(generation, conversing.sampling.maxTokens, pending !== null), ...toolNotes];
-    const result = sendResult(turn, message, generated, { ...ended, memory }, notes);
+    const result = await sendResult(core, turn, message, generated, { ...ended, memory }, notes);
     if (!pending) return result;
     if (event === 'needApproval') return { ...result, pendingTools: pending };
     const { sampling, reporter } = conversing;

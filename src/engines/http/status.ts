@@ -35,7 +35,8 @@ function paramOf(value: unknown): unknown {
 export function statusError(refusal: RefusedAnswer): CwmError {
   const { status, label, path, keySent, retryAfterMs = null } = refusal;
   const reason = serverReason(refusal.text);
-  const said = reason === '' ? '' : `: ${reason}`;
+  // The sentence that it stands in ends with a full stop of its own.
+  const said = reason === '' ? '' : `: ${reason.replace(/\.\s*$/, '')}`;
   const context = { engine: label, status, path };
   const options = { context };
   const later = { context: { ...context, transient: true, ...(retryAfterMs !== null && { retryAfterMs }) } };

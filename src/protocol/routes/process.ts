@@ -148,6 +148,7 @@ export const processShapes = () =>
         /** First and last day, in the time zone of the backend's machine, like `2026-03-09`. Default: all. */
         from: z.optional(text),
         to: z.optional(text),
+        /** Only of this session; branches and turns need one. */
         session: z.optional(text),
         ...page,
       }),

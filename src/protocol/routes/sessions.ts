@@ -1,6 +1,6 @@
 import * as z from 'zod/mini';
 import { messageIdSchema, sessionIdSchema, windowNameSchema } from '../schemas/ids.ts';
-import { lifecycles, messageSchema, phases, sessionSchema } from '../schemas/session.ts';
+import { lifecycles, phases, sessionSchema, shownMessageSchema } from '../schemas/session.ts';
 import { pendingCallSchema, toolSettingsSchema } from '../schemas/toolCall.ts';
 import { agentRoles, sessionModes } from '../settings/sessionChoices.ts';
 import { unreachedSchema } from '../schemas/space.ts';
@@ -137,12 +137,12 @@ export const sessionShapes = () =>
         ...page,
       }),
       output: z.object({
-        items: z.array(messageSchema),
+        items: z.array(shownMessageSchema),
         total: z.number(),
         hasMore: z.boolean(),
       }),
     },
-    getMessage: { input: z.object({ session: text, message: text }), output: messageSchema },
+    getMessage: { input: z.object({ session: text, message: text }), output: shownMessageSchema },
     turnState: {
       input: z.object({ session: text }),
       output: z.object({

@@ -129,7 +129,7 @@ export const contextTokensSchema = z.object({
 export type ContextTokens = z.infer<typeof contextTokensSchema>;
 
 /** Tokens of one request to a model server. Null: it did not say. */
-const tokensTakenSchema = z.object({
+export const tokensTakenSchema = z.object({
   /** As the server names it. */
   model: z.string(),
   promptTokens: z.nullable(z.number()),
@@ -138,6 +138,14 @@ const tokensTakenSchema = z.object({
   outputTokens: z.nullable(z.number()),
 });
 export type TokensTaken = z.infer<typeof tokensTakenSchema>;
+
+/** By the user's price table (docs/space.md). */
+export const costSchema = z.object({
+  amount: z.number(),
+  /** The table's label, like `EUR`; null: it has none. */
+  currency: z.nullable(z.string()),
+});
+export type Cost = z.infer<typeof costSchema>;
 
 /** One node of a session's pool. Immutable once written. */
 export const messageSchema = z.object({
@@ -160,6 +168,13 @@ export const messageSchema = z.object({
   createdAt: z.string(),
 });
 export type Message = z.infer<typeof messageSchema>;
+
+/** A message as clients get it. */
+export const shownMessageSchema = z.extend(messageSchema, {
+  /** What `taken` cost. Null: its model has no price, or the model server did not count. */
+  cost: z.optional(z.nullable(costSchema)),
+});
+export type ShownMessage = z.infer<typeof shownMessageSchema>;
 
 /** A line of the conversation: each message names the one before it, so that its last message is all that a branch needs to name. */
 export const branchSchema = z.object({

@@ -139,9 +139,9 @@ export const tokenUsageSchema = z.object({
   total: tokenSumsSchema,
   items: z.array(
     z.extend(tokenSumsSchema, {
-      /** The session's id, the kind of client, the model's name, or the day. */
+      /** The session's id, the kind of client, the model's name, the day, the branch's name, or the id of the user's message. */
       name: z.string(),
-      /** Of a session; null: it was deleted. */
+      /** Of a session (null: it was deleted), or the first words of a turn. */
       title: z.optional(z.nullable(z.string())),
     }),
   ),

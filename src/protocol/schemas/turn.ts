@@ -3,7 +3,7 @@ import { messageIdSchema, sessionIdSchema } from './ids.ts';
 import { memoryReportSchema } from '../memory/report.ts';
 import { receiptSchema } from './receipt.ts';
 import { pendingToolsSchema } from './toolCall.ts';
-import { prefixBreakSchema } from './session.ts';
+import { costSchema, prefixBreakSchema, tokensTakenSchema } from './session.ts';
 
 const text = z.string();
 
@@ -23,6 +23,9 @@ export const sendResultSchema = z.object({
   finishReason: text,
   timeToFirstTokenMs: z.nullable(z.number()),
   ms: z.number(),
+  /** What the request took that the answer ended, and what that cost. Each round of tool calls before has its own, in its message. */
+  taken: z.optional(tokensTakenSchema),
+  cost: z.optional(z.nullable(costSchema)),
   prefixBreak: z.nullable(prefixBreakSchema),
   /** The prompt continued from the stored token ids: tokens that would be computed again if the chat template rendered the conversation. */
   rerenderTokens: z.optional(z.number()),

@@ -1,3 +1,3 @@
-/** What tokens and costs can be summed by. */
-export const usageGroups = ['session', 'source', 'model', 'day'] as const;
+/** What tokens and costs can be summed by; `branch` and `turn` are those of one session, from its messages. */
+export const usageGroups = ['session', 'source', 'model', 'day', 'branch', 'turn'] as const;
 export type UsageGroup = (typeof usageGroups)[number];

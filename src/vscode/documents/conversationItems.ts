@@ -69,7 +69,7 @@ interface Place {
 }
 
 function messageItem(message: SaidMessage, session: Session, { isLast, isAtRest, before, next }: Place): SourceItem {
-  const { id, role, content, cut, lost, createdAt, taken } = message;
+  const { id, role, content, cut, lost, createdAt, taken, cost } = message;
   const isText = content.type === 'text' && lost === undefined;
   const isPlan = content.type === 'plan';
   const actions: CommandId[] = [];
@@ -88,7 +88,7 @@ function messageItem(message: SaidMessage, session: Session, { isLast, isAtRest,
     heading: lost === undefined ? headingOf(message) : 'Lost message',
     at: createdAt,
     blocks: blocksOf(message, isLast ? session : null),
-    note: [cut === undefined ? '' : cutSentence(cut), taken === undefined ? '' : takenSentence(taken)]
+    note: [cut === undefined ? '' : cutSentence(cut), taken === undefined ? '' : takenSentence(taken, cost)]
       .filter(Boolean)
       .join(' '),
     actions: actions.map(action),

@@ -2,7 +2,7 @@ import type { Disposable } from '../../base/disposable.ts';
 import { Emitter } from '../../base/emitter.ts';
 import type { Change } from '../../protocol/signals.ts';
 import type { SendResult } from '../../protocol/schemas/turn.ts';
-import type { Message, Session } from '../../protocol/schemas/session.ts';
+import type { Session, ShownMessage } from '../../protocol/schemas/session.ts';
 import type { BackendConnection } from '../connection/backendConnection.ts';
 import { conversationText } from '../../words/conversationText.ts';
 import { pullAnswer, type PulledAnswer } from './pullAnswer.ts';
@@ -10,7 +10,10 @@ import { pullAnswer, type PulledAnswer } from './pullAnswer.ts';
 /** How many messages are shown first, and how many more each time that the reader asks for earlier ones. */
 const messagesShown = 100;
 
-export type SaidMessage = Pick<Message, 'id' | 'role' | 'content' | 'cut' | 'lost' | 'createdAt' | 'taken'>;
+export type SaidMessage = Pick<
+  ShownMessage,
+  'id' | 'role' | 'content' | 'cut' | 'lost' | 'createdAt' | 'taken' | 'cost'
+>;
 
 /** What is being said at this moment. */
 export interface AnswerInProgress {
@@ -147,7 +150,7 @@ export class Conversations implements Disposable {
 
   /** Adds a turn to the loaded messages. If it does not follow on them, the next reader fetches them. */
   #add(id: string, { text, changedTo }: Pending, result: SendResult): void {
-    const { fromVersion, version, userMessageId, messageId, text: answer, finishReason } = result;
+    const { fromVersion, version, userMessageId, messageId, text: answer, finishReason, taken, cost } = result;
     const loaded = this.#loaded.get(id);
     const follows = loaded !== undefined && fromVersion === loaded.session.version;
     if (!follows || version === undefined || userMessageId === undefined || changedTo > version) {
@@ -157,7 +160,11 @@ export class Conversations implements Disposable {
     const all: readonly SaidMessage[] = [
       ...loaded.messages,
       said(userMessageId, 'user', text),
-      { ...said(messageId, 'assistant', answer), ...(finishReason === 'length' && { cut: 'limit' }) },
+      {
+        ...said(messageId, 'assistant', answer),
+        ...(finishReason === 'length' && { cut: 'limit' }),
+        ...(taken && { taken, cost }),
+      },
     ];
     const messages = all.slice(-this.#wantedOf(id));
     const earlier = loaded.earlier + all.length - messages.length;
@@ -252,7 +259,7 @@ export class Conversations implements Disposable {
     if (before && end !== undefined && end === branch?.head) return { ...before, session };
     const wanted = this.#wantedOf(id);
     const limit = messagesShown;
-    const messages: Message[] = [];
+    const messages: SaidMessage[] = [];
     const first = await this.#connection.call('listMessages', { session: id, limit });
     const earlier = Math.max(0, first.total - wanted);
     if (earlier === 0) messages.push(...first.items);
@@ -303,7 +310,7 @@ function turnOfAnother(
   };
 }
 
-const said = (id: Message['id'], role: Message['role'], text: string): SaidMessage => ({
+const said = (id: SaidMessage['id'], role: SaidMessage['role'], text: string): SaidMessage => ({
   id,
   role,
   content: { type: 'text', text },

@@ -41,7 +41,13 @@ function ledgers(directory = makeDirectory(), envelope = plainEnvelope) {
 
 const report = async (ledger: UsageLedger, input: Parameters<typeof tokenUsage>[1] = {}, prices = '/nowhere') =>
   tokenUsage(
-    { lines: ledger.lines, prices: await readPrices(prices), pricesFile: prices, titleOf: async (id) => `Title ${id}` },
+    {
+      lines: ledger.lines,
+      prices: await readPrices(prices),
+      pricesFile: prices,
+      titleOf: async (id) => `Title ${id}`,
+      requestsOf: async () => [],
+    },
     input,
   );
 

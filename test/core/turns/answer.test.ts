@@ -40,7 +40,7 @@ describe('an answer', () => {
     const generate = fixture.engine.generate.bind(fixture.engine);
     fixture.engine.generate = async (...args) => ({ ...(await generate(...args)), finishReason: 'length' });
     const { notes } = await fixture.cwm.send({ session: 's', text: 'one', maxTokens: 12 }, never());
-    expect(notes).toEqual([expect.stringMatching(/limit of 12 tokens.*"Continue"/)]);
+    expect(notes).toEqual([expect.stringMatching(/limit of 12 tokens.*continue it/)]);
   });
 });
 

@@ -4,6 +4,7 @@ import type { RouteInput } from '../../../protocol/api.ts';
 import { isCwmError } from '../../../protocol/errors.ts';
 import type { SendResult } from '../../../protocol/schemas/turn.ts';
 import { waitingQuestions, type WaitingQuestion } from '../../../words/session.ts';
+import { costWords } from '../../../words/usage.ts';
 import type { Run } from '../../run.ts';
 
 type AnsweringRoute =
@@ -59,15 +60,27 @@ export async function streamAnswer<Name extends AnsweringRoute>(
     return answer;
   } catch (error) {
     endLine();
-    if (hasStreamed && signal === undefined && isCwmError(error, 'Cancelled')) run.terminal.err(stopped(input.session));
+    if (isCwmError(error, 'Cancelled'))
+      run.terminal.err(stopped(name, input.session, hasStreamed, signal !== undefined));
     throw error;
   } finally {
     endLine();
   }
 }
 
-const stopped = (session: string): string =>
-  `[What came of the answer is stored: "cwm continue ${session}" asks for the rest.]\n`;
+const commandRest = (session: string): string => `"cwm continue ${session}" asks for the rest`;
+const chatRest = '/continue asks for the rest';
+
+/** What is there of an answer that was stopped, and how it goes on. */
+function stopped(route: AnsweringRoute, session: string, hasStreamed: boolean, inChat: boolean): string {
+  if (hasStreamed || route === 'continueAnswer')
+    return inChat
+      ? `[The answer was stopped. ${chatRest}.]\n`
+      : `[What came of the answer is stored: ${commandRest(session)}.]\n`;
+  if (!inChat) return '';
+  const again = route === 'send' ? ' /retry sends your message again.' : '';
+  return `[It was stopped before the answer began.${again}]\n`;
+}
 
 /** What the user must decide on, and how. */
 function waiting({ session, pendingTools }: SendResult, inChat: boolean): string[] {
@@ -100,10 +113,12 @@ export const questionLines = ({ text, choices = [] }: WaitingQuestion): string[]
 ];
 
 function evidence(result: SendResult, inChat: boolean): string {
-  const { promptTokens, cachedTokens, timeToFirstTokenMs, ms, prefixBreak, rerenderTokens, notes } = result;
+  const { session, promptTokens, cachedTokens, timeToFirstTokenMs, ms, prefixBreak, rerenderTokens, notes } = result;
   const reused = cachedTokens === null ? '' : `, ${formatCount(cachedTokens)} reused`;
   const first = timeToFirstTokenMs === null ? '' : `, first token after ${formatDuration(timeToFirstTokenMs)}`;
-  const line = `${formatTokens(promptTokens)}${reused}${first}, ${formatDuration(ms)} in all`;
+  const cost = costWords(result.cost);
+  const paid = cost === null ? '' : `, cost ${cost}`;
+  const line = `${formatTokens(promptTokens)}${reused}${first}, ${formatDuration(ms)} in all${paid}`;
   const broken = prefixBreak && `prefix break at token ${formatCount(prefixBreak.atToken)}: ${prefixBreak.likelyCause}`;
   const continued =
     rerenderTokens === undefined
@@ -111,7 +126,8 @@ function evidence(result: SendResult, inChat: boolean): string {
       : [
           `continued from the token ids; to render the conversation again would compute ${formatTokens(rerenderTokens)}`,
         ];
-  return [line, ...(broken === null ? [] : [broken]), ...continued, ...notes, ...waiting(result, inChat)]
+  const rest = result.finishReason === 'length' ? [inChat ? chatRest : commandRest(session)] : [];
+  return [line, ...(broken === null ? [] : [broken]), ...continued, ...notes, ...rest, ...waiting(result, inChat)]
     .map((said) => `[${said}]`)
     .join('\n');
 }

@@ -6,6 +6,7 @@ import { branchesTable, comparisonSentences } from '../../../words/branches.ts';
 import type { Perform } from '../../action.ts';
 import { collect } from '../../arguments.ts';
 import { withCommonOptions } from '../../run.ts';
+import { messageHelp, messageId } from './messages.ts';
 import { formatTable } from '../../terminal/layout.ts';
 
 const sessionArgument = ['<session>', "the session's id"] as const;
@@ -28,11 +29,12 @@ export function registerBranch(program: Command, perform: Perform): void {
     .description('make a branch and switch to it')
     .argument(...sessionArgument)
     .argument('[name]', 'name of the branch; the first free one of branch-2 and so on by default')
-    .option('--at <message>', 'id of the last message that it shares; by default the last one of the current branch')
+    .option('--at <message>', `last message that it shares, ${messageHelp}; by default the last of the current branch`)
     .option('--stay', 'do not switch to it')
     .action((session: string, name: string | undefined, { at, stay, ...common }: { at?: string; stay?: boolean }) =>
       perform(common, async (run) => {
-        run.print(await run.call('createBranch', { session, name, at, switch: !stay }), onBranch);
+        const end = at === undefined ? undefined : await messageId(run, session, at);
+        run.print(await run.call('createBranch', { session, name, at: end, switch: !stay }), onBranch);
       }),
     );
 
@@ -114,7 +116,11 @@ export function registerBranch(program: Command, perform: Perform): void {
         .choices(mergeWays)
         .default('append'),
     )
-    .option('--message <id>', 'a message to pick; may be given several times', collect)
+    .option(
+      '--message <id>',
+      `a message to pick, ${messageHelp} on the other branch; may be given several times`,
+      collect,
+    )
     .action(
       (
         session: string,
@@ -122,7 +128,8 @@ export function registerBranch(program: Command, perform: Perform): void {
         { how, message, ...common }: { how: (typeof mergeWays)[number]; message?: readonly string[] },
       ) =>
         perform(common, async (run) => {
-          const input = { session, branch: name, how, messages: message && [...message] };
+          const picked = message && (await Promise.all(message.map((each) => messageId(run, session, each, name))));
+          const input = { session, branch: name, how, messages: picked };
           run.print(await run.call('mergeBranch', input), onBranch);
         }),
     );
@@ -130,10 +137,10 @@ export function registerBranch(program: Command, perform: Perform): void {
   withCommonOptions(branch.command('rollback'))
     .description('let the current branch end with an earlier message; a recovery point is made before')
     .argument(...sessionArgument)
-    .argument('<message>', 'id of the message')
+    .argument('<message>', messageHelp)
     .action((session: string, message: string, common: object) =>
       perform(common, async (run) => {
-        run.print(await run.call('rollBack', { session, message }), onBranch);
+        run.print(await run.call('rollBack', { session, message: await messageId(run, session, message) }), onBranch);
       }),
     );
 }

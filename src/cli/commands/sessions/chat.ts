@@ -46,7 +46,7 @@ function introduction({ id, title, tokens, branches, activeBranch, draft, pendin
   const messages = branches[activeBranch]?.length ?? 0;
   const name = title === id ? `Session ${id}` : `${readableLine(title)} (session ${id})`;
   const size = messages === 0 ? 'empty' : `${plural(messages, 'message')}, ${formatTokens(tokens?.count ?? 0)}`;
-  const unsent = draft === null ? '' : `\nA message got no answer: ${readableLine(draft)}`;
+  const unsent = draft === null ? '' : `\nA message got no answer (/retry sends it again): ${readableLine(draft)}`;
   const calls = waitingCalls(pendingTools);
   const waiting = calls.length === 0 ? '' : `\nTool calls wait for you (/approve or /deny):\n${calls.join('\n')}`;
   const asked = waitingQuestions(pendingTools).map((question) => `\n${questionLines(question).join('\n')}`);
@@ -75,8 +75,8 @@ async function talk(run: Run, { id, pendingTools }: Session, prompter: Prompter)
       wasStopped = isCwmError(error, 'Cancelled');
       // Somebody else may have answered it.
       if (question) [question] = await stillAsked(run, id);
-      if (wasStopped) run.terminal.err('[The answer was stopped. /continue asks for the rest.]\n');
-      else reportFailure(run.terminal, error, run.json, '');
+      // What was stopped says so itself, and how it goes on.
+      if (!wasStopped || line.startsWith('/freeze')) reportFailure(run.terminal, error, run.json, '');
     }
   }
 }
@@ -115,6 +115,7 @@ async function readMessage(prompter: Prompter): Promise<string | null> {
 }
 
 const help = `1, 2, 3, …     where the model asks you: one of its answers; any other text is an answer, too
+/retry         send the last message again, where it got no answer
 /again         another answer to the last message, on a branch of its own
 /continue      continue the last answer, which was cut
 /approve       allow the tool calls that wait; "/approve session" does not ask for these tools again
@@ -146,6 +147,12 @@ async function answer(
       return undefined;
     case '/again':
       return await streamAnswer(run, 'regenerate', input, signal);
+    case '/retry': {
+      const { draft } = await run.call('getSession', { session });
+      if (draft !== null) return await streamAnswer(run, 'send', { ...input, text: draft }, signal);
+      run.terminal.err('No message waits for an answer. /again gives the last one another answer.\n');
+      return undefined;
+    }
     case '/continue':
       return await streamAnswer(run, 'continueAnswer', input, signal);
     case '/accept':

@@ -5,6 +5,7 @@ import { absolutePath } from '../../../client/absolutePath.ts';
 import { CwmError } from '../../../protocol/errors.ts';
 import { amount, collect, wholeNumber } from '../../arguments.ts';
 import { withCommonOptions, withModelOption } from '../../run.ts';
+import { messageHelp, messageId } from './messages.ts';
 import { streamAnswer } from './answer.ts';
 
 interface SendOptions {
@@ -49,13 +50,14 @@ export function registerSend(program: Command, perform: Perform): void {
   withAnswerOptions(program.command('edit'))
     .description('send another text in place of a message, on a branch of its own')
     .argument('<session>', "the session's id")
-    .argument('<message>', 'id of the message')
+    .argument('<message>', messageHelp)
     .argument('<text>', 'the new text; "-" reads it from stdin')
     .option('--branch <name>', 'name of the branch')
     .action((session: string, message: string, given: string, { branch, ...options }: AnswerOptions) =>
       perform(options, async (run) => {
         const text = given === '-' ? await run.terminal.readStdin() : given;
-        const input = { session, message, text, branch, ...answering(options), ...run.onEngine };
+        const meant = await messageId(run, session, message);
+        const input = { session, message: meant, text, branch, ...answering(options), ...run.onEngine };
         await streamAnswer(run, 'editMessage', input);
       }),
     );
@@ -63,11 +65,12 @@ export function registerSend(program: Command, perform: Perform): void {
   withAnswerOptions(program.command('regenerate'))
     .description('generate another answer to the same message, on a branch of its own')
     .argument('<session>', "the session's id")
-    .argument('[message]', 'id of the answer; the last one by default')
+    .argument('[message]', `${messageHelp}; the last answer by default`)
     .option('--branch <name>', 'name of the branch')
     .action((session: string, message: string | undefined, { branch, ...options }: AnswerOptions) =>
       perform(options, async (run) => {
-        const input = { session, message, branch, ...answering(options), ...run.onEngine };
+        const meant = message === undefined ? undefined : await messageId(run, session, message);
+        const input = { session, message: meant, branch, ...answering(options), ...run.onEngine };
         await streamAnswer(run, 'regenerate', input);
       }),
     );

@@ -9,6 +9,7 @@ import { duration, wholeNumber } from '../../arguments.ts';
 import { formatAge, formatCount } from '../../../base/format.ts';
 import { formatFacts, formatPage } from '../../terminal/layout.ts';
 import { withCommonOptions, withModelOption } from '../../run.ts';
+import { registerMessages } from './messages.ts';
 import { registerDecideTools } from './decideTools.ts';
 import { settingsInput, withSettingsOptions, type SettingsOptions } from './sessionSettings.ts';
 
@@ -103,6 +104,8 @@ export function registerSession(program: Command, perform: Perform): void {
         run.print({ session: found.id, ...found }, sessionText);
       }),
     );
+
+  registerMessages(session, perform);
 
   withSettingsOptions(withModelOption(withCommonOptions(session.command('set'))))
     .description('change the settings of a session, its model server (--engine), or when it expires')
