@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { messageSchema } from '../../src/protocol/schemas/session.ts';
 import type { SessionId } from '../../src/protocol/ids.ts';
 import { diskFiles } from '../../src/store/disk/files.ts';
 import { openStore } from '../../src/store/openStore.ts';
@@ -211,7 +212,7 @@ describe('S0-24 a thaw opens the conversation when', () => {
     onTestFinished(() => cold.close());
     const session = await cold.sessions.get('s' as SessionId);
     const ids = await cold.messages.chain('s' as SessionId, session?.branches['main']?.head ?? null);
-    expect(await cold.messages.load('s' as SessionId, ids)).toMatchObject(items.map(({ cost: _, ...stored }) => stored));
+    expect(await cold.messages.load('s' as SessionId, ids)).toEqual(items.map((shown) => messageSchema.parse(shown)));
   });
 });
 
