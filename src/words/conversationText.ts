@@ -1,8 +1,12 @@
-import type { Message, Picture } from '../protocol/schemas/session.ts';
+import type { Message, Picture, ShownMessage } from '../protocol/schemas/session.ts';
 import type { Question } from '../protocol/schemas/toolCall.ts';
-import { formatBytes } from '../base/format.ts';
+import { formatBytes, formatCount } from '../base/format.ts';
+import { firstWords, readableLine } from '../base/readableText.ts';
+import { plural } from './amounts.ts';
 import { cutSentence } from './cut.ts';
 import { code, plain } from './markdown.ts';
+import type { Table } from './rows.ts';
+import { costWords } from './usage.ts';
 
 /** Who says a message, by its role. */
 export const speakers: Readonly<Record<Message['role'], string>> = {
@@ -12,12 +16,12 @@ export const speakers: Readonly<Record<Message['role'], string>> = {
   tool: 'Tool',
 };
 
-type ShownMessage = Pick<Message, 'role' | 'content' | 'lost' | 'cut'>;
+type SaidMessage = Pick<Message, 'role' | 'content' | 'lost' | 'cut'>;
 
 export interface ShownConversation {
   /** Null: the text has no title. */
   readonly title: string | null;
-  readonly messages: readonly ShownMessage[];
+  readonly messages: readonly SaidMessage[];
   /** Messages before the first of `messages` that were not loaded. */
   readonly earlier: number;
   /** A message in progress: its text (null: it is among the messages), and the part of the answer that has arrived. Null once the backend has stored both. */
@@ -38,7 +42,7 @@ export function conversationText(conversation: ShownConversation): string {
   return `${parts.join('\n\n')}\n`;
 }
 
-function messageText({ role, content, lost, cut }: ShownMessage): string {
+function messageText({ role, content, lost, cut }: SaidMessage): string {
   if (lost) return section('Lost message', content.type === 'text' ? content.text : '');
   if (content.type === 'unknown') return section('Message of an unknown kind', unknownText(content));
   if (content.type === 'plan') return section('Plan', textWithCut(content.text, cut));
@@ -85,3 +89,46 @@ const pictureLine = ({ mediaType, sizeBytes }: Picture): string =>
 
 const section = (name: string, text: string): string =>
   `## ${name}\n\n${text.trim() === '' ? '*(empty)*' : text.trim()}`;
+
+/** What each message took, and how it begins. A column that nothing would stand in is left out. */
+export function messagesTable(messages: readonly ShownMessage[]): Table {
+  const count = (tokens: number | null | undefined): string =>
+    tokens === null || tokens === undefined ? '' : formatCount(tokens);
+  const hasCosts = messages.some(({ cost }) => cost);
+  return {
+    head: ['', 'Message', 'Who', 'Prompted', 'Reused', 'Generated', ...(hasCosts ? ['Cost'] : []), 'Text'],
+    rows: messages.map(({ id, sequence, role, content, lost, taken, cost }) => [
+      String(sequence),
+      id,
+      speakers[role],
+      count(taken?.promptTokens),
+      count(taken?.cachedTokens),
+      count(taken?.outputTokens),
+      ...(hasCosts ? [taken ? (costWords(cost) ?? 'not known') : ''] : []),
+      lost === undefined ? beginning(content) : 'lost',
+    ]),
+  };
+}
+
+/** How a message begins, in a line. */
+function beginning(content: Message['content']): string {
+  switch (content.type) {
+    case 'text':
+      return firstWords(readableLine(content.text)) || `(${plural(content.media?.length ?? 0, 'picture')})`;
+    case 'plan':
+      return `Plan: ${firstWords(readableLine(content.text))}`;
+    case 'context':
+      return firstWords(readableLine(content.files.map(({ path }) => path).join(', ')));
+    case 'tool-calls':
+    case 'question':
+      return content.calls
+        .map(({ name, arguments: given, question }) =>
+          firstWords(readableLine(question ? `asks: ${question.text}` : `calls ${name} ${given}`)),
+        )
+        .join('; ');
+    case 'tool-result':
+      return `${readableLine(content.name)} (${content.outcome}): ${firstWords(readableLine(content.text))}`;
+    case 'unknown':
+      return `a message of the kind "${readableLine(content.kind)}"`;
+  }
+}

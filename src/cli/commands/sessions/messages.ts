@@ -1,7 +1,7 @@
 import { Option, type Command } from 'commander';
 import { CwmError } from '../../../protocol/errors.ts';
 import { plural } from '../../../words/amounts.ts';
-import { messagesTable } from '../../../words/messages.ts';
+import { messagesTable } from '../../../words/conversationText.ts';
 import type { Perform } from '../../action.ts';
 import { notEmpty, wholeNumber } from '../../arguments.ts';
 import { type Run, withCommonOptions } from '../../run.ts';
