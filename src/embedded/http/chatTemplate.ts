@@ -8,6 +8,7 @@ import { oneCallEach, withPlainContent, withReadArguments } from './templateMess
 export class ChatTemplate {
   readonly #info: ModelInfo;
   readonly #chosen: ChosenTemplate;
+  #allCalls: boolean | undefined;
 
   constructor(info: ModelInfo, chosen: ChosenTemplate) {
     this.#info = info;
@@ -34,15 +35,9 @@ export class ChatTemplate {
       });
     try {
       const { tools } = request;
-      const whole = (more: object): string => {
-        try {
-          return render(more);
-        } catch (error) {
-          const split = oneCallEach(messages);
-          if (split.length === messages.length) throw error;
-          return render(more, split);
-        }
-      };
+      const split = oneCallEach(messages);
+      const whole = (more: object): string =>
+        render(more, split.length === messages.length || this.#writesAllCalls(render) ? messages : split);
       if (!tools || tools.length === 0) return whole({});
       const text = whole({ tools });
       // A template that has no place for tools leaves them out without a word.
@@ -55,4 +50,39 @@ export class ChatTemplate {
       throw new ApiError(400, `The chat template cannot render these messages: ${reason}`);
     }
   }
+
+  /** Whether it writes every call of a message that has several: Llama 3's refuses them, and gpt-oss' writes the first one only, without a word. */
+  #writesAllCalls(render: (more: object, messages: readonly object[]) => string): boolean {
+    if (this.#allCalls === undefined) {
+      try {
+        this.#allCalls = render({ tools: probeTools }, probeMessages).includes(probeCalls[1]);
+      } catch {
+        this.#allCalls = false;
+      }
+    }
+    return this.#allCalls;
+  }
 }
+
+const probeCalls = ['first_of_two', 'second_of_two'] as const;
+const probeIds = ['callaaaaa', 'callbbbbb'] as const;
+/** Two calls in one message, as any template would meet them. */
+const probeMessages: readonly object[] = [
+  { role: 'user', content: 'Both.' },
+  {
+    role: 'assistant',
+    content: '',
+    tool_calls: probeCalls.map((name, at) => ({
+      id: probeIds[at],
+      type: 'function',
+      function: { name, arguments: {} },
+    })),
+  },
+  ...probeIds.map((id) => ({ role: 'tool', content: 'Done.', tool_call_id: id })),
+];
+const probeTools = [
+  {
+    type: 'function',
+    function: { name: 'other', description: 'Other.', parameters: { type: 'object', properties: {} } },
+  },
+];

@@ -48,7 +48,7 @@ function readArguments(given: unknown): unknown {
 const isResult = (message: object | undefined): boolean =>
   message !== undefined && 'role' in message && message.role === 'tool';
 
-/** Llama 3's templates refuse several calls in one message: each gets a message of its own, with its result behind it. */
+/** For templates that take one call in a message: each gets a message of its own, with its result behind it. */
 export function oneCallEach(messages: readonly object[]): readonly object[] {
   const split: object[] = [];
   for (let at = 0; at < messages.length; at++) {

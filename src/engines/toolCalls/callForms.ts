@@ -41,9 +41,9 @@ const mistral: CallForm = {
 };
 
 /** `<|tool_call>call:name{path:<|"|>a<|"|>}<tool_call|>` (Gemma 4). */
-const gemma: CallForm = gemmaForm('<|tool_call>', '<tool_call|>');
+const gemma: CallForm = gemmaForm('<|tool_call>', '<tool_call|>', '<|tool_response>');
 /** The same with other marks (FunctionGemma). */
-const functionGemma: CallForm = gemmaForm('<start_function_call>', '<end_function_call>');
+const functionGemma: CallForm = gemmaForm('<start_function_call>', '<end_function_call>', '<start_function_response>');
 
 /** Python in a block of its own, as Gemma 3 was taught: ```` ```tool_code ````. */
 const toolCode: CallForm = {
@@ -81,7 +81,8 @@ export function looksBare(text: string): boolean | null {
   return /^(?:`{0,3}|```(?:j|js|jso|json)\s*)$/.test(start) ? null : false;
 }
 
-function gemmaForm(opener: string, close: string): CallForm {
+/** @param waits what the model writes behind its last call, where the results would follow. */
+function gemmaForm(opener: string, close: string, waits: string): CallForm {
   return {
     opener,
     take: (rest, isEnd) => {
@@ -90,7 +91,9 @@ function gemmaForm(opener: string, close: string): CallForm {
         return !isEnd && 'call:'.startsWith(rest.trim().slice(0, 5)) && rest.length < 80 ? 'more' : null;
       const read = readNamedValues(rest, head.length, '}');
       if (!read) return isEnd ? { calls: [{ name, arguments: rest.slice(head.length) }], length: rest.length } : 'more';
-      return closed({ calls: [{ name, arguments: JSON.stringify(read.value) }], length: read.end }, rest, close, isEnd);
+      const call = { calls: [{ name, arguments: JSON.stringify(read.value) }], length: read.end };
+      const taken = closed(call, rest, close, isEnd);
+      return taken === 'more' ? taken : closed(taken, rest, waits, isEnd);
     },
   };
 }

@@ -59,4 +59,21 @@ describe('a chat template', () => {
   ])('answers 400 to %s', (_, request, message) => {
     expect(() => render(request)).toThrow(new ApiError(400, message));
   });
+
+  it('S4-14 that writes only the first call of a message, without a word, gets a message for each call', () => {
+    const first =
+      '{% for m in messages %}<{{ m.role }}{% if m.tool_calls %} {{ m.tool_calls[0].function.name }}{% endif %}>' +
+      '{{ m.content }}{% endfor %}{% if tools %}.{% endif %}';
+    const template = new ChatTemplate(aModel(), { template: new Template(first), stopStrings: [], notice: null });
+    const call = (name: string) => ({ id: name, type: 'function', function: { name, arguments: '{}' } });
+    const messages = [
+      { role: 'user', content: 'Both.' },
+      { role: 'assistant', content: 'I look.', tool_calls: [call('one'), call('two')] },
+      { role: 'tool', content: '1', tool_call_id: 'one' },
+      { role: 'tool', content: '2', tool_call_id: 'two' },
+    ];
+    expect(template.render({ messages, tools: [{}] })).toBe(
+      '<user>Both.<assistant one>I look.<tool>1<assistant two><tool>2.',
+    );
+  });
 });

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { sha256Hex } from '../../../src/base/hash.ts';
 import { enginesFolder } from './cacheFolder.ts';
 
-export type EngineName = 'vllm' | 'llama-server' | 'lmcache' | 'gemma';
+export type EngineName = 'vllm' | 'llama-server' | 'lmcache' | 'gemma' | 'chat-templates';
 
 /** Runs `pip install` with the arguments and, where it names a distribution, with what that one requires (less some). */
 export interface PipStep {
@@ -116,9 +116,38 @@ const gemma: EngineRecipe = {
   ].join('; '),
 };
 
+/** Name of the file with the templates in the recipe's folder: one JSON object, by name. */
+export const templatesFile = 'templates.json';
+
+/**
+ * Chat templates as the makers of models published them, which two packages for training carry (Apache 2.0; the templates are under their
+ * models' licences). Nothing of the packages runs.
+ */
+const chatTemplates: EngineRecipe = {
+  name: 'chat-templates',
+  version: '1',
+  cost: 'Published chat templates take some seconds and 70 MB',
+  oldestPythonMinor: 10,
+  newestPythonMinor: 14,
+  pip: [{ says: 'the packages', args: ['--no-deps', 'axolotl==0.19.0', 'unsloth==2026.10.9'] }],
+  check: [
+    'import ast, json, pathlib, sys, sysconfig',
+    'packages = pathlib.Path(sysconfig.get_path("purelib"))',
+    'files = (packages / "axolotl/utils/chat_templates/templates").glob("*.jinja")',
+    'found = {file.stem: file.read_text("utf8") for file in files}',
+    'parsed = ast.parse((packages / "unsloth/chat_templates.py").read_text("utf8"))',
+    'texts = [each for each in parsed.body if isinstance(each, ast.Assign) and isinstance(each.value, ast.Constant)]',
+    'found |= {target.id: each.value.value for each in texts for target in each.targets if isinstance(target, ast.Name)}',
+    'found = {name: text for name, text in found.items() if isinstance(text, str)}',
+    `(pathlib.Path(sys.prefix).parent / "${templatesFile}").write_text(json.dumps(found), "utf8")`,
+    'print(len(found))',
+  ].join('; '),
+};
+
 /** In the order in which they are installed. */
 export const engineRecipes: Readonly<Record<EngineName, EngineRecipe>> = {
   gemma,
+  'chat-templates': chatTemplates,
   'llama-server': llamaServer,
   vllm,
   lmcache,

@@ -69,6 +69,12 @@ describe.each([1, 3, 7, 1000])('S4-14 tool calls in the text of an answer, in pi
       [first, other],
     ],
     [
+      'Gemma 4, with the mark at which it waits for the result',
+      '<|tool_call>call:look_up{}<tool_call|><|tool_call>call:read_file{path:<|"|>a "b" }<|"|>}<tool_call|><|tool_response>',
+      '',
+      [other, first],
+    ],
+    [
       'FunctionGemma',
       '<start_function_call>call:look_up{n:3,deep:{on:true,list:[1.5,null]}}<end_function_call>',
       '',
