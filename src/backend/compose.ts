@@ -187,6 +187,7 @@ export const composeServices =
     await gatewayClients.load();
     const gateway = new Gateway({
       outside: core.outside,
+      clientTurns: core.clientTurns,
       engines,
       clock: systemClock,
       clients: gatewayClients,

@@ -18,6 +18,7 @@ import { type AskedRequest, requestsOf } from './answers/requests.ts';
 import { requireSession } from './session.ts';
 import { SessionContextManager } from './projects/sessionContextManager.ts';
 import { recoverInterrupted } from './sessions/recoverInterrupted.ts';
+import { ClientTurns } from './sessions/memory/clientTurns.ts';
 import { OutsideTurns } from './sessions/outsideTurns.ts';
 import { deleteSessionIf } from './sessions/deleteSession.ts';
 import { Retention } from './space/retention.ts';
@@ -80,6 +81,8 @@ export interface Core extends Operations {
   readonly outside: OutsideTurns;
   /** What the messages of a session say of the requests that they ended. @throws CwmError SessionNotFound, Corrupted. */
   requestsOf(session: SessionId): Promise<readonly AskedRequest[]>;
+  /** For those that they lead with virtual memory. */
+  readonly clientTurns: ClientTurns;
   /** Must be called once, before any operation. @returns ids of the sessions whose turn a crash had interrupted. */
   recover(): Promise<string[]>;
   /** Resolves when no background work is running. */
@@ -178,6 +181,7 @@ export function makeCore(parts: CoreParts): Core {
       onKvWritten();
       if (session !== undefined) checkpoints.afterTurn(session);
     }),
+    clientTurns: new ClientTurns(ownContext),
     outside: new OutsideTurns(ownContext, parts.isolation ?? 'project'),
     requestsOf: async (session) => requestsOf(store.messages, await requireSession(context, session)),
     recover() {

@@ -1,10 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Clock } from '../base/clock.ts';
+import type { ClientTurns } from '../core/sessions/memory/clientTurns.ts';
 import type { OutsideTurns } from '../core/sessions/outsideTurns.ts';
 import type { GatewayAddress } from './address.ts';
 import type { Client } from './clients/clients.ts';
 import type { Figures } from './clients/figures.ts';
 import type { Targets } from './engines.ts';
+import type { Talks } from './memory/talks.ts';
 import type { FirstBytes } from './passing/firstBytes.ts';
 import type { Healing } from './passing/heal.ts';
 import type { OnePlace } from './passing/onePlace.ts';
@@ -16,6 +18,8 @@ import type { Recorder } from './recording/recorder.ts';
 /** What every route of the gateway uses. */
 export interface GatewayContext {
   readonly outside: OutsideTurns;
+  readonly clientTurns: ClientTurns;
+  readonly talks: Talks;
   readonly targets: Targets;
   readonly upstream: Upstream;
   readonly recogniser: Recogniser;

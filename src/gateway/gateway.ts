@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Clock } from '../base/clock.ts';
+import type { ClientTurns } from '../core/sessions/memory/clientTurns.ts';
 import type { OutsideTurns } from '../core/sessions/outsideTurns.ts';
 import { CwmError } from '../protocol/errors.ts';
 import type { Disposable } from '../base/disposable.ts';
@@ -11,6 +12,8 @@ import type { GatewayContext, GatewayRequest } from './context.ts';
 import type { Clients } from './clients/clients.ts';
 import { Figures } from './clients/figures.ts';
 import { Targets, type GatewayEngines } from './engines.ts';
+import { listModels } from './memory/memoryModels.ts';
+import { Talks } from './memory/talks.ts';
 import { answerFailure, errorFormOf } from './passing/failures.ts';
 import { FirstBytes } from './passing/firstBytes.ts';
 import type { Healing } from './passing/heal.ts';
@@ -30,6 +33,7 @@ import { passThrough } from './routes/through.ts';
 
 export interface GatewayParts {
   readonly outside: OutsideTurns;
+  readonly clientTurns: ClientTurns;
   readonly engines: GatewayEngines;
   readonly clock: Clock;
   readonly clients: Clients;
@@ -43,7 +47,7 @@ type Pass = (gateway: GatewayContext, request: GatewayRequest) => Promise<void>;
 
 /** Every route that clients can use; nothing else of a model server is reachable. */
 const routes: readonly { readonly method: string; readonly path: RegExp; readonly pass: Pass }[] = [
-  { method: 'GET', path: /^\/v1\/models(\/[\w.:%@+~-]+)?$/, pass: passThrough },
+  { method: 'GET', path: /^\/v1\/models(\/[\w.:%@+~-]+)?$/, pass: listModels },
   { method: 'POST', path: /^\/v1\/chat\/completions$/, pass: converse(chatFormat) },
   { method: 'POST', path: /^\/v1\/responses$/, pass: converse(responsesFormat) },
   { method: 'POST', path: /^\/v1\/messages$/, pass: converse(messagesFormat) },
@@ -67,7 +71,7 @@ export class Gateway {
   #restored: Promise<void> | null = null;
 
   constructor(parts: GatewayParts) {
-    const { outside, engines, clock, healing, onFailure } = parts;
+    const { outside, clientTurns, engines, clock, healing, onFailure } = parts;
     this.#parts = parts;
     this.#journal = new Journal(parts.journal);
     const recogniser = new Recogniser();
@@ -81,6 +85,8 @@ export class Gateway {
     const upstream = new Upstream();
     this.#context = {
       outside,
+      clientTurns,
+      talks: new Talks(clientTurns),
       clock,
       recorder,
       recent: new RecentAnswers(),

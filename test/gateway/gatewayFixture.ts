@@ -103,6 +103,7 @@ export async function gatewayFixture(files: Files = diskFiles, over: GatewayOver
   const start = (): Gateway =>
     new Gateway({
       outside: core.cwm.outside,
+      clientTurns: core.cwm.clientTurns,
       engines: {
         defaultSpec: engine.spec,
         get: () => engine,

@@ -12,6 +12,9 @@ import { budgetFor, leaveRoom, showConversation, type Asking } from './show.ts';
 /** All of them; a new one is a row. */
 const memoryTools: readonly MemoryTool[] = [pageFault, searchTool];
 
+/** Names that no tool of others has where these are offered. */
+export const memoryToolNames: ReadonlySet<string> = new Set(memoryTools.map(({ name }) => name));
+
 export const isMemoryTool = (tool: Tool | undefined): tool is MemoryTool => tool !== undefined && 'run' in tool;
 
 /**

@@ -69,7 +69,7 @@ const mostUnstored = 10_000;
 /** Tag of every session that came through the gateway. */
 export const outsideTag = 'gateway';
 
-const promptId = 'client' as PromptId;
+export const promptId = 'client' as PromptId;
 
 /**
  * Conversations whose prompts another program makes: it asks the model server through the gateway, and the sessions have what was said.
@@ -340,7 +340,7 @@ async function makeSession(core: CoreContext, { session: start, system }: Outsid
 }
 
 /** The session on a branch that ends with this message. */
-async function placedAfter(core: CoreContext, session: Session, after: MessageId | null): Promise<Session> {
+export async function placedAfter(core: CoreContext, session: Session, after: MessageId | null): Promise<Session> {
   if (headOf(session) === after) return session;
   const there = Object.values(session.branches).find(({ head }) => head === after);
   if (there) return switched(session, there.name);

@@ -30,6 +30,8 @@ export interface Gate {
   readonly tools: ReadonlyMap<string, Tool>;
   /** Names of tools that nobody is asked about, since they reach nothing outside the session. Default: none. */
   readonly free?: ReadonlySet<string>;
+  /** Names of tools that another program runs, which leads the conversation. Default: none. */
+  readonly ofClient?: ReadonlySet<string>;
   /** By the ids of calls that cannot run: why. Default: none. */
   readonly refused?: ReadonlyMap<string, string>;
   /** Rounds of tool calls since the user's last message, this one included. */
@@ -44,16 +46,20 @@ export const gated = (gate: Gate, calls: readonly ToolCall[]): PendingCall[] =>
 
 function verdictOn(gate: Gate, { id, name, question }: ToolCall): Pick<PendingCall, 'why' | 'decision' | 'reason'> {
   if (question) return { why: 'The model asks you.' };
+  if (gate.ofClient?.has(name)) return { why: 'The client runs the tool.' };
   const tool = gate.tools.get(name);
   const reason = gate.refused?.get(id);
   const refused = reason === undefined ? refusalOf(gate.settings, tool) : ({ decision: 'denied', reason } as const);
   // Nothing runs, and the model is told why. It may call the same again for ever, though.
   if (!tool || refused) {
     const why = whyTooLong(gate);
+    if (why !== null && gate.ofClient) return { decision: 'denied', reason: why };
     return why === null ? (refused ?? {}) : { why };
   }
   if (gate.free?.has(name)) {
     const why = whyTooLong(gate);
+    // Nobody decides where another program leads the conversation.
+    if (why !== null && gate.ofClient) return { decision: 'denied', reason: why };
     return why === null ? {} : { why };
   }
   const { tools: policy } = gate.settings;

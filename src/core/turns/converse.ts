@@ -9,7 +9,7 @@ import type { Reporter } from '../ports/reporter.ts';
 import type { Tool } from '../ports/tools.ts';
 import type { ContinueFrom } from '../../protocol/settings/sessionChoices.ts';
 import { fitMessages } from '../memory/segments/fitMessage.ts';
-import { boundCalls } from '../memory/toolState/boundCalls.ts';
+import { boundCalls, type BoundCall } from '../memory/toolState/boundCalls.ts';
 import { isMemoryTool, offeredMemoryTools, withMemoryTools } from '../memory/tools.ts';
 import { reportTurn } from '../memory/reportTurn.ts';
 import { hasPictures } from '../prompt/pictures.ts';
@@ -23,7 +23,17 @@ import { sendResult } from './sendResult.ts';
 import { endFailedTurn, newMessage, type Turn } from './turn.ts';
 import { beginAnswer } from './turns.ts';
 
+/** Another program that leads the conversation. */
+export interface Leading {
+  /** Its own, in place of the machine's: it runs them, and sends their results. */
+  readonly tools: readonly Tool[];
+  /** Hears what each request to the model server came to. */
+  readonly onAnswer: (generation: Generation) => void;
+}
+
 export interface Conversing {
+  /** Default: nobody else does. */
+  readonly client?: Leading | undefined;
   readonly sampling: Pick<GenerateOptions, 'maxTokens' | 'temperature' | 'topP' | 'stop' | 'seed'>;
   readonly continueFrom: ContinueFrom | undefined;
   /** Of the first answer; after it, the model decides. Default `auto`. */
@@ -75,12 +85,17 @@ export async function converse(
     const { generation } = generated;
     const calls = namedCalls(generation.toolCalls ?? []).map(withQuestion);
     const tools = new Map(found.tools.map((tool) => [tool.name, tool]));
-    const bound = boundCalls({ session: turn.session, messages: [...turn.messages, ...added] }, calls, tools);
+    const { client } = conversing;
+    client?.onAnswer(generation);
+    const bound = client
+      ? calls.map((call): BoundCall => ({ call }))
+      : boundCalls({ session: turn.session, messages: [...turn.messages, ...added] }, calls, tools);
     const gate = {
       settings: turn.session.settings ?? {},
       approved: turn.session.approvedTools ?? [],
       tools,
       free: new Set(found.tools.filter(isMemoryTool).map(({ name }) => name)),
+      ...(client && { ofClient: new Set(found.tools.filter((tool) => !isMemoryTool(tool)).map(({ name }) => name)) }),
       refused: new Map(bound.flatMap(({ call, refused }) => (refused === undefined ? [] : [[call.id, refused]]))),
       round,
       elapsedMs: core.clock.elapsedMs() - startedMs,
@@ -150,16 +165,18 @@ interface Finding extends Pick<Asked, 'added' | 'inPool' | 'toolChoice'> {
 async function toolsOf(
   core: CoreContext,
   turn: Turn,
-  { added: given, inPool, toolChoice, conversing: { sampling, reporter } }: Finding,
+  { added: given, inPool, toolChoice, conversing: { sampling, reporter, client } }: Finding,
   signal: AbortSignal,
 ): Promise<FoundTools> {
   const { session, description } = turn;
   const { noToolsWhy } = description;
-  const ofMachine: OfMachine = !session.settings?.tools
-    ? { tools: [], notes: [] }
-    : noToolsWhy !== undefined
-      ? { tools: [], notes: [noToolsWhy] }
-      : await offeredTools(core.tools, session.project, signal);
+  const ofMachine: OfMachine = client
+    ? { tools: client.tools, notes: [] }
+    : !session.settings?.tools
+      ? { tools: [], notes: [] }
+      : noToolsWhy !== undefined
+        ? { tools: [], notes: [noToolsWhy] }
+        : await offeredTools(core.tools, session.project, signal);
   const fitting = { maxTokens: sampling.maxTokens, tools: ofMachine.tools };
   const fitted = inPool ? [] : await fitMessages(core, turn, given, fitting, signal);
   const added = inPool ? given : fitted.map(({ message }) => message);

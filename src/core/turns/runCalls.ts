@@ -69,6 +69,8 @@ async function resultOf(
   const { session } = turn;
   const { name, arguments: text, decision, reason } = call;
   const failed = (why: string): ToolResult => ({ text: why, outcome: 'failed' });
+  // Another program ran it.
+  if (call.answer !== undefined && call.question === undefined) return { text: call.answer, outcome: 'done' };
   if (name === askUser.name) return answerTo(call);
   if (decision === 'denied')
     return { text: `This call was not allowed.${reason ? ` ${reason}` : ''}`, outcome: 'denied' };

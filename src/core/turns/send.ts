@@ -99,7 +99,7 @@ export async function answer(
  *
  * @returns whether there was anything. @throws what `signal` was aborted with.
  */
-async function addRecalled(core: CoreContext, turn: Turn, text: string, signal: AbortSignal): Promise<boolean> {
+export async function addRecalled(core: CoreContext, turn: Turn, text: string, signal: AbortSignal): Promise<boolean> {
   try {
     const files = await recalledFor(core, turn, text, signal);
     if (!files) return false;

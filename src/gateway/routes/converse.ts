@@ -9,6 +9,7 @@ import { ChatAnswer } from '../formats/chatAnswer.ts';
 import type { Format, StreamOptions } from '../formats/format.ts';
 import type { Asked } from '../formats/item.ts';
 import { objectOf, parsed, textOf, type JsonObject } from '../formats/json.ts';
+import { answerWithMemory, hasMemory } from '../memory/memoryChat.ts';
 import { messageWithHint } from '../passing/failures.ts';
 import { answerHeaders, upstreamHeaders } from '../passing/headers.ts';
 import { hasFirstSystem, heal, noteSystem, type Healed } from '../passing/heal.ts';
@@ -91,6 +92,11 @@ const pass =
     const { targets, recogniser, outside } = gateway;
     const { res, signal } = request;
     const given = await read(format, gateway, request);
+    if (hasMemory(given.asked)) {
+      const { text, body, previous, client, project, whyNot } = given;
+      const chat = format.chatBody(text, body, {}, previous?.messages);
+      return await answerWithMemory(format, gateway, { request, body, chat, client, project, whyNot, isAnswering });
+    }
     const target = await targets.of(targets.defaultSpec, signal);
     const enter = async (): Promise<Passing> => {
       const recognised = given.recognise();

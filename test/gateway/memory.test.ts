@@ -1,0 +1,183 @@
+import { describe, expect, test } from 'vitest';
+import type { ToolCall } from '../../src/protocol/schemas/toolCall.ts';
+import { gatewayFixture, type GatewayFixture } from './gatewayFixture.ts';
+
+const limit = 6_144;
+const user = (content: string): object => ({ role: 'user', content });
+const call = (id: string, name: string, given: object): ToolCall => ({ id, name, arguments: JSON.stringify(given) });
+const weather = {
+  type: 'function',
+  function: { name: 'weather', description: 'Tells the weather.', parameters: { type: 'object' } },
+};
+const decision = 'We decided: the service is called heron.';
+
+interface ChatBody {
+  readonly choices: readonly {
+    readonly finish_reason: string;
+    readonly message: { readonly content: string; readonly tool_calls?: readonly (object & { id: string })[] };
+  }[];
+  readonly usage: { readonly prompt_tokens: number };
+}
+
+/** A client of the gateway that talks to the model with memory, and sends all that it knows each time. */
+class Client {
+  readonly gateway: GatewayFixture;
+  readonly messages: object[] = [];
+
+  constructor(gateway: GatewayFixture) {
+    this.gateway = gateway;
+    gateway.engine.model = { ...gateway.engine.model, maxModelLen: limit };
+  }
+
+  async ask(...added: object[]): Promise<ChatBody> {
+    this.messages.push(...added);
+    const answer = await this.post({ messages: this.messages });
+    expect(answer.status).toBe(200);
+    const body = (await answer.json()) as ChatBody;
+    this.messages.push(body.choices[0]!.message);
+    return body;
+  }
+
+  post(more: object, path = '/v1/chat/completions'): Promise<Response> {
+    return this.gateway.post(path, { model: 'fake+memory', max_tokens: 32, tools: [weather], ...more });
+  }
+
+  /** The first message leaves the prompt. */
+  async talk(turns = 10): Promise<void> {
+    await this.ask(user(decision));
+    for (let turn = 0; turn < turns; turn++) await this.ask(user(`Turn ${turn}: ${'filler '.repeat(100)}`));
+    const [{ session } = { session: null }] = await this.gateway.sessions();
+    expect((await this.gateway.cwm.memoryState({ session: session!.id })).segments.length).toBeGreaterThan(0);
+  }
+}
+
+describe('a model with memory, for any client', () => {
+  test('the list of models has each once more, with a long context', async () => {
+    const gateway = await gatewayFixture();
+    gateway.server.answer = ({ path }, res) => {
+      res.writeHead(200, { 'content-type': 'application/json' });
+      const model = { id: 'm', object: 'model', max_model_len: 4096 };
+      res.end(JSON.stringify(path === '/v1/models/m' ? model : { object: 'list', data: [model] }));
+    };
+    const list = (await (await fetch(`${gateway.url}/v1/models`)).json()) as { data: object[] };
+    expect(list.data).toMatchObject([
+      { id: 'm', max_model_len: 4096 },
+      { id: 'm+memory', max_model_len: 1_000_000 },
+    ]);
+    expect(await (await fetch(`${gateway.url}/v1/models/m+memory`)).json()).toMatchObject({ id: 'm+memory' });
+    expect(await (await fetch(`${gateway.url}/v1/models/m`)).json()).toMatchObject({ max_model_len: 4096 });
+  });
+
+  test('a conversation that is longer than the context is one session, and each request gets an answer', async () => {
+    const client = new Client(await gatewayFixture());
+    await client.talk(16);
+    const [{ said } = { said: [] }, ...others] = await client.gateway.sessions();
+    expect(others).toEqual([]);
+    expect(said).toHaveLength(34);
+    expect(client.gateway.passed).toEqual([]);
+  });
+
+  test('calls of the memory are answered here: the client gets one answer, and the usage of all that was sent', async () => {
+    const client = new Client(await gatewayFixture());
+    await client.talk();
+    const before = (await client.ask(user('And?'))).usage.prompt_tokens;
+    client.gateway.engine.toolCalls = [[call('1', 'page_fault', { page_id: 'p1', target_level: 0 })]];
+    const { choices, usage } = await client.ask(user('What is it called?'));
+    expect(choices).toMatchObject([{ finish_reason: 'stop', message: { content: 'fine' } }]);
+    expect(choices[0]?.message.tool_calls).toBeUndefined();
+    expect(usage.prompt_tokens).toBeGreaterThan(before * 1.5);
+    const [{ said } = { said: [] }] = await client.gateway.sessions();
+    expect(JSON.stringify(said.slice(-4))).toContain(JSON.stringify(decision).slice(1, -1));
+    await client.ask(user('Thanks.'));
+    expect(await client.gateway.sessions()).toHaveLength(1);
+  });
+
+  test('of an answer with calls of both, the client gets its own; its results and those of the memory come together', async () => {
+    const client = new Client(await gatewayFixture());
+    await client.talk();
+    const both = [call('1', 'page_fault', { page_id: 'p1', target_level: 0 }), call('2', 'weather', { at: '${v0}' })];
+    client.gateway.engine.toolCalls = [both];
+    const { choices } = await client.ask(user('What is it called, and how is the weather?'));
+    expect(choices[0]).toMatchObject({
+      finish_reason: 'tool_calls',
+      message: { tool_calls: [{ id: '2', function: { name: 'weather', arguments: '{"at":"${v0}"}' } }] },
+    });
+    expect(choices[0]?.message.tool_calls).toHaveLength(1);
+    const after = await client.ask({ role: 'tool', tool_call_id: '2', content: 'It rains.' });
+    expect(after.choices[0]?.message.content).toBe('fine');
+    const [{ said } = { said: [] }] = await client.gateway.sessions();
+    expect(said.slice(-4)).toMatchObject([
+      { type: 'tool-calls', calls: [{ id: '1' }, { id: '2' }] },
+      { type: 'tool-result', name: 'page_fault', outcome: 'done' },
+      { type: 'tool-result', name: 'weather', text: 'It rains.', outcome: 'done' },
+      { type: 'text', text: 'fine' },
+    ]);
+  });
+
+  test.each([
+    ['/v1/chat/completions', (text: string) => ({ messages: [user(text)] })],
+    ['/v1/responses', (text: string) => ({ input: text })],
+    ['/v1/messages', (text: string) => ({ messages: [user(text)] })],
+  ])('%s, streamed and whole, has the answer and no call of the memory', async (path, asking) => {
+    for (const stream of [true, false]) {
+      const client = new Client(await gatewayFixture());
+      const { engine } = client.gateway;
+      engine.answer = 'It is heron.';
+      engine.toolCalls = [[call('1', 'search_pages', { query: 'service' })]];
+      // So long that it is a page at once: the tools of the memory are offered.
+      const answer = await client.post(
+        { ...asking(`${decision} ${'filler '.repeat(1_200)}`), stream, tools: [] },
+        path,
+      );
+      const text = await answer.text();
+      expect(answer.status).toBe(200);
+      expect(text).toContain('heron');
+      expect(text).not.toContain('search_pages');
+      if (stream) expect(text).toMatch(/\[DONE\]|response\.completed|message_stop/);
+      expect(engine.offered.flat()).toContain('search_pages');
+    }
+  });
+
+  test('a request that changes an earlier message continues from the last one that is the same', async () => {
+    const client = new Client(await gatewayFixture());
+    await client.ask(user('One.'));
+    await client.ask(user('Two.'));
+    client.messages.splice(2);
+    await client.ask(user('Another two.'));
+    const sessions = await client.gateway.sessions();
+    expect(sessions).toHaveLength(1);
+    expect(Object.keys(sessions[0]!.session.branches)).toHaveLength(2);
+  });
+
+  test('after a restart the conversation goes on in its session', async () => {
+    const client = new Client(await gatewayFixture());
+    await client.talk();
+    client.gateway.engine.toolCalls = [[call('1', 'page_fault', { page_id: 'p1' })]];
+    await client.ask(user('What is it called?'));
+    await client.gateway.restart();
+    await client.ask(user('Thanks.'));
+    expect(await client.gateway.sessions()).toHaveLength(1);
+  });
+
+  test('a history that nobody knows becomes a session, and fits', async () => {
+    const client = new Client(await gatewayFixture());
+    for (let turn = 0; turn < 12; turn++)
+      client.messages.push(user(`Turn ${turn}: ${'filler '.repeat(100)}`), { role: 'assistant', content: 'Yes.' });
+    const { choices } = await client.ask(user('And now?'));
+    expect(choices[0]?.message.content).toBe('fine');
+    const [{ said } = { said: [] }] = await client.gateway.sessions();
+    expect(said).toHaveLength(26);
+  });
+
+  test('what cannot be is refused in the format of the client', async () => {
+    const client = new Client(await gatewayFixture());
+    const picture = { type: 'image_url', image_url: { url: 'data:image/png;base64,AA==' } };
+    for (const messages of [[{ role: 'user', content: [picture] }], [{ role: 'assistant', content: 'Yes.' }]]) {
+      const answer = await client.post({ messages });
+      expect(answer.status).toBe(400);
+      expect(await answer.json()).toMatchObject({ error: { message: expect.any(String) as string } });
+    }
+    client.gateway.engine.fault = 'EngineUnavailable';
+    expect((await client.post({ messages: [user('Hi')] })).status).toBe(502);
+  });
+});
