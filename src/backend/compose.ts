@@ -192,7 +192,7 @@ export const composeServices =
       clock: systemClock,
       clients: gatewayClients,
       healing,
-      journal: journalFile(join(storage, 'gateway', 'said.jsonl')),
+      journal: journalFile(join(storage, 'gateway', 'said.jsonl'), store.envelope),
       onFailure: onGatewayFailure,
     });
     listening = gateway;

@@ -2,13 +2,32 @@ import { appendFile, mkdir, readFile, rename, writeFile } from 'node:fs/promises
 import { dirname } from 'node:path';
 import type { JournalFile } from './journal.ts';
 
+/** How a file is written where the store is encrypted. What was sealed part by part can be opened together. */
+interface Sealing {
+  seal(plain: Uint8Array): Uint8Array;
+  /** `isOld`: it is not sealed. */
+  open(raw: Uint8Array): { readonly plain: Buffer; readonly isOld: boolean };
+}
+
 /** Lines of a file that can be made again at any time: nothing waits for an fsync, and half a line is skipped. */
-export function journalFile(path: string): JournalFile {
+export function journalFile(path: string, sealing: Sealing): JournalFile {
   const mode = 0o600;
+  const sealed = (text: string): Uint8Array => sealing.seal(Buffer.from(text));
+  const replace = async (lines: readonly string[]): Promise<void> => {
+    const beside = `${path}.new`;
+    await writeFile(beside, sealed(`${lines.join('\n')}\n`), { mode });
+    await rename(beside, path);
+  };
   return {
     async read() {
       try {
-        return (await readFile(path, 'utf8')).split('\n').filter((line) => line !== '');
+        const { plain, isOld } = sealing.open(await readFile(path));
+        const lines = plain
+          .toString('utf8')
+          .split('\n')
+          .filter((line) => line !== '');
+        if (isOld) await replace(lines);
+        return lines;
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
         throw error;
@@ -17,15 +36,11 @@ export function journalFile(path: string): JournalFile {
     async append(lines) {
       await mkdir(dirname(path), { recursive: true, mode: 0o700 });
       // A line that a crash cut is no part of the next one.
-      await appendFile(path, `\n${lines.join('\n')}\n`, { mode });
+      await appendFile(path, sealed(`\n${lines.join('\n')}\n`), { mode });
     },
     async setAside(lines) {
-      await appendFile(`${path}.damaged`, `${lines.join('\n')}\n`, { mode });
+      await appendFile(`${path}.damaged`, sealed(`${lines.join('\n')}\n`), { mode });
     },
-    async replace(lines) {
-      const beside = `${path}.new`;
-      await writeFile(beside, `${lines.join('\n')}\n`, { mode });
-      await rename(beside, path);
-    },
+    replace,
   };
 }
