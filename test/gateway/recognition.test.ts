@@ -65,6 +65,20 @@ describe('the canonical form of a message', () => {
     same({ role: 'assistant', content: 'Answer number 1.\n' }, { role: 'assistant', content: 'Answer number 1.' });
   });
 
+  test('who is named as the speaker is a part of it, and the older form of a call is a call', () => {
+    different({ role: 'user', name: 'Ann', content: 'Hi.' }, { role: 'user', name: 'Bob', content: 'Hi.' });
+    different({ role: 'user', name: 'Ann', content: 'Hi.' }, { role: 'user', content: 'Hi.' });
+    same({ role: 'tool', name: 'read', content: 'a' }, { role: 'tool', content: 'a' });
+    const called = (path: string): object => ({ name: 'read', arguments: `{"path":"${path}"}` });
+    const older = (path: string): object => ({ role: 'assistant', content: null, function_call: called(path) });
+    different(older('a.txt'), older('b.txt'));
+    same(older('a.txt'), {
+      role: 'assistant',
+      content: '',
+      tool_calls: [{ id: 'c', type: 'function', function: called('a.txt') }],
+    });
+  });
+
   test('8: reasoning is no part of it, and is there beside it (five clients send it back, six do not)', () => {
     const thought = { role: 'assistant', content: 'Hi.', reasoning_content: 'Let me think about 1.' };
     same(thought, { role: 'assistant', content: 'Hi.' });

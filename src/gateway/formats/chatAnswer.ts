@@ -40,6 +40,8 @@ export class ChatAnswer {
     this.#text += textOf(delta['content']) || textOf(choice['text']);
     this.#reasoning += textOf(delta['reasoning_content']) || textOf(delta['reasoning']);
     for (const call of listOf(delta['tool_calls'])) this.#call(objectOf(call) ?? {});
+    const older = objectOf(delta['function_call']);
+    if (older) this.#call({ index: 0, function: older });
     this.#outputIds.push(...(listOf(choice['token_ids']) as number[]));
     if (typeof choice['finish_reason'] === 'string') this.#finishReason = choice['finish_reason'];
   }

@@ -31,12 +31,15 @@ export function chatItem(message: unknown): Item {
   const given = objectOf(message) ?? {};
   const role = roles.get(textOf(given['role'])) ?? 'user';
   const { text, others } = contentOf(given['content']);
-  const calls = callsOf(given['tool_calls']);
+  const older = objectOf(given['function_call']);
+  const calls = callsOf(older ? [{ function: older }, ...listOf(given['tool_calls'])] : given['tool_calls']);
+  const name = textOf(given['name']);
   const reasoning = textOf(given['reasoning_content']) || textOf(given['reasoning']);
   return {
     role,
     text,
     ...(calls.length > 0 && { calls }),
+    ...(name !== '' && role !== 'tool' && { name }),
     ...(role === 'tool' && { callId: textOf(given['tool_call_id']) }),
     ...(reasoning !== '' && { reasoning }),
     ...(others.length > 0 && { others }),

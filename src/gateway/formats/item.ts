@@ -11,6 +11,8 @@ export interface Item {
   readonly calls?: readonly ToolCall[];
   /** Of a tool: the id of the call that it answers. */
   readonly callId?: string;
+  /** Who speaks, where a message names somebody; of a tool, its call says so. */
+  readonly name?: string;
   /** What the model wrote for itself. */
   readonly reasoning?: string;
   /** Parts that are no text, each in a form that is equal for equal parts. Default: none. */

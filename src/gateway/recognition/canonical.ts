@@ -6,13 +6,14 @@ import { objectOf, parsed, plainJson, sortedJson, tooDeep, type JsonObject } fro
  * One message in the form in which two spellings of it are equal: without ids of calls and items, reasoning and trailing blanks, and with
  * arguments as the JSON that they stand for.
  */
-export const canonical = ({ role, text, calls = [], others = [] }: Item): string =>
+export const canonical = ({ role, text, name, calls = [], others = [] }: Item): string =>
   JSON.stringify([
     role,
     text.trimEnd(),
     ...(calls.length > 0 || others.length > 0
       ? [calls.map(({ name, arguments: given }) => [name, canonicalArguments(given)]), others]
       : []),
+    ...(name === undefined ? [] : [{ name }]),
   ]);
 
 function canonicalArguments(written: string): string {
