@@ -42,8 +42,8 @@ export interface BackendArguments {
   readonly encryption: EncryptionWish;
   /** Null: the API answers on its socket only. */
   readonly http: { readonly address: string; readonly remote: boolean; readonly tokenFile: string } | null;
-  /** On loopback, where the gateway listens once it is opened. */
-  readonly gatewayPort: number;
+  /** On loopback, where the gateway listens once it is opened. Null: at the default, which is no wish. */
+  readonly gatewayPort: number | null;
   readonly limits: Pick<SpaceLimits, 'kvBudgetBytes' | 'storageQuotaBytes' | 'retentionDays'>;
 }
 
@@ -109,7 +109,8 @@ export function parseBackendArguments(args: readonly string[], env: NodeJS.Proce
             remote: settings.httpRemote === 'on',
             tokenFile: absolute(settings.httpTokenFile ?? undefined) ?? join(resolve(storage), httpTokenFile),
           },
-    gatewayPort: settings.gatewayPort,
+    // VS Code gives its default, too.
+    gatewayPort: settings.gatewayPort === backendSettings.gatewayPort.default ? null : settings.gatewayPort,
     limits: {
       kvBudgetBytes: gigabytes(settings.kvBudgetGb),
       retentionDays: settings.retentionDays,

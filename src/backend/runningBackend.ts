@@ -52,8 +52,8 @@ export interface BackendOptions {
   readonly api?: ApiVersions;
   /** Null, the default: the API answers on its socket only. */
   readonly http?: HttpWish | null;
-  /** Where the gateway listens once it is opened and no client names another place. Default: that of the settings. */
-  readonly gatewayPort?: number;
+  /** Where the gateway listens once it is opened, whatever its clients were told before. Null: where they look, else at the default port. */
+  readonly gatewayPort?: number | null;
 }
 
 /** What the composition root makes once this process holds the storage directory. */

@@ -112,6 +112,12 @@ export class Gateway {
     res.once('close', () => {
       if (!res.writableFinished) left.abort(new CwmError('Cancelled', 'The client left.'));
     });
+    const asks = client === null ? null : this.#parts.clients.named(client);
+    const ended = this.#parts.clients.ended.subscribe((name) => {
+      if (asks?.name !== name || this.#parts.clients.named(name)?.tokenHash === asks.tokenHash) return;
+      left.abort(new CwmError('TokenRequired', 'The token of this client was revoked.'));
+    });
+    res.once('close', () => ended.dispose());
     const plain = plainPath(address.path);
     const path = plain?.path ?? '';
     try {
@@ -124,7 +130,7 @@ export class Gateway {
         req,
         res,
         address: { ...address, path: path + plain.query },
-        client: client === null ? null : this.#parts.clients.named(client),
+        client: asks,
         signal: left.signal,
       });
     } catch (error) {

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { gatewayFixture } from './gatewayFixture.ts';
+import { chunk, gatewayFixture } from './gatewayFixture.ts';
 
 const user = (content: string): object => ({ role: 'user', content });
 const assistant = (content: string): object => ({ role: 'assistant', content });
@@ -22,6 +22,35 @@ describe('clients of the gateway', () => {
     await gateway.revoke('opencode');
     await expect(gateway.revoke('opencode')).rejects.toThrow('no client');
     await expect(gateway.putClient('../x')).rejects.toThrow('letters');
+  });
+
+  test('a token that is revoked or replaced ends the answers that run under it, and a change of another kind does not', async () => {
+    const gateway = await gatewayFixture();
+    gateway.server.answer = (_request, res) => {
+      res.writeHead(200, { 'content-type': 'text/event-stream' });
+      res.write(chunk({ role: 'assistant', content: 'Once upon' }));
+    };
+    const body = { model: 'm', messages: hi, stream: true };
+    const open = async (token: string | null) => {
+      const answer = await gateway.post('/v1/chat/completions', body, { 'x-api-key': token ?? '' });
+      const reader = answer.body!.getReader();
+      await reader.read();
+      return reader;
+    };
+    const { token } = await gateway.putClient('opencode');
+    const other = await gateway.putClient('codex');
+    const [reader, running] = [await open(token), await open(other.token)];
+    await gateway.putClient('opencode', { rotate: false, tools: 'read' });
+    const next = await gateway.putClient('opencode');
+    await expect(reader.read()).rejects.toThrow();
+    await gateway.passed[0]?.left;
+    const again = await open(next.token);
+    await gateway.revoke('opencode');
+    await expect(again.read()).rejects.toThrow();
+    await gateway.passed[2]?.left;
+    expect((await gateway.sessions()).some(({ said }) => said.at(-1)?.cut === 'stopped')).toBe(true);
+    await running.cancel();
+    await gateway.passed[1]?.left;
   });
 
   test('conversations of a client that is not recorded pass, and are no sessions', async () => {

@@ -132,6 +132,7 @@ test('a conversation goes to the gateway as chat completions, with tools, their 
   );
   expect(sent[0]?.path).toBe('/v1/chat/completions');
   expect(sent[0]?.body).toEqual({
+    max_tokens: 1024,
     model: 'm',
     messages: [
       { role: 'system', content: 'Be brief.' },

@@ -15,7 +15,8 @@ interface TcpWish {
   readonly storage: string;
   /** Null: only where the gateway's clients are. */
   readonly http?: HttpWish | null;
-  readonly gatewayPort?: number;
+  /** That somebody named: it wins over the one that the clients know. Default: nobody did. */
+  readonly gatewayPort?: number | null;
 }
 
 /** How long after the clients' port was taken the backend looks whether it is free. */
@@ -84,11 +85,12 @@ export class TcpListener {
   }
 
   async #openFor(parts: Parts): Promise<string> {
-    const { storage, gatewayPort = backendSettings.gatewayPort.default } = this.#wish;
+    const { storage, gatewayPort = null } = this.#wish;
     const known = this.#gateway?.clientsAddress ?? null;
+    const named = gatewayPort === null || gatewayPort === 0 ? null : `127.0.0.1:${gatewayPort}`;
     const ownUrl = this.#own && onLoopback(this.#own);
     if (known === null && ownUrl) return ownUrl;
-    const address = known ?? `127.0.0.1:${gatewayPort}`;
+    const address = named ?? known ?? `127.0.0.1:${gatewayPort ?? backendSettings.gatewayPort.default}`;
     try {
       const wanted = parseHttpAddress(address, true);
       // The clients' address lasts longer than one start of the backend, so it never opens the machine to others.

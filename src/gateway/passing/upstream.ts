@@ -37,7 +37,7 @@ export class Upstream {
     try {
       return await send(base + path, { dispatcher: this.#agent, method, headers, body, signal });
     } catch (error) {
-      if (signal.aborted) throw new CwmError('Cancelled', 'The client left.', { cause: error });
+      if (signal.aborted) throw signal.reason;
       throw new CwmError('EngineUnavailable', 'The model server cannot be reached.', {
         hint: 'Start it, or choose another one with "cwm use".',
         context: { retry_after_seconds: 5 },

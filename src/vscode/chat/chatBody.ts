@@ -4,6 +4,7 @@ import {
   LanguageModelTextPart,
   LanguageModelToolCallPart,
   LanguageModelToolResultPart,
+  type LanguageModelChatInformation,
   type LanguageModelChatRequestMessage,
   type ProvideLanguageModelChatResponseOptions,
 } from 'vscode';
@@ -15,15 +16,19 @@ type ChatPart =
   | { readonly type: 'text'; readonly text: string }
   | { readonly type: 'image_url'; readonly image_url: { readonly url: string } };
 
-/** A conversation of VS Code's chat in the form of chat completions, which is what the gateway recognises it by. */
+/**
+ * A conversation of VS Code's chat in the form of chat completions, which is what the gateway recognises it by.
+ * Its answer is as long as VS Code was told at most: a model that never ends would hold its server.
+ */
 export function chatBody(
-  model: string,
+  { id, maxOutputTokens }: Pick<LanguageModelChatInformation, 'id' | 'maxOutputTokens'>,
   messages: readonly LanguageModelChatRequestMessage[],
   { tools = [], toolMode, modelOptions = {} }: Partial<ProvideLanguageModelChatResponseOptions>,
 ): object {
   return {
+    max_tokens: maxOutputTokens,
     ...modelOptions,
-    model,
+    model: id,
     messages: messages.flatMap(chatMessages),
     ...(tools.length > 0 && {
       tools: tools.map(({ name, description, inputSchema = { type: 'object', properties: {} } }) => ({

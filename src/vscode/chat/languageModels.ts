@@ -47,10 +47,10 @@ export function languageModels(app: App): LanguageModelChatProvider {
         .filter(({ use, id }) => use !== 'other' || id === used)
         .map(({ id }) => informationOf(id, status?.maxModelLen ?? null, status?.kind ?? null));
     },
-    async provideLanguageModelChatResponse({ id }, messages, options, progress, token) {
+    async provideLanguageModelChatResponse(model, messages, options, progress, token) {
       const cancelled = signalOf(token);
       try {
-        const answer = await post('/v1/chat/completions', chatBody(id, messages, options), cancelled.signal);
+        const answer = await post('/v1/chat/completions', chatBody(model, messages, options), cancelled.signal);
         if (answer.statusCode !== 200) throw await refusal(answer);
         await readChatStream(answer, {
           text: (piece) => progress.report(new LanguageModelTextPart(piece)),

@@ -25,13 +25,13 @@ const listen = async (): Promise<{ readonly server: Server; readonly port: numbe
 const end = (server: Server): Promise<void> => new Promise((resolve) => void server.close(() => resolve()));
 
 /** A listener whose gateway's clients look for it at `clientsAddress`. */
-function listenerOf(clientsAddress: string | null, http?: Partial<HttpWish>) {
+function listenerOf(clientsAddress: string | null, http?: Partial<HttpWish>, gatewayPort = 0) {
   const storage = makeDirectory();
   const told: string[] = [];
   const listener = new TcpListener(
     {
       storage,
-      gatewayPort: 0,
+      gatewayPort,
       ...(http && { http: { address: '0', remote: false, tokenFile: path.join(storage, 'own-token'), ...http } }),
     },
     {
@@ -67,6 +67,15 @@ test('without clients, the address that the user names is theirs, on loopback on
   const open = listenerOf(null, { address: '0.0.0.0:0', remote: true });
   await open.start();
   expect(open.told).toEqual([`http://127.0.0.1:${new URL(open.listener.url ?? '').port}`]);
+});
+
+test('a port that the user set wins over the one that the clients were told', async () => {
+  const { server, port } = await listen();
+  await end(server);
+  const { listener, told, start } = listenerOf('127.0.0.1:0', undefined, port);
+  await start();
+  expect(told).toEqual([`http://127.0.0.1:${port}`]);
+  expect(await answers(listener.url ?? '')).toBe(true);
 });
 
 test('an address of the clients beyond loopback, which an earlier version stored, is opened on loopback', async () => {
