@@ -1,72 +1,42 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { Receipt } from '../../src/protocol/schemas/receipt.ts';
-import { FakeVllm } from '../fakes/fakeVllm.ts';
+import { VllmUnderSoak } from './vllmUnderSoak.ts';
+import { EmbeddedUnderSoak } from './embeddedUnderSoak.ts';
 import type { IdsFact } from './facts.ts';
 import type { Random } from './random.ts';
+import { SlotsUnderSoak } from './slotsUnderSoak.ts';
 
-/** Where a field's model server keeps KV: in memory alone, or in files that the clients see, some of which are damaged between rounds. */
-export type KvPlace = 'memory' | 'files in sight';
+/**
+ * The model server of a field, and where it keeps KV: a fake vLLM with KV in memory alone, or in files that the clients see; a llama-server whose
+ * slot files they see, a fake or a real one; or the engine that the backend itself runs. Files that are seen are damaged between rounds.
+ */
+export type KvPlace = 'memory' | 'files in sight' | 'slots in sight' | 'slots of a real server' | 'embedded';
 
-/** The model server of a field. It knows what it truly reused, so that it can tell a false proof from a true one. */
-export class ModelServer {
-  readonly #fake: FakeVllm;
-  readonly #tierDir: string | null;
-
-  private constructor(fake: FakeVllm, tierDir: string | null) {
-    this.#fake = fake;
-    this.#tierDir = tierDir;
-  }
-
-  static async start(kv: KvPlace): Promise<ModelServer> {
-    const tierDir = kv === 'files in sight' ? mkdtempSync(join(tmpdir(), 'cwm-soak-tier-')) : null;
-    return new ModelServer(await FakeVllm.start(tierDir === null ? {} : { tier: { rootDir: tierDir } }), tierDir);
-  }
-
+/** It knows what was truly reused, so that it can tell a false proof from a true one. */
+export interface ModelServer {
   /** As clients name it. */
-  get spec(): string {
-    return this.#tierDir === null ? this.#fake.url : `${this.#fake.url}#tier=${this.#tierDir}`;
-  }
-
+  readonly spec: string;
+  /** Codes with which it may refuse besides those of every server, and verdicts of a thaw: a round may kill it. */
+  readonly mayRefuse: readonly string[];
+  readonly mayJudge: readonly string[];
+  /** Whether {@link damage} can do anything. */
+  readonly damagesFiles: boolean;
+  /** Whether {@link killBelow} can. */
+  readonly hasProcesses: boolean;
   /** Loses what is in memory. */
-  evict(): void {
-    this.#fake.evictAll();
-  }
-
+  evict(): Promise<void>;
+  /** `kill -9` of processes of it that the backend with this id started, if it starts any. @returns how many. */
+  killBelow(backendPid: number): number;
   /** Flips a bit of one of these blocks' files. @returns whether there was a file. */
-  damage(random: Random, hashes: readonly string[]): boolean {
-    if (this.#tierDir === null || hashes.length === 0) return false;
-    const path = this.#fake.blockPath(random.pick(hashes));
-    let bytes: Buffer;
-    try {
-      bytes = readFileSync(path);
-    } catch (error) {
-      // A prune or a repair deleted it.
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
-      throw error;
-    }
-    const at = random.below(bytes.length);
-    bytes[at] = (bytes[at] ?? 0) ^ (1 << random.below(8));
-    writeFileSync(path, bytes);
-    return true;
-  }
+  damage(random: Random, hashes: readonly string[]): boolean;
+  /** What is wrong with the proof in a receipt; null when nothing is. @param ids of the window. @param blocks that its record named last. */
+  falseProof(receipt: Receipt, ids: IdsFact, blocks: readonly string[]): string | null;
+  stop(): Promise<void>;
+}
 
-  /** What is wrong with the proof in a receipt; null when nothing is. @param ids of the window. */
-  falseProof({ verdict, cachedTokens }: Receipt, ids: IdsFact): string | null {
-    if (verdict !== 'proven') return null;
-    const asked = this.#fake.served.findLast(
-      ({ promptIds, reusedTokens }) =>
-        promptIds.length === ids.count &&
-        reusedTokens === cachedTokens &&
-        ids.tail.every((id, index) => promptIds[promptIds.length - ids.tail.length + index] === id),
-    );
-    if (!asked) return `a false proof: no request over these ids reused ${cachedTokens} tokens`;
-    return asked.isReusedRight() ? null : `a false proof: the ${cachedTokens} tokens that were reused are not those`;
-  }
-
-  async stop(): Promise<void> {
-    await this.#fake.stop();
-    if (this.#tierDir !== null) rmSync(this.#tierDir, { recursive: true, force: true });
-  }
+/** @param storage of the clients. */
+export function startModelServer(kv: KvPlace, storage: string): Promise<ModelServer> {
+  if (kv === 'embedded') return EmbeddedUnderSoak.start(storage);
+  if (kv === 'slots in sight') return SlotsUnderSoak.start('fake');
+  if (kv === 'slots of a real server') return SlotsUnderSoak.start('real');
+  return VllmUnderSoak.start(kv);
 }

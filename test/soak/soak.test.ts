@@ -3,10 +3,22 @@ import type { SeenSession, SeenWindow } from './facts.ts';
 import { Ledger } from './ledger.ts';
 import { blockHashChain, defaultHashSeed } from '../../src/base/kvBlockHash.ts';
 import type { Receipt } from '../../src/protocol/schemas/receipt.ts';
-import { ModelServer } from './modelServer.ts';
+import { SlotsUnderSoak } from './slotsUnderSoak.ts';
+import { VllmUnderSoak } from './vllmUnderSoak.ts';
 import { Random } from './random.ts';
 import { soak } from './soak.ts';
 import { isNightly, runs } from '../support/nightly.ts';
+
+/** Flips no byte that a server takes for the file's form. */
+class LastBit extends Random {
+  constructor() {
+    super(1);
+  }
+
+  override below(limit: number): number {
+    return limit - 1;
+  }
+}
 
 /** A night has the soak itself, of ten minutes (`npm run soak`). */
 const rounds = runs(3, 24);
@@ -37,6 +49,17 @@ describe('S4-06 backends that are killed while two windows of VS Code, the comma
       expect(report.acknowledged).toBeGreaterThan(roundsInSight);
       // On a busy machine, the kills of three rounds may leave no freeze alive.
       if (isNightly) expect(report.freezeVerdicts['proven']).toBeGreaterThan(0);
+    },
+  );
+
+  it.each(['slots in sight', 'embedded'] as const)(
+    `and so with ${roundsInSight} rounds on: %s`,
+    { timeout: 300_000 },
+    async (kv) => {
+      const seed = Number(process.env['CWM_SOAK_SEED'] ?? 7);
+      const report = await soak({ seed, rounds: roundsInSight, timeMs: Number.POSITIVE_INFINITY, kv });
+      console.log(`seed ${seed}: ${JSON.stringify(report)}`);
+      expect(report.acknowledged).toBeGreaterThan(roundsInSight);
     },
   );
 });
@@ -86,7 +109,7 @@ describe('what the soak would notice', () => {
   });
 
   it('a false proof', async () => {
-    const server = await ModelServer.start('files in sight');
+    const server = await VllmUnderSoak.start('files in sight');
     try {
       const prompt = Array.from({ length: 40 }, (_, at) => 65 + at);
       const [url = ''] = server.spec.split('#');
@@ -105,9 +128,50 @@ describe('what the soak would notice', () => {
       expect(server.damage(new Random(1), blockHashChain(profile, prompt, 16, 'salt'))).toBe(true);
       await ask();
       expect(proof(32)).toBeNull();
-      server.evict();
+      await server.evict();
       await ask();
       expect(proof(32)).toContain('are not those');
+    } finally {
+      await server.stop();
+    }
+  });
+
+  it('a false proof over a slot file', async () => {
+    const server = await SlotsUnderSoak.start('fake');
+    try {
+      const hash = 'a'.repeat(64);
+      const [url = ''] = server.spec.split('#');
+      const prompt = Array.from({ length: 40 }, (_, at) => 65 + at);
+      const post = async (path: string, body: object): Promise<void> => {
+        const headers = { 'content-type': 'application/json' };
+        expect((await fetch(url + path, { method: 'POST', headers, body: JSON.stringify(body) })).status).toBe(200);
+      };
+      const act = (action: string): Promise<void> =>
+        post(`/slots/0?action=${action}`, { filename: `cwm-${hash}.slot` });
+      const ask = (): Promise<void> =>
+        post('/completion', { prompt, id_slot: 0, n_predict: 1, temperature: 0, cache_prompt: true });
+      const proof = (): string | null =>
+        server.falseProof({ verdict: 'proven', cachedTokens: 39 } as Receipt, { count: 40, tail: [104], sha256: null });
+      await ask();
+      expect(proof()).toContain('no request');
+      await act('save');
+      await act('erase');
+      await act('restore');
+      await ask();
+      expect(proof()).toBeNull();
+      expect(server.damage(new LastBit(), [hash])).toBe(true);
+      await act('restore');
+      await ask();
+      expect(proof()).toContain('a damaged file');
+      await act('save');
+      await act('restore');
+      await ask();
+      expect(proof()).toContain('a damaged file');
+      await server.evict();
+      await act('erase');
+      await ask();
+      await ask();
+      expect(proof()).toBeNull();
     } finally {
       await server.stop();
     }

@@ -9,7 +9,7 @@ import { ClientProcess } from './clientProcess.ts';
 import { auditedWindows, examine, sorted, type Examined } from './examine.ts';
 import { Lane } from './lane.ts';
 import { Ledger } from './ledger.ts';
-import { ModelServer, type KvPlace } from './modelServer.ts';
+import { startModelServer, type KvPlace, type ModelServer } from './modelServer.ts';
 import { Random } from './random.ts';
 import { outputOf, type Outcome, type Request } from './request.ts';
 
@@ -31,6 +31,8 @@ export interface SoakReport {
   backendKills: number;
   startKills: number;
   clientKills: number;
+  /** And of the engine below a backend. */
+  engineKills: number;
   /** Requests that were acknowledged, refused for a reason that may be, and cut off by a kill. */
   acknowledged: number;
   refused: number;
@@ -67,6 +69,7 @@ export async function soak(options: SoakOptions): Promise<SoakReport> {
     backendKills: 0,
     startKills: 0,
     clientKills: 0,
+    engineKills: 0,
     acknowledged: 0,
     refused: 0,
     cutOff: 0,
@@ -103,7 +106,7 @@ export async function soak(options: SoakOptions): Promise<SoakReport> {
 class Field {
   readonly #random: Random;
   readonly #report: SoakReport;
-  readonly #storage = mkdtempSync(join(tmpdir(), 'cwm-soak-'));
+  readonly #storage: string;
   readonly #engine: ModelServer;
   readonly #ledger = new Ledger();
   readonly #clients: readonly [ClientProcess, ...ClientProcess[]];
@@ -111,16 +114,20 @@ class Field {
   readonly #journal: string[] = [];
   /** Windows that were acknowledged since the last look at the audit log. */
   readonly #madeWindows = new Set<string>();
+  /** Of each window, as its record had them at the end of the round before. */
+  readonly #blocks = new Map<string, readonly string[]>();
   #prunes = false;
   #lastKilled: number | null = null;
   /** While no backend may run. */
   #lock: Disposable | null = null;
 
   static async open(random: Random, report: SoakReport, kv: KvPlace): Promise<Field> {
-    return new Field(random, report, await ModelServer.start(kv));
+    const storage = mkdtempSync(join(tmpdir(), 'cwm-soak-'));
+    return new Field(random, report, storage, await startModelServer(kv, storage));
   }
 
-  private constructor(random: Random, report: SoakReport, engine: ModelServer) {
+  private constructor(random: Random, report: SoakReport, storage: string, engine: ModelServer) {
+    this.#storage = storage;
     this.#random = random;
     this.#report = report;
     this.#engine = engine;
@@ -131,6 +138,9 @@ class Field {
       ledger: this.#ledger,
       random,
       engine: engine.spec,
+      mayRefuse: engine.mayRefuse,
+      mayJudge: engine.mayJudge,
+      damagesFiles: engine.damagesFiles,
       prunes: () => this.#prunes,
       onEnd: (lane: string, request: Request, outcome: Outcome) => this.#note(lane, request, outcome),
     };
@@ -144,11 +154,12 @@ class Field {
   async round(): Promise<void> {
     const random = this.#random;
     this.#prunes = random.chance(0.2);
-    if (random.chance(0.2)) this.#engine.evict();
+    if (random.chance(0.2)) await this.#engine.evict();
     let goesOn = true;
     const work = Promise.all(this.#lanes.map((lane) => lane.work(() => goesOn)));
     // What goes wrong in a lane is seen when it is waited for; until then the others go on.
     work.catch(() => (goesOn = false));
+    if (this.#engine.hasProcesses && random.chance(0.3)) await this.#killEngineSomewhere();
     await this.#killSomewhere();
     if (random.chance(0.25)) await this.#killSomewhere();
     if (random.chance(0.1)) this.#killClient();
@@ -162,7 +173,9 @@ class Field {
     this.#lock.dispose();
     this.#lock = null;
     await this.#allSee(examined);
-    const blocks = [...examined.windows.values()].flatMap(({ blocks }) => blocks ?? []);
+    this.#blocks.clear();
+    for (const [name, { blocks = [] }] of examined.windows) this.#blocks.set(name, blocks);
+    const blocks = [...this.#blocks.values()].flat();
     if (random.chance(0.7) && this.#engine.damage(random, blocks)) this.#report.damagedFiles++;
   }
 
@@ -200,7 +213,9 @@ class Field {
     const verdicts = request.name === 'thaw' ? thawVerdicts : freezeVerdicts;
     verdicts[receipt.verdict ?? 'none'] = (verdicts[receipt.verdict ?? 'none'] ?? 0) + 1;
     const window = this.#ledger.windows.get(request.input.window);
-    const wrong = window ? this.#engine.falseProof(receipt, window.ids) : null;
+    const wrong = window
+      ? this.#engine.falseProof(receipt, window.ids, this.#blocks.get(request.input.window) ?? [])
+      : null;
     if (wrong !== null) throw new Error(`${lane}: ${wrong} (${JSON.stringify(request)})`);
   }
 
@@ -219,6 +234,19 @@ class Field {
     else if (holder.by) {
       this.#kill(holder.by.pid);
       if (isEarly) this.#report.startKills++;
+    }
+  }
+
+  /** Ends the engine below the backend that runs now, if there is one, and not the backend. */
+  async #killEngineSomewhere(): Promise<void> {
+    const wanted = this.#report.acknowledged + 1 + this.#random.below(10);
+    const latestMs = performance.now() + 3000;
+    for (let killed = 0; killed === 0 && performance.now() < latestMs; await delay(1)) {
+      if (this.#report.acknowledged < wanted) continue;
+      const holder = takeBackendLock(this.#storage, () => undefined);
+      if (holder.held) holder.lock.dispose();
+      else if (holder.by) killed = this.#engine.killBelow(holder.by.pid);
+      this.#report.engineKills += killed;
     }
   }
 

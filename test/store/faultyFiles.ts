@@ -43,6 +43,9 @@ export class FaultyFiles {
   readonly files: Files;
   /** Changes seen since the last call of another method. */
   seen: Change[] = [];
+  /** Reads that failed. */
+  refusedReads = 0;
+  #unreadable: { path: string; code: string } | null = null;
   #fault: { at: number; kind: FaultKind; code: string } | null = null;
   #fullFrom: number | null = null;
   #diedAt: number | null = null;
@@ -50,6 +53,11 @@ export class FaultyFiles {
   constructor(inner: Files) {
     const wrapped: Record<string, unknown> = {};
     for (const look of looks) wrapped[look] = (path: string) => inner[look](path);
+    wrapped['read'] = async (path: string) => {
+      if (path !== this.#unreadable?.path) return inner.read(path);
+      this.refusedReads++;
+      throw systemError(this.#unreadable.code);
+    };
     for (const change of changes) {
       wrapped[change] = (path: string, second: string & Uint8Array) => this.#perform(inner, change, path, second);
     }
@@ -59,9 +67,16 @@ export class FaultyFiles {
   /** No more failures. */
   heal(): void {
     this.seen = [];
+    this.#unreadable = null;
     this.#fault = null;
     this.#fullFrom = null;
     this.#diedAt = null;
+  }
+
+  /** Every read of this file fails. */
+  failReading(path: string, code: string): void {
+    this.heal();
+    this.#unreadable = { path, code };
   }
 
   /** The change with this number, from 0, fails; those after it work. */

@@ -1,21 +1,17 @@
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod/mini';
 import { sha256Hex } from '../../src/base/hash.ts';
-import { CwmError } from '../../src/protocol/errors.ts';
 import { sealImage } from '../../src/store/index/indexImage.ts';
 import { loadSqlJs } from '../../src/store/index/sqlJs.ts';
 import { indexVersion } from '../../src/store/index/schema.ts';
 import { decodeLines } from '../../src/store/disk/lines.ts';
 import { DamageError, decodeRecord, encodeRecord, openRecord } from '../../src/store/disk/record.ts';
-import type { FileStore } from '../../src/store/fileStore.ts';
-import { messageId, sessionId, sessionsQuery, windowName, windowsQuery } from './builders.ts';
-import { MemoryFiles } from './memoryFiles.ts';
-import { fill, operations } from './operations.ts';
+import { sessionId, sessionsQuery, windowName, windowsQuery } from './builders.ts';
+import { filled, put, root, storedFiles, useEverything } from './everything.ts';
 import { openTestStore } from './testStore.ts';
 import { runs } from '../support/nightly.ts';
 import { fc } from '../support/fc.ts';
 
-const root = '/home/me/store';
 const signal = new AbortController().signal;
 const schema = z.object({ text: z.string() });
 
@@ -83,78 +79,7 @@ describe('S0-60 parsers of stored files', () => {
   });
 });
 
-async function filled(): Promise<MemoryFiles> {
-  const memory = new MemoryFiles();
-  const store = await openTestStore(root, { files: memory });
-  await fill(store);
-  await store.audit.record([{ event: 'SESSION_CREATE', outcome: 'ok', client: 'cli', session: 's1' }]);
-  await store.windows.list(windowsQuery());
-  await store.close();
-  return memory;
-}
-
-async function put(memory: MemoryFiles, path: string, bytes: Uint8Array): Promise<void> {
-  await memory.remove(`${root}/${path}`);
-  await memory.create(`${root}/${path}`, bytes);
-}
-
-/** Everything that reads, and everything that changes. @returns the codes of what failed. */
-async function useEverything(memory: MemoryFiles): Promise<string[]> {
-  const codes: string[] = [];
-  const attempt = async (run: () => Promise<unknown>): Promise<void> => {
-    try {
-      await run();
-    } catch (error) {
-      if (!(error instanceof CwmError)) throw error;
-      codes.push(
-        error.code === 'CWM-9001' ? `CWM-9001 ${String(error.cause)} ${(error.cause as Error).stack}` : error.code,
-      );
-    }
-  };
-  let store: FileStore | undefined;
-  await attempt(async () => (store = await openTestStore(root, { files: memory })));
-  if (!store) return codes;
-  const open = store;
-  for (const id of ['s1', 's2'].map(sessionId)) {
-    await attempt(async () => {
-      const session = await open.sessions.get(id);
-      if (session?.tokens) await open.sessions.loadTokens(id, session.tokens.sha256);
-    });
-    await attempt(() => open.messages.load(id, [messageId('m1')]));
-  }
-  await attempt(() => open.sessions.list(sessionsQuery()));
-  await attempt(() => open.windows.list(windowsQuery()));
-  await attempt(() => open.windows.get(windowName('w0')));
-  await attempt(() => open.windows.loadTokens(windowName('w0')));
-  await attempt(() => open.windows.loadKv(windowName('w0')));
-  await attempt(() => open.receipts.list(windowName('w0')));
-  await attempt(() => open.blocks.heldByOthers(['aa'], windowName('w0')));
-  await attempt(() => open.space.measure(signal));
-  await attempt(() => open.trash.list());
-  await attempt(() => open.check.verify(signal));
-  await attempt(() => open.audit.verify(signal));
-  for (const operation of Object.values(operations)) await attempt(() => operation(open));
-  await attempt(() => open.check.verify(signal));
-  await open.close();
-  return codes;
-}
-
-const files = [
-  'store.json',
-  'contexts/s1/metadata.json',
-  'contexts/s1/message_index.jsonl',
-  'contexts/s1/messages/m1.json',
-  'windows/w0/manifest.json',
-  'windows/w0/tokens.u32',
-  'windows/w0/kv.json',
-  'windows/w0/receipts.jsonl',
-  'lineages/l1.json',
-  'audit.jsonl',
-  'audit/head.json',
-  'index.sqlite',
-];
-
-describe.each(files)('S0-60 a store whose %s', (path) => {
+describe.each(storedFiles)('S0-60 a store whose %s', (path) => {
   it('is any bytes fails with typed errors alone', async () => {
     await fc.assert(
       fc.asyncProperty(anyBytes, async (bytes) => {

@@ -210,11 +210,12 @@ export class AuditLog {
     const { layout, quarantine } = this.#parts;
     this.#savedHead = await this.#readHead();
     this.#head = this.#savedHead;
+    const isMended = await this.#parts.lines.mend(layout.auditLog);
     const lines = await this.#currentLines();
     this.#month = firstAuditLine(lines)?.at.slice(0, 7) ?? null;
     this.#settings = lastSettings(lines);
     const found = lastAuditLine(lines) ?? (await this.#lastArchived());
-    const facts = (await this.#parts.lines.mend(layout.auditLog)) ? [ownFact('LOG_REPAIRED')] : [];
+    const facts = isMended ? [ownFact('LOG_REPAIRED')] : [];
     const [written, there] = [this.#savedHead?.sequence ?? 0, found?.sequence ?? 0];
     if (found && there > written) this.#head = { sequence: found.sequence, hash: found.hash };
     if (there < written) {

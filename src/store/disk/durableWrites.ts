@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { dirname, join } from 'node:path';
-import { hasCode, type Files } from './files.ts';
+import { hasCode, tooLarge, type Files } from './files.ts';
 
 /**
  * The few ways in which the store changes the disk. Each returns when the change would survive a power cut. A call that fails undoes
@@ -20,12 +20,29 @@ export class DurableWrites {
 
   /** Writes a whole file, and replaces the one that is there. */
   async replaceFile(path: string, bytes: Uint8Array): Promise<void> {
-    const previous = await this.readIfThere(path);
+    let previous: Uint8Array | null;
+    try {
+      previous = await this.readIfThere(path);
+    } catch (error) {
+      if (hasCode(error, tooLarge)) return this.#replaceHeld(path, bytes);
+      throw error;
+    }
     await this.#place(path, bytes);
     await this.#settle([dirname(path)], async () => {
       if (previous === null) await this.#files.remove(path);
       else await this.#place(path, previous);
     });
+  }
+
+  /** The same for a file that is too large to be read. */
+  async #replaceHeld(path: string, bytes: Uint8Array): Promise<void> {
+    const { putBack, drop } = await this.hold(path);
+    try {
+      await this.#place(path, bytes);
+      await this.#settle([dirname(path)], putBack);
+    } finally {
+      await drop();
+    }
   }
 
   /** Nothing happens when it is not there. */

@@ -57,10 +57,16 @@ export class LineFiles {
     this.#sizes.delete(path);
   }
 
-  /** Cuts off the part of a line that a crash left. @returns whether there was one. */
+  /**
+   * Cuts off the part of a line that a crash left. A file that is larger than any of lines is set aside, and a new one begins.
+   *
+   * @returns whether there was one.
+   */
   async mend(path: string): Promise<boolean> {
     if (this.#sizes.has(path)) return false;
-    const bytes = (await this.#writes.readIfThere(path)) ?? new Uint8Array();
+    const bytes =
+      (await this.#writes.readIfThere(path).catch((error: unknown) => this.#asideIfTooLarge(path, error))) ??
+      new Uint8Array();
     const wholeBytes = bytes.lastIndexOf(0x0a) + 1;
     const isTorn = wholeBytes < bytes.length;
     if (isTorn) {
@@ -72,5 +78,12 @@ export class LineFiles {
     }
     this.#sizes.set(path, wholeBytes);
     return isTorn;
+  }
+
+  async #asideIfTooLarge(path: string, error: unknown): Promise<null> {
+    if (!hasCode(error, tooLarge)) throw error;
+    await this.#quarantine.setAside(path, 'It is larger than any file of lines.');
+    if ((await this.#files.stat(path)) !== null) throw error;
+    return null;
   }
 }

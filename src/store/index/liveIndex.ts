@@ -107,13 +107,17 @@ export class LiveIndex implements RecordListener {
     const { writes, layout, quarantine } = this.#parts;
     const sql = await this.#sql();
     const stored = await writes.readIfThere(layout.indexImage).catch((error: unknown) => {
-      if (hasCode(error, tooLarge)) return new Uint8Array();
+      // All of it is in the files, too.
+      if (hasCode(error, tooLarge, 'EIO')) return new Uint8Array();
       throw error;
     });
     const image = stored && openImage(stored);
     const index = image && SqlIndex.fromImage(sql, image);
     if (stored && !index && !this.#parts.isReadOnly) {
-      quarantine.note(layout.indexImage, 'It was damaged or of another version, and was rebuilt from the files.');
+      quarantine.note(
+        layout.indexImage,
+        'It was damaged, unreadable or of another version, and was rebuilt from the files.',
+      );
     }
     const loaded = index ?? SqlIndex.empty(sql);
     await this.#catchUp(loaded);

@@ -179,9 +179,9 @@ export class MessagePool {
   /** Compares index and files once after start, before anything is added. */
   async #checkIndex(paths: SessionPaths): Promise<void> {
     if (this.#checked.has(paths.messageIndex)) return;
-    const { lines, quarantine, writes } = this.#parts;
-    if ((await this.#parts.files.stat(paths.messages)) === null) await this.#parts.files.makeDirectory(paths.messages);
-    const isMissing = (await writes.readIfThere(paths.messageIndex)) === null;
+    const { lines, quarantine, files } = this.#parts;
+    if ((await files.stat(paths.messages)) === null) await files.makeDirectory(paths.messages);
+    const isMissing = (await files.stat(paths.messageIndex)) === null;
     const { values, damagedLines } = await lines.load(paths.messageIndex, indexEntrySchema);
     const known = new Set(values.map((entry) => entry.id));
     const unlisted = (await this.storedIds(paths)).filter((id) => !known.has(id));
