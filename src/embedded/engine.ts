@@ -4,6 +4,7 @@ import type { PrefixCache, Prompt } from './kv/prefixCache.ts';
 import { OperationFailedError, WorkerLostError, type Llama } from './worker/llamaProcess.ts';
 import type { LlamaSupervisor } from './worker/llamaSupervisor.ts';
 import { chooseCandidate, logprobAt, sampledCandidates, type SamplingOptions } from './worker/sampling.ts';
+import type { TextRule } from './worker/jsonGrammar.ts';
 import { TurnQueue } from './turnQueue.ts';
 import type { NextToken, Within } from './worker/workerProtocol.ts';
 
@@ -16,8 +17,11 @@ export interface GenerationRequest {
   readonly sampling: SamplingOptions;
   /** How many alternatives to each token are to be named; null for none and no log-probabilities at all. */
   readonly topLogprobs: number | null;
-  /** JSON schema that the answer follows. It has no log-probabilities then. Default: none. */
-  readonly schema?: object | null;
+  /**
+   * What the next token must follow, asked before each one; null: nothing. As long as it is the same object, it is about one text, which began with
+   * the first token that it was told for. Such tokens have no log-probabilities. Default: nothing.
+   */
+  readonly rule?: () => TextRule | null;
   /** Tokens that end the answer; such a token is the answer's last one. */
   readonly endIds: ReadonlySet<number>;
 }
@@ -99,7 +103,7 @@ export class EmbeddedEngine {
     counters.waiting++;
     const leave = await this.#turns.enter(signal).finally(() => counters.waiting--);
     counters.running++;
-    const said: number[] = [];
+    const said: Said = { ids: [], rules: [] };
     try {
       for (let attempt = 1; ; attempt++) {
         try {
@@ -121,7 +125,7 @@ export class EmbeddedEngine {
 
   async *#attempt(
     request: GenerationRequest,
-    said: number[],
+    said: Said,
     signal: AbortSignal,
   ): AsyncGenerator<GenerationEvent, void, void> {
     const { cache, supervisor } = this.#options;
@@ -132,27 +136,27 @@ export class EmbeddedEngine {
     this.#count(request, reused);
     const storesLater = cache.canCut(llama) && (ids.length - reused.tokens) * largeShare < ids.length;
     const places = storesLater ? [] : this.#placesToStore(llama, ids.length);
-    const within = withinOf(request);
-    const rest = { from: reused.tokens, places, candidates: candidatesFor(request), within };
+    const withinAt = grammars(request, said);
+    const rest = { from: reused.tokens, places, candidates: candidatesFor(request), within: withinAt(0) };
     let next = await this.#evaluatePrompt(llama, prompt, rest, signal);
     let isWhole = true;
     try {
       yield { type: 'prompt', cachedTokens: reused.tokens };
       for (let step = 0; ; step++) {
         signal.throwIfAborted();
-        const repeated = said[step];
+        const repeated = said.ids[step];
         const token = repeated === undefined ? tokenOf(next, request, step) : null;
         const id = token?.id ?? repeated ?? 0;
         // The grammar's place in the text moved with the token that was drawn.
-        if (within && next?.greedyId !== id)
+        if (said.rules[step] && next?.greedyId !== id)
           throw new OperationFailedError('llama.cpp drew another token the second time.');
         if (token) {
-          said.push(id);
+          said.ids.push(id);
           this.counters.generatedTokens++;
           yield token;
         }
         if (request.endIds.has(id) || step + 1 >= request.maxTokens) return;
-        next = await cache.evaluate(llama, [id], candidatesFor(request), within);
+        next = await cache.evaluate(llama, [id], candidatesFor(request), withinAt(step + 1));
       }
     } catch (error) {
       // After any error but an abort, nobody knows what the sequence holds.
@@ -221,9 +225,25 @@ function unlessLost(error: unknown): void {
   if (!(error instanceof WorkerLostError)) throw error;
 }
 
-/** A key of its own for each try: a try that failed left the grammar in the middle. */
-const withinOf = ({ schema, sampling }: GenerationRequest): Within | undefined =>
-  schema ? { key: randomUUID(), schema, ...sampling } : undefined;
+/** What came so far, over all tries. */
+interface Said {
+  readonly ids: number[];
+  /** What each of them, and the one that is drawn now, had to follow. */
+  readonly rules: (TextRule | null)[];
+}
+
+/** The grammar of each token in one try, with keys of its own: a try that failed left its grammars in the middle. */
+function grammars({ rule, sampling }: GenerationRequest, { rules }: Said): (step: number) => Within | undefined {
+  const keys = new Map<TextRule, string>();
+  return (step) => {
+    if (step === rules.length) rules.push(rule?.() ?? null);
+    const followed = rules[step];
+    if (!followed) return undefined;
+    const key = keys.get(followed) ?? randomUUID();
+    keys.set(followed, key);
+    return { key, rule: followed, ...sampling };
+  };
+}
 
 /** Number of candidates to ask llama.cpp for: none when only the greedy token is wanted. */
 function candidatesFor({ sampling, topLogprobs }: GenerationRequest): number {

@@ -135,7 +135,11 @@ export function buildApp(options: AppOptions): Hono {
     const maxTokens = request.max_completion_tokens ?? request.max_tokens ?? null;
     const topLogprobs = request.logprobs === true ? (request.top_logprobs ?? 0) : null;
     const moreStops = model.template.stopStrings;
-    const text = textRequest(model, request, { promptIds, maxTokens, topLogprobs, moreStops });
+    const text = {
+      ...textRequest(model, request, { promptIds, maxTokens, topLogprobs, moreStops }),
+      // The marks of calls are seen only where special tokens have a text.
+      ...(request.tools && request.skip_special_tokens === false && { tools: request.tools }),
+    };
     return respond(context, request, text, chatShape(headOf(request, promptIds)));
   });
 

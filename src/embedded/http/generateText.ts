@@ -1,8 +1,13 @@
 import type { EmbeddedEngine, GenerationRequest, TokenLogprob } from '../engine.ts';
+import { CallArguments } from './callArguments.ts';
 import { StopStrings } from './stopStrings.ts';
 import { TextStream, type Detokenize } from './textStream.ts';
 
-export interface TextRequest extends GenerationRequest {
+export interface TextRequest extends Omit<GenerationRequest, 'rule'> {
+  /** JSON schema that the whole answer follows; null for none. */
+  readonly schema: object | null;
+  /** Tools that the answer may call, as the request has them. Default: none. */
+  readonly tools?: readonly unknown[];
   readonly stopStrings: readonly string[];
 }
 
@@ -38,16 +43,23 @@ export async function* generateText(
   let cachedTokens = 0;
   let generated = 0;
   let isCounted = false;
-  const json = request.schema ? new WholeJson() : null;
+  const { schema, tools = [] } = request;
+  const json = schema ? new WholeJson() : null;
+  // A token that a grammar decides on has no log-probability, which a client that asked for them must get.
+  const calls = json || tools.length === 0 || request.topLogprobs !== null ? null : new CallArguments(tools);
+  const whole = schema && { schema };
+  const rule = () => whole ?? calls?.rule ?? null;
   try {
-    for await (const event of engine.generate(request, signal)) {
+    for await (const event of engine.generate({ ...request, rule }, signal)) {
       if (event.type === 'prompt') {
         cachedTokens = event.cachedTokens;
         continue;
       }
       generated++;
       const isLast = event.isEnd || generated === request.maxTokens;
-      let text = event.isEnd ? '' : stops.push(await stream.push(event.id));
+      const said = event.isEnd ? '' : await stream.push(event.id);
+      calls?.push(said);
+      let text = event.isEnd ? '' : stops.push(said);
       if (isLast) text += stops.push(await stream.end());
       // A grammar allows white space behind its text, without an end.
       const isWhole = json?.isWholeWith(text) ?? false;

@@ -6,7 +6,7 @@ import type {
   Token,
 } from 'node-llama-cpp';
 import { candidatesOf, scoresOf } from './candidates.ts';
-import { gbnfSchema } from './gbnfSchema.ts';
+import { jsonGrammar } from './jsonGrammar.ts';
 import { loadModel, StartError } from './loadModel.ts';
 import type {
   ModelInfo,
@@ -110,10 +110,10 @@ async function evaluate(ids: readonly Token[], candidates: number | null): Promi
 let grammarState: { readonly key: string; readonly state: LlamaGrammarEvaluationState } | null = null;
 
 async function evaluateWithin(ids: readonly Token[], within: Within): Promise<NextToken> {
-  const { key, schema, temperature, topP, seed } = within;
+  const { key, rule, temperature, topP, seed } = within;
   if (grammarState?.key !== key) {
     const { LlamaGrammarEvaluationState } = await import('node-llama-cpp');
-    const grammar = await openModel().llama.createGrammarForJsonSchema(gbnfSchema(schema));
+    const grammar = await openModel().llama.createGrammar({ grammar: jsonGrammar(rule) });
     grammarState = { key, state: new LlamaGrammarEvaluationState({ model: openModel(), grammar }) };
   }
   const drawing = { temperature, topP, topK: 0, seed, yieldEogToken: true };

@@ -1,3 +1,4 @@
+import type { TextRule } from './jsonGrammar.ts';
 import type { GpuChoice, KvType } from '../../protocol/settings/embeddedFlags.ts';
 
 /** Which step of the start failed: no llama.cpp for this machine, the model's file, or the memory for its context. */
@@ -66,10 +67,9 @@ export interface NextToken {
 
 /** A grammar that the next tokens must follow. Its place in the text moves with each token that it gives. */
 export interface Within {
-  /** Of one answer: another key begins at the beginning of the grammar. */
+  /** Of one text: another key begins at the beginning of the grammar. */
   readonly key: string;
-  /** JSON schema of the text. */
-  readonly schema: object;
+  readonly rule: TextRule;
   readonly temperature: number;
   readonly topP: number;
   readonly seed: number;

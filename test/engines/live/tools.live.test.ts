@@ -1,8 +1,12 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { afterEach, expect, test } from 'vitest';
 
 import type { BackendClient } from '../../../src/client/backendClient.ts';
+import { TextCalls } from '../../../src/engines/toolCalls/textCalls.ts';
+import { EngineProcess } from '../../embedded/support/engineProcess.ts';
 import { noteFigure } from './figures.ts';
 import { gemmaModel } from './gemmaModel.ts';
 import { startLlamaServer } from './llamaServer.ts';
@@ -79,6 +83,40 @@ test('S4-14 a tool call on the embedded engine: real arguments within the schema
     `embedded:${gemmaModel()}`,
     'the embedded engine with Gemma',
   );
+}, 300_000);
+
+test('S4-14 a call that the real Gemma makes by itself on the embedded engine has arguments within the schema', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'cwm-auto-'));
+  cleanUps.push(() => rm(folder, { recursive: true, force: true }));
+  const flags = ['--model', gemmaModel(), '--chat-template', template, '--context', '4096'];
+  const server = await EngineProcess.start(join(folder, 'kv'), ...flags);
+  cleanUps.push(() => server.kill());
+  const id = 'abcdefghi';
+  const read = (path: string) => ({ name: 'read_file', arguments: JSON.stringify({ path, mode: 'fast' }) });
+  // The model repeats what it sees, a mode that the tool does not have included.
+  const turn = (path: string) => [
+    { role: 'user', content: `Read ${path}.` },
+    { role: 'assistant', content: '', tool_calls: [{ id, type: 'function', function: read(path) }] },
+    { role: 'tool', content: 'ok', tool_call_id: id },
+    { role: 'assistant', content: `I read ${path}.` },
+  ];
+  const messages = [...['a.txt', 'b.txt', 'c.txt'].flatMap(turn), { role: 'user', content: 'Read d.txt.' }];
+  const parameters = {
+    type: 'object',
+    properties: { path: { type: 'string' }, mode: { enum: ['slow', 'careful'] }, lines: { type: 'integer' } },
+    required: ['path', 'mode'],
+  };
+  const tools = [{ type: 'function', function: { name: 'read_file', description: 'Reads a file.', parameters } }];
+  const body = { messages, tools, temperature: 0, max_tokens: 40, skip_special_tokens: false };
+  const response = await fetch(`${server.url}/v1/chat/completions`, { method: 'POST', body: JSON.stringify(body) });
+  const { choices } = (await response.json()) as { choices: { message: { content: string } }[] };
+  const said = new TextCalls(['read_file']);
+  said.push(choices[0]?.message.content ?? '');
+  said.end();
+  const [call] = said.calls;
+  noteFigure(`a call that Gemma made by itself: ${call?.name} ${call?.arguments}`);
+  expect(call?.name).toBe('read_file');
+  expect(parseOr(call?.arguments)).toEqual({ path: 'd.txt', mode: expect.stringMatching(/^(?:slow|careful)$/) });
 }, 300_000);
 
 test('S4-03 a question of the real Gemma on the embedded engine: it waits, its answer is the result, and the model answers', async () => {

@@ -1,0 +1,166 @@
+/** A text that the next tokens must be. */
+export interface TextRule {
+  /** JSON schema of it. */
+  readonly schema: object;
+  /** Characters of JSON before it, white space between them left out: `":` in the middle of a key. Default: it begins at once. */
+  readonly lead?: string;
+  /** It is the last value of an object that began before, whose end follows it. Default: nothing follows. */
+  readonly closes?: boolean;
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** More repetitions than this cost llama.cpp more than they are worth: longer texts and lists have no upper limit. */
+const mostRepetitions = 256;
+/** Deeper than any schema of a tool that does not refer to itself. */
+const mostDepth = 32;
+
+const common: readonly string[] = [
+  'space ::= | " " | "\\n" [ \\t]{0,20}',
+  String.raw`char ::= [^"\\\x7F\x00-\x1F] | [\\] (["\\bfnrt/] | "u" [0-9a-fA-F]{4})`,
+  String.raw`string ::= "\"" char* "\""`,
+  'integer ::= "-"? ("0" | [1-9] [0-9]{0,15})',
+  'number ::= integer ("." [0-9]{1,16})? ([eE] [-+]? [0-9]{1,3})?',
+  'boolean ::= "true" | "false"',
+  'null ::= "null"',
+  'value ::= object | array | string | number | boolean | null',
+  'pair ::= string space ":" space value',
+  'object ::= "{" space (pair ("," space pair)*)? space "}"',
+  'array ::= "[" space (value ("," space value)*)? space "]"',
+];
+
+/**
+ * A grammar of llama.cpp (GBNF) for texts that follow the schema. Properties that may be left out may be, behind those that must be there.
+ * What a grammar cannot express is any value, so that it forbids little that the schema allows: only another order of the properties, and
+ * others than the named ones unless the schema speaks of them.
+ */
+export function jsonGrammar({ schema, lead, closes = false }: TextRule): string {
+  const grammar = new Grammar(schema as Fields);
+  const before = lead === undefined ? [] : [...Array.from(lead, literal).flatMap((each) => ['space', each]), 'space'];
+  const behind = closes ? ['("," space pair)*', 'space "}"'] : [];
+  const root = [...before, grammar.expression(schema, 0), ...behind].join(' ');
+  return [`root ::= ${root}`, ...grammar.rules, ...common].join('\n');
+}
+
+class Grammar {
+  readonly rules: string[] = [];
+  readonly #root: Fields;
+  readonly #names = new Map<string, string>();
+
+  constructor(root: Fields) {
+    this.#root = root;
+  }
+
+  /** What stands on the right side of a rule; in brackets where it has choices. */
+  expression(schema: unknown, depth: number): string {
+    if (typeof schema !== 'object' || schema === null || depth > mostDepth) return 'value';
+    const fields = schema as Fields;
+    const inner = (each: unknown): string => this.expression(each, depth + 1);
+    if (typeof fields['$ref'] === 'string') return this.#referred(fields['$ref'], depth);
+    if ('const' in fields) return literal(JSON.stringify(fields['const']));
+    const { enum: values, allOf } = fields;
+    if (Array.isArray(values) && values.length > 0)
+      return choice(values.map((value) => literal(JSON.stringify(value) ?? 'null')));
+    const choices = fields['oneOf'] ?? fields['anyOf'];
+    if (Array.isArray(choices) && choices.length > 0) return choice(choices.map(inner));
+    if (Array.isArray(allOf) && allOf.length === 1) return inner(allOf[0]);
+    const type = fields['type'] ?? (fields['properties'] === undefined ? undefined : 'object');
+    if (Array.isArray(type) && type.length > 0) return choice(type.map((one) => inner({ ...fields, type: one })));
+    switch (type) {
+      case 'object':
+        return this.#object(fields, inner);
+      case 'array':
+        return list(fields['items'] === undefined ? 'value' : inner(fields['items']), fields);
+      case 'string':
+        return string(fields);
+      default:
+        return typeof type === 'string' && ruledTypes.has(type) ? type : 'value';
+    }
+  }
+
+  #object({ properties, required, additionalProperties: others }: Fields, inner: (schema: unknown) => string): string {
+    const other = typeof others === 'object' && others !== null ? inner(others) : others === false ? null : 'value';
+    const named = Object.entries((properties ?? {}) as Fields).map(([name, schema]) => ({
+      pair: `${literal(JSON.stringify(name))} space ":" space ${inner(schema)}`,
+      isNeeded: Array.isArray(required) && required.includes(name),
+    }));
+    // Where a schema names properties and does not speak of others, a model that must write it would invent some.
+    const more =
+      other !== null && (named.length === 0 || others !== undefined) ? `string space ":" space ${other}` : null;
+    const needed = named.filter(({ isNeeded }) => isNeeded).map(({ pair }) => pair);
+    const optional = named.filter(({ isNeeded }) => !isNeeded).map(({ pair }) => pair);
+    const behind = (pairs: readonly string[]): string =>
+      [...pairs.map((pair) => `("," space ${pair})?`), ...(more === null ? [] : [`("," space ${more})*`])].join(' ');
+    const starts = needed.length > 0 ? [] : [...optional, ...(more === null ? [] : [more])];
+    const pairs =
+      needed.length > 0
+        ? `${needed.join(' "," space ')} ${behind(optional)}`
+        : starts.length === 0
+          ? ''
+          : `(${starts.map((first, at) => `${first} ${behind(optional.slice(at + 1))}`).join(' | ')})?`;
+    return this.#rule(`"{" space ${pairs} space "}"`);
+  }
+
+  /** What `#/$defs/NAME` stands for: a rule, which may name itself. */
+  #referred(path: string, depth: number): string {
+    const known = this.#names.get(path);
+    if (known !== undefined) return known;
+    if (!path.startsWith('#')) return 'value';
+    const steps = path.split('/').slice(1);
+    const found = steps.reduce<unknown>(
+      (at, step) => (at as Fields | undefined)?.[step.replaceAll('~1', '/')],
+      this.#root,
+    );
+    const name = `ref${this.#names.size}`;
+    this.#names.set(path, name);
+    const body = this.expression(found, depth + 1);
+    // A definition that is only itself says nothing.
+    this.rules.push(`${name} ::= ${body === name ? 'value' : body}`);
+    return name;
+  }
+
+  #rule(body: string): string {
+    const name = `rule${this.rules.length}`;
+    this.rules.push(`${name} ::= ${body}`);
+    return name;
+  }
+}
+
+/** Types whose name is a rule. */
+const ruledTypes: ReadonlySet<string> = new Set(['number', 'integer', 'boolean', 'null']);
+
+const choice = (expressions: readonly string[]): string => `(${[...new Set(expressions)].join(' | ')})`;
+
+function string(fields: Fields): string {
+  const [least, most] = limits(fields, 'Length');
+  return least === 0 && most === null ? 'string' : `"\\"" char${times(least, most)} "\\""`;
+}
+
+function list(item: string, fields: Fields): string {
+  const [least, most] = limits(fields, 'Items');
+  if (most === 0) return '"[" space "]"';
+  const items = `${item} ("," space ${item})${times(Math.max(0, least - 1), most === null ? null : most - 1)}`;
+  return `"[" space ${least === 0 ? `(${items})?` : items} space "]"`;
+}
+
+const times = (least: number, most: number | null): string => `{${least},${most ?? ''}}`;
+
+/** Least and most; null: no limit. */
+function limits(fields: Fields, of: 'Items' | 'Length'): [number, number | null] {
+  const limit = (name: string): number | null => {
+    const given = fields[name];
+    return typeof given === 'number' && Number.isInteger(given) && given >= 0 ? given : null;
+  };
+  const most = limit(`max${of}`);
+  const least = Math.min(limit(`min${of}`) ?? 0, mostRepetitions);
+  return [least, most === null || most > mostRepetitions || most < least ? null : most];
+}
+
+const escapes: Readonly<Record<string, string>> = { '\n': String.raw`\n`, '\r': String.raw`\r`, '\t': String.raw`\t` };
+
+/** A text as it is. */
+const literal = (text: string): string =>
+  `"${text.replaceAll(/["\\\p{Cc}]/gu, (character) => {
+    if (character === '"' || character === '\\') return `\\${character}`;
+    return escapes[character] ?? `\\x${(character.codePointAt(0) ?? 0).toString(16).padStart(2, '0')}`;
+  })}"`;

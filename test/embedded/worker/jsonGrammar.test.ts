@@ -1,0 +1,118 @@
+import { getLlama, type Llama } from 'node-llama-cpp';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { jsonGrammar, type TextRule } from '../../../src/embedded/worker/jsonGrammar.ts';
+import { fc } from '../../support/fc.ts';
+
+let llama: Llama;
+beforeAll(async () => {
+  llama = await getLlama({ gpu: false, build: 'never', progressLogs: false });
+});
+afterAll(() => llama.dispose());
+
+/** Whether llama.cpp's own grammar takes the text as a whole. */
+async function takes(rule: TextRule, text: string): Promise<boolean> {
+  const grammar = await llama.createGrammar({ grammar: jsonGrammar(rule) });
+  const { _testText: isTaken } = grammar as unknown as { _testText: (text: string) => boolean };
+  return isTaken.call(grammar, text);
+}
+
+const file = {
+  type: 'object',
+  properties: { path: { type: 'string' }, head: { type: 'integer' }, tail: { type: 'integer' } },
+  required: ['path'],
+};
+
+describe('a grammar of a JSON schema', () => {
+  test.each<[string, object, readonly string[], readonly string[]]>([
+    [
+      'has the properties that must be there, and the others where the model wants them',
+      file,
+      ['{"path":"a"}', '{"path": "a", "tail": 3}', '{ "path":"a","head":1,"tail":-2 }', '{\n  "path": "a"\n}'],
+      ['{}', '{"tail":3}', '{"path":"a","name":"b"}', '{"path":1}', '{"path":"a"', '{"path":"a",}', 'a'],
+    ],
+    [
+      'has any of several properties where none must be there',
+      { ...file, required: [] },
+      ['{}', '{"tail":1}', '{"path":"a","tail":1}', '{"head":1,"tail":2}'],
+      ['{,}', '{"tail":1,}', '{"other":1}'],
+    ],
+    [
+      'has other properties where the schema speaks of them',
+      { ...file, additionalProperties: { type: 'boolean' } },
+      ['{"path":"a","x":true}', '{"path":"a","head":1,"x":true,"y":false}'],
+      ['{"path":"a","x":1}'],
+    ],
+    ['an object without names has any', { type: 'object' }, ['{}', '{"a":[1,{"b":null}]}'], ['[]']],
+    [
+      'an object that must be empty is empty',
+      { type: 'object', additionalProperties: false },
+      ['{}', '{ }'],
+      ['{"a":1}'],
+    ],
+    ['choices', { anyOf: [{ const: 1 }, { type: 'null' }] }, ['1', 'null'], ['2']],
+    ['several types', { type: ['integer', 'null'] }, ['-7', 'null'], ['"7"', '1.5']],
+    [
+      'values, also with what a grammar has signs for',
+      { enum: ['a"b\\', 'ü\n', 3] },
+      [`"a\\"b\\\\"`, '"ü\\n"', '3'],
+      ['"a"'],
+    ],
+    [
+      'lists',
+      { type: 'array', items: { type: 'number' }, minItems: 1, maxItems: 2 },
+      ['[1]', '[1.5e3, -2]'],
+      ['[]', '[1,2,3]', '["a"]'],
+    ],
+    ['long texts', { type: 'string', minLength: 2, maxLength: 3 }, ['"ab"', '"abü"'], ['"a"', '"abcd"']],
+    ['definitions', { $ref: '#/$defs/N', $defs: { N: { type: 'integer' } } }, ['5'], ['"5"']],
+    [
+      'a definition that holds itself',
+      { $ref: '#/$defs/N', $defs: { N: { type: 'array', items: { $ref: '#/$defs/N' } } } },
+      ['[]', '[[],[[]]]'],
+      ['[1]'],
+    ],
+    [
+      'anything for what it cannot express',
+      { allOf: [{ type: 'string' }, { minLength: 3 }] },
+      ['"a"', '{"a":1}'],
+      ['a'],
+    ],
+    ['anything for what is elsewhere', { $ref: 'https://elsewhere' }, ['1', '[]'], ['x']],
+    [
+      'anything for a definition that is only itself',
+      { $ref: '#/$defs/N', $defs: { N: { $ref: '#/$defs/N' } } },
+      ['1'],
+      ['x'],
+    ],
+  ])('%s', async (_, schema, taken, refused) => {
+    for (const text of taken) expect([text, await takes({ schema }, text)]).toEqual([text, true]);
+    for (const text of refused) expect([text, await takes({ schema }, text)]).toEqual([text, false]);
+  });
+
+  test('begins in the middle of what stands before its text, with white space as the model likes', async () => {
+    for (const text of ['{"path":"a"}', ' {"path":"a"}', '\n{"path":"a"}'])
+      expect(await takes({ schema: file, lead: '' }, text)).toBe(true);
+    for (const text of ['":{"path":"a"}', '": {"path":"a"}'])
+      expect(await takes({ schema: file, lead: '":' }, text)).toBe(true);
+    expect(await takes({ schema: file }, ' {"path":"a"}')).toBe(false);
+    expect(await takes({ schema: file, lead: ':' }, '{"path":"a"}')).toBe(false);
+  });
+
+  test('ends with the object whose last value its text is', async () => {
+    const rule = { schema: file, lead: '":', closes: true };
+    for (const text of ['":{"path":"a"}}', '": {"path":"a"} }', '":{"path":"a"}, "id": "x"}'])
+      expect(await takes(rule, text)).toBe(true);
+    expect(await takes(rule, '":{"path":"a"}')).toBe(false);
+  });
+
+  test('takes every JSON text where the schema allows all', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.json({ maxDepth: 3 }).filter((text) => !/\d[eE.]\d{17}|\d{17}/.test(text)),
+        async (text) => {
+          expect([text, await takes({ schema: {} }, text)]).toEqual([text, true]);
+        },
+      ),
+    );
+  });
+});
