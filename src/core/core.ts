@@ -1,6 +1,7 @@
 import type { Clock } from '../base/clock.ts';
 import { BackgroundWork } from './windows/backgroundWork.ts';
 import { KeyedQueue } from '../base/serialQueue.ts';
+import type { CoreRouteName } from '../protocol/api.ts';
 import { parseProjectUri, type LineageId, type SessionId } from '../protocol/ids.ts';
 import { systemSleep, type Sleep } from '../base/clock.ts';
 import type { CoreContext } from './context.ts';
@@ -91,6 +92,8 @@ export interface Core extends Operations {
   close(): Promise<void>;
 }
 
+const recordingKv: ReadonlySet<CoreRouteName> = new Set(['freeze', 'thaw', 'makeProjectBase']);
+
 const noBlocks: BlockCache = {
   sizes: async () => ({ blockBytes: 0, otherBytes: 0 }),
   list: async () => [],
@@ -114,13 +117,16 @@ function rethrow(error: unknown): never {
 export function makeCore(parts: CoreParts): Core {
   const { engines, files, clock, changes, peers = noPeers, onBackgroundFailure: onFailure = rethrow } = parts;
   const store = signallingStore(parts.store, changes);
-  const space = makeSpace(store, parts.blocks ?? noBlocks, clock, { ...defaultLimits, ...parts.limits });
+  const space = makeSpace({ store, engines }, parts.blocks ?? noBlocks, clock, { ...defaultLimits, ...parts.limits });
   const trackers = makeTrackers(store, clock, parts.tracker ?? {}, async (id) => {
     await createSession(context, { id });
   });
   const ownContext = (): CoreContext => context;
   const collector = new Collector(space, clock, (error) => onFailure(error, 'the KV budget could not be enforced'));
-  const onKvWritten = (): void => collector.collectSoon();
+  const onKvWritten = (): void => {
+    space.elsewhere.changed();
+    collector.collectSoon();
+  };
   const checkpoints = new CheckpointKeeper(
     ownContext,
     parts.checkpoints ?? {},
@@ -177,8 +183,10 @@ export function makeCore(parts: CoreParts): Core {
     onFailure(error, 'a state could not be synchronised'),
   );
   return {
-    ...bindOperations(context, (session) => {
-      onKvWritten();
+    ...bindOperations(context, (session, route) => {
+      // The others store no record of KV.
+      if (recordingKv.has(route)) onKvWritten();
+      else collector.collectSoon();
       if (session !== undefined) checkpoints.afterTurn(session);
     }),
     clientTurns: new ClientTurns(ownContext),

@@ -195,7 +195,10 @@ export type Operations = {
 };
 
 /** @param onKvWritten runs after each operation that may have made an engine write KV, with the session that the operation names. */
-export function bindOperations(core: CoreContext, onKvWritten: (session: SessionId | undefined) => void): Operations {
+export function bindOperations(
+  core: CoreContext,
+  onKvWritten: (session: SessionId | undefined, route: CoreRouteName) => void,
+): Operations {
   const bound = Object.entries(operations).map(([name, operation]) => {
     const { run, writesKv, resumes } = operation as Operation<never>;
     const method = async (
@@ -228,7 +231,7 @@ export function bindOperations(core: CoreContext, onKvWritten: (session: Session
         await noteUse(core, route, input as object, result);
         return resumed ? withNote(result, `The session was frozen, and continues. ${resumed.summary}`) : result;
       } finally {
-        if (writesKv) onKvWritten(session);
+        if (writesKv) onKvWritten(session, name as CoreRouteName);
       }
     };
     return [name, method];

@@ -67,7 +67,7 @@ export async function coreFixture(
     await store.close();
     rmSync(directory, { recursive: true, force: true });
   });
-  return { cwm, store, engine, tools, clock, disk, heard, failures, directory, fixture };
+  return { cwm, store, engine, engines: parts.engines, tools, clock, disk, heard, failures, directory, fixture };
 }
 
 /** Every reading is a second after the one before. */

@@ -47,7 +47,8 @@ export async function openWorld(files: Files, engine = new FakeEngine()): Promis
   const changes = { emit: () => undefined };
   const cwm = makeCore({ store, engines, files: reader, clock, changes, blocks, limits, checkpoints });
   await cwm.recover();
-  return { cwm, store, engine, signal: never, space: makeSpace(store, blocks, clock, { ...limits, kvBudgetBytes: 1 }) };
+  const space = makeSpace({ store, engines }, blocks, clock, { ...limits, kvBudgetBytes: 1 });
+  return { cwm, store, engine, signal: never, space };
 }
 
 /**

@@ -1,5 +1,3 @@
-import type { CachedBlock } from '../ports/blockCache.ts';
-
 /** How the windows that have a block use it. */
 export interface BlockUse {
   /** When the most recently used of the windows was used. */
@@ -12,20 +10,30 @@ export interface BlockUse {
   readonly index: number;
 }
 
+/** A file of KV. */
+interface Evictable {
+  readonly hash: string;
+  /** Names it among the files of all engines. Default: its hash. */
+  readonly key?: string;
+  readonly writtenAtMs: number;
+}
+
+const keyOf = ({ key, hash }: Evictable): string => key ?? hash;
+
 /**
  * The blocks that a budget may evict, the least useful first. Blocks of no window come first, the oldest before the others. Blocks of
  * rolling checkpoints follow, then those of windows: of each kind those of the longest unused window first, and of each window the last block first, because a block is of no use
  * without those before it. Blocks of pinned windows and fresh blocks of no window are never evicted.
  */
-export function evictionOrder(
-  blocks: readonly CachedBlock[],
+export function evictionOrder<Block extends Evictable>(
+  blocks: readonly Block[],
   uses: ReadonlyMap<string, BlockUse>,
   { nowMs, graceMs }: { readonly nowMs: number; readonly graceMs: number },
-): CachedBlock[] {
-  const isFresh = ({ writtenAtMs }: CachedBlock): boolean => Math.abs(nowMs - writtenAtMs) < graceMs;
-  const loose = blocks.filter((block) => !uses.has(block.hash) && !isFresh(block));
+): Block[] {
+  const isFresh = ({ writtenAtMs }: Block): boolean => Math.abs(nowMs - writtenAtMs) < graceMs;
+  const loose = blocks.filter((block) => !uses.has(keyOf(block)) && !isFresh(block));
   const owned = blocks.flatMap((block) => {
-    const use = uses.get(block.hash);
+    const use = uses.get(keyOf(block));
     return use && !use.isPinned ? [{ block, use }] : [];
   });
   loose.sort((a, b) => a.writtenAtMs - b.writtenAtMs);

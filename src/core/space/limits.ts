@@ -7,7 +7,7 @@ export interface CountLimit {
 }
 
 export interface SpaceLimits {
-  /** For all blocks of the embedded engine; null is no limit. */
+  /** For the KV of all engines, as far as its files are reached; null is no limit. */
   readonly kvBudgetBytes: number | null;
   /** For everything below the storage directory; null is no limit. */
   readonly storageQuotaBytes: number | null;

@@ -83,7 +83,7 @@ export function rememberKv(
   const [block] = kv.blocks;
   if (block) space.blockBytes.set(spec, block.sizeBytes);
   const { kvBudgetBytes } = space.limits;
-  if (kv.engineKind !== 'embedded' || kvBudgetBytes === null || (kv.kvBytes ?? 0) <= kvBudgetBytes) return [];
+  if (!block || kvBudgetBytes === null || (kv.kvBytes ?? 0) <= kvBudgetBytes) return [];
   return [
     `Its KV alone, ${formatBytes(kv.kvBytes ?? 0)}, is more than the KV budget of ${formatBytes(kvBudgetBytes)}: not all of it will stay, unless the window is pinned.`,
   ];

@@ -1,8 +1,10 @@
 import { SerialQueue } from '../../base/serialQueue.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { BlockCache } from '../ports/blockCache.ts';
+import type { EngineRegistry } from '../ports/engineRegistry.ts';
 import type { Store } from '../ports/store.ts';
 import { BlocksInUse } from './blocksInUse.ts';
+import { Elsewhere } from './elsewhere.ts';
 import type { SpaceLimits } from './limits.ts';
 import { Places, type Census } from './places.ts';
 import { UsedBytes } from './usedBytes.ts';
@@ -11,6 +13,8 @@ import { UsedBytes } from './usedBytes.ts';
 export interface Space {
   readonly store: Store;
   readonly cache: BlockCache;
+  /** Files of KV that other engines have. */
+  readonly elsewhere: Elsewhere;
   readonly limits: SpaceLimits;
   readonly inUse: BlocksInUse;
   readonly used: UsedBytes;
@@ -22,9 +26,15 @@ export interface Space {
   readonly lock: SerialQueue;
 }
 
-export const makeSpace = (store: Store, cache: BlockCache, clock: Clock, limits: SpaceLimits): Space => ({
+export const makeSpace = (
+  { store, engines }: { readonly store: Store; readonly engines: EngineRegistry },
+  cache: BlockCache,
+  clock: Clock,
+  limits: SpaceLimits,
+): Space => ({
   store,
   cache,
+  elsewhere: new Elsewhere(store, engines, clock),
   limits,
   inUse: new BlocksInUse(),
   used: new UsedBytes(store, cache, clock),

@@ -21,7 +21,7 @@ export async function usage(
   }
   const kvBytes = [...present.values()].reduce((sum, bytes) => sum + bytes, 0);
   const windows = await store.windows.all();
-  const projects = new ProjectUsages(sizes, present);
+  const projects = new ProjectUsages(sizes, present, space.elsewhere);
   await projects.addSessions(store, signal);
   for (const window of windows) projects.addWindow(window);
   const kv = new KvSums(present, (window, record) => projects.addKvOf(window, record));
@@ -99,7 +99,7 @@ class KvSums {
     this.#read = read;
   }
 
-  async add({ store }: Space, windows: readonly WindowSummary[], signal: AbortSignal): Promise<void> {
+  async add({ store, elsewhere }: Space, windows: readonly WindowSummary[], signal: AbortSignal): Promise<void> {
     const read: { readonly window: WindowSummary; readonly kv: KvRecord }[] = [];
     const holders = new Map<string, number>();
     for (const window of windows) {
@@ -115,16 +115,18 @@ class KvSums {
     for (const { window, kv } of read) {
       const isOurs = kv.engineKind === 'embedded';
       let [uniqueBytes, sharedBytes, missingBlocks] = [0, 0, 0];
-      for (const { hash, sizeBytes } of kv.blocks) {
-        const presentBytes = this.#present.get(hash);
-        const bytes = presentBytes ?? (isOurs ? 0 : sizeBytes);
-        if (isOurs && presentBytes === undefined) missingBlocks++;
+      for (const block of kv.blocks) {
+        const { hash, sizeBytes } = block;
+        const presentBytes = isOurs ? this.#present.get(hash) : undefined;
+        const isMissing = isOurs ? presentBytes === undefined : elsewhere.isGone(window.engine, block);
+        const bytes = presentBytes ?? (isMissing ? 0 : sizeBytes);
+        if (isMissing) missingBlocks++;
         if ((holders.get(hash) ?? 0) > 1) sharedBytes += bytes;
         else uniqueBytes += bytes;
         if (!counted.has(hash)) {
           counted.add(hash);
           if (presentBytes !== undefined) this.windowBytes += bytes;
-          else this.elsewhereBytes += bytes;
+          else if (!isOurs) this.elsewhereBytes += bytes;
         }
         if (window.pinned && presentBytes !== undefined && !pinned.has(hash)) {
           pinned.add(hash);

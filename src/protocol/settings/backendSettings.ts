@@ -126,7 +126,7 @@ export const backendSettings = {
     maximum: tera,
     default: 50,
     means: 'a number of gigabytes, 0 for no limit',
-    help: "gigabytes for the embedded model server's KV; 0 is no limit",
+    help: 'gigabytes for the KV of all model servers, as far as its files are reached; 0 is no limit',
     setting: 'cwm.kvBudgetGb',
   },
   storageQuotaGb: {

@@ -4,8 +4,12 @@ import { describe, expect, test } from 'vitest';
 import type { SpaceLimits } from '../../../src/core/space/limits.ts';
 import type { CachedBlock } from '../../../src/core/ports/blockCache.ts';
 import { BlocksInUse } from '../../../src/core/space/blocksInUse.ts';
+import { collect } from '../../../src/core/space/collect.ts';
+import { defaultLimits } from '../../../src/core/space/limits.ts';
+import type { Store } from '../../../src/core/ports/store.ts';
+import { makeSpace } from '../../../src/core/space/space.ts';
 import { evictionOrder, type BlockUse } from '../../../src/core/space/evictionOrder.ts';
-import { coreFixture, never, type CoreFixture } from '../coreFixture.ts';
+import { codeOf, coreFixture, never, type CoreFixture } from '../coreFixture.ts';
 import { fc } from '../../support/fc.ts';
 
 const graceMs = 10 * 60 * 1000;
@@ -244,18 +248,21 @@ describe('S0-50 the KV budget', () => {
   );
 
   test('blocks of an unreadable window stay, and an unreadable block list stops the whole eviction', async () => {
-    const fixture = await embeddedFixture({ kvBudgetBytes: windowBytes });
-    const { directory, engine, failures } = fixture;
+    // Nothing has listed the windows before.
+    const fixture = await embeddedFixture({ kvBudgetBytes: null });
+    const { directory, engine, engines, store, clock } = fixture;
+    const limits = { ...defaultLimits, kvBudgetBytes: windowBytes };
+    const space = makeSpace({ store, engines }, engine.blockCache(), clock, limits);
     await frozen(fixture, 'w1');
     makeUnreadable(path.join(directory, 'windows/w1/manifest.json'));
     await frozen(fixture, 'w2');
+    await collect(space, clock, never());
     expect(engine.diskBlocks).toBe(25);
     expect(await missing(fixture)).toEqual({ w2: 25 });
-    expect(failures).toEqual([]);
     makeUnreadable(path.join(directory, 'windows/w1/kv.json'));
     await frozen(fixture, 'w3');
+    expect(await codeOf(collect(space, clock, never()))).toBe('CWM-4002');
     expect(engine.diskBlocks).toBe(50);
-    expect(failures).toMatchObject([{ code: 'CWM-4002' }]);
   });
 
   test('an end of the backend stops it without a failure', async () => {
@@ -264,6 +271,69 @@ describe('S0-50 the KV budget', () => {
     await fixture.cwm.send({ session: 's', text: 'x' }, never());
     await fixture.cwm.close();
     expect(fixture.failures).toEqual([]);
+  });
+});
+
+describe('S0-50 one budget over the KV of all engines', () => {
+  /** On a vLLM whose files are seen, a session and its window with the KV of one text each. */
+  async function onVllm(limits: Partial<SpaceLimits>, ...names: readonly string[]): Promise<CoreFixture> {
+    const fixture = await coreFixture(limits, undefined, (own) => {
+      const { blocks: _, ...parts } = own;
+      return parts;
+    });
+    fixture.engine.kind = 'vllm';
+    for (const name of names) await frozen(fixture, name);
+    return fixture;
+  }
+
+  const spaceOf = (store: Store, { engines, clock }: CoreFixture, kvBudgetBytes: number) => {
+    const blocks = {
+      sizes: async () => ({ blockBytes: 0, otherBytes: 0 }),
+      list: async () => [],
+      delete: async () => 0,
+    };
+    return makeSpace({ store, engines }, blocks, clock, { ...defaultLimits, kvBudgetBytes, graceMs: 0 });
+  };
+
+  test('files of vLLM go as the embedded blocks do: the window not used for longest first, never a pinned one', async () => {
+    const fixture = await onVllm({ kvBudgetBytes: null }, 'a', 'b', 'c');
+    const { cwm, engine, clock, store } = fixture;
+    await cwm.pinWindow({ window: 'a', pinned: true });
+    const before = engine.diskBlocks;
+    const space = spaceOf(store, fixture, Math.ceil((2 * windowBytes) / 0.95));
+    expect(await collect(space, clock, never())).toBeGreaterThan(0);
+    expect(before - engine.diskBlocks).toBeGreaterThan(0);
+    const lost = async (window: string) => (await cwm.thaw({ window, copy: true }, never())).content.blocksMissing;
+    expect(await lost('a')).toBe(0);
+    expect(await lost('c')).toBe(0);
+    expect(await lost('b')).toBeGreaterThan(0);
+    expect(await collect(space, clock, never())).toBe(0);
+  });
+
+  test('what was evicted is no longer said to be there', async () => {
+    const { cwm, failures } = await onVllm({ kvBudgetBytes: Math.ceil(windowBytes / 0.95) }, 'a', 'b');
+    await cwm.settled();
+    const { items, kv, projects } = await cwm.usage();
+    expect(items.map(({ kv }) => kv?.missingBlocks)).toEqual([expect.toSatisfy((missing) => missing > 0), 0]);
+    expect(kv.elsewhereBytes).toBeLessThanOrEqual(windowBytes);
+    expect(projects?.[0]?.elsewhereBytes).toBe(kv.elsewhereBytes);
+    expect(failures).toEqual([]);
+  });
+
+  test('KV that no window and no checkpoint names is not touched, and an engine whose files are out of sight keeps them', async () => {
+    const fixture = await onVllm({ kvBudgetBytes: null }, 'a');
+    const { engine, clock, store } = fixture;
+    const ids = Array.from({ length: 200 }, (_, id) => id);
+    await engine.persist({ ids, salt: 'of another program', handle: null }, never());
+    const before = engine.diskBlocks;
+    const space = spaceOf(store, fixture, 1);
+    engine.filesAreElsewhere = true;
+    expect(await collect(space, clock, never())).toBe(0);
+    expect(engine.diskBlocks).toBe(before);
+    engine.filesAreElsewhere = false;
+    clock.advance(60_000);
+    expect(await collect(space, clock, never())).toBe(windowBytes);
+    expect(engine.diskBlocks).toBe(before - 25);
   });
 });
 

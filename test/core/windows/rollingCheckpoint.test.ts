@@ -325,6 +325,7 @@ describe('the budget of KV', () => {
       checkpoints: { enabled: true },
     }));
     const { cwm, store, engine } = fixture;
+    engine.kind = 'embedded';
     await talkedIn(fixture, 'w', 'file:///w');
     await cwm.freeze({ session: 'w', window: 'kept' }, never());
     await talkedIn(fixture, 's', 'file:///a');
@@ -335,7 +336,7 @@ describe('the budget of KV', () => {
     expect(window).toBeGreaterThan(0);
     expect(checkpoint).toBeGreaterThan(0);
     const blocks = engine.blockCache();
-    const space = makeSpace(store, blocks, fixture.clock, {
+    const space = makeSpace({ store, engines: fixture.engines }, blocks, fixture.clock, {
       ...defaultLimits,
       kvBudgetBytes: Math.ceil((window + checkpoint / 2) / 0.95),
       graceMs: 0,
