@@ -24,6 +24,20 @@ export function activeSettings({ settings = {}, branches, activeBranch }: Sessio
 /** The text of the active branch's system prompt; null for none. */
 export const systemPromptOf = (session: Session): string | null => promptText({ settings: activeSettings(session) });
 
+/** An engine that a session left so many engines ago is forgotten. */
+const mostFormerEngines = 16;
+
+/** The session's next engine. One that it used before is remembered: it may have KV of the session, which a deletion looks for. */
+export function nextEngine(
+  { engine, formerEngines = [], model }: Pick<Session, 'engine' | 'formerEngines' | 'model'>,
+  next: string,
+): Pick<Session, 'engine' | 'formerEngines'> {
+  // Without a model, no server was asked.
+  if (next === engine || model === null) return { engine: next };
+  const former = [engine, ...formerEngines].filter((each, at, all) => each !== next && all.indexOf(each) === at);
+  return { engine: next, formerEngines: former.slice(0, mostFormerEngines) };
+}
+
 /** Ids of the active branch's messages, oldest first. @throws CwmError Corrupted. */
 export const activeMessageIds = (
   { store }: Pick<CoreContext, 'store'>,

@@ -12,7 +12,7 @@ import { newLineage, saltOf, type Lineage } from '../ports/lineages.ts';
 import { openAiMessages } from '../ports/openAiMessages.ts';
 import { renderConversation } from '../prompt/prompt.ts';
 import { silent } from '../ports/reporter.ts';
-import { promptText, requireSession } from '../session.ts';
+import { nextEngine, promptText, requireSession } from '../session.ts';
 import { freeBranchName, headOf, requireMessageOf, switched, withBranchAt } from '../turns/branchAt.ts';
 import { recoverTurn } from '../turns/cutAnswer.ts';
 import { storeAnswer } from '../turns/storeAnswer.ts';
@@ -311,7 +311,7 @@ async function recordNow(core: CoreContext, turn: OutsideTurn): Promise<Session>
     ids: ids && { ...ids, source: 'engine' },
     events: isCut ? ['send', 'request', 'cancel'] : ['send', 'request', 'streamed', 'answered'],
     changed: {
-      engine: turn.session.engine,
+      ...nextEngine(session, turn.session.engine),
       ...(description && { model: description.model }),
       ...(promptText(session) !== (system || null) && {
         settings: { ...session.settings, systemPrompt: { id: promptId, text: system } },

@@ -15,7 +15,7 @@ import { modelDifference } from '../identity.ts';
 import { requireOpen } from '../lifecycle.ts';
 import { prefixCost } from '../prompt/prefixCost.ts';
 import { requireWellFormed } from '../prompt/wellFormed.ts';
-import { requireSession, systemPromptOf } from '../session.ts';
+import { nextEngine, requireSession, systemPromptOf } from '../session.ts';
 import { defaultPromptId, takePrompt } from './prompts.ts';
 
 type Given = Pick<RouteInput<'createSession'>, 'systemPrompt' | 'sampling' | 'mode' | 'role' | 'tools' | 'memory'>;
@@ -90,7 +90,7 @@ function changed(
     ...(title !== undefined && { title: parseTitle(title) }),
     ...(description !== undefined && { description: parseDescription(description) }),
     ...(tags && { tags: parseTags(tags) }),
-    ...(engine !== undefined && { engine }),
+    ...(engine !== undefined && nextEngine(session, engine)),
     settings: {
       ...settings,
       ...(systemPrompt && { systemPrompt }),

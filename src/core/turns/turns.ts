@@ -5,7 +5,7 @@ import type { CoreContext } from '../context.ts';
 import { requireSameModel } from '../identity.ts';
 import { requireOpen } from '../lifecycle.ts';
 import { saltOf } from '../ports/lineages.ts';
-import { requireSession } from '../session.ts';
+import { nextEngine, requireSession } from '../session.ts';
 import { AnswerUnderWay } from '../answers/answerUnderWay.ts';
 import { recoverTurn } from './cutAnswer.ts';
 import { advance, isPaused } from './machine.ts';
@@ -65,12 +65,15 @@ export async function beginTurn(
   tellPhase(core, sent);
   const begun = await updateRecord(core, advance(sent, 'request'), {
     draft: draft ?? session.draft,
-    engine: spec,
+    ...nextEngine(session, spec),
   });
   try {
     return { ...(await resumeTurn(core, session, spec, signal)), session: begun };
   } catch (error) {
-    await endFailedTurn(core, { session: begun, answer: null }, error, { engine: session.engine });
+    await endFailedTurn(core, { session: begun, answer: null }, error, {
+      engine: session.engine,
+      formerEngines: session.formerEngines,
+    });
     throw error;
   }
 }

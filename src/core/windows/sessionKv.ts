@@ -76,6 +76,9 @@ export async function kvOfSession({ store }: CoreContext, session: Session): Pro
     for (const sha256 of lists) {
       const isCheckpoint = own?.manifest.tokens.sha256 === sha256 && own.kv.saltGeneration === generation;
       if (!isCheckpoint) await add(sha256, session.engine, { hashes: [], handle: null, generation });
+      // Which of them computed this prompt is not recorded.
+      for (const engine of session.formerEngines ?? [])
+        await add(sha256, engine, { hashes: [], handle: null, generation });
     }
   }
   const unseen = contexts.some((tokens) => tokens?.media) ? [{ engine: session.engine, why: picturesWhy }] : [];

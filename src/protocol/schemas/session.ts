@@ -215,6 +215,8 @@ export const sessionSchema = z.object({
   project: z.nullable(projectUriSchema),
   /** Engine of this session, as given to `--engine`: a URL, `embedded` or `embedded:FILE`. */
   engine: z.string(),
+  /** Engines that it used before this one, and that may have KV of it, the last one first; at most 16. Default: none. */
+  formerEngines: z.optional(z.array(z.string())),
   model: z.nullable(modelIdentitySchema),
   lineage: lineageIdSchema,
   lifecycle: z.enum(lifecycles),

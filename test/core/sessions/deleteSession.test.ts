@@ -3,6 +3,7 @@ import path from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
 import { sessionId } from '../../support/ids.ts';
 import { coreFixture, never } from '../coreFixture.ts';
+import { FakeEngine } from '../fakeEngine.ts';
 
 const text = 'What is ice? '.repeat(20);
 
@@ -46,6 +47,34 @@ describe('deleting a session', () => {
       unreached: [{ engine: engine.spec, why: 'The block files are on another machine.' }],
     });
     expect((await cwm.listTrash()).items.map(({ name }) => name)).toEqual(['s']);
+  });
+
+  it('deletes the KV on a server that it used before, and names that where it cannot be reached', async () => {
+    const before = Object.assign(new FakeEngine(), { spec: 'http://before' });
+    const fixture = await coreFixture({}, undefined, (own) => ({
+      ...own,
+      engines: { ...own.engines, get: (spec) => (spec === before.spec ? before : own.engines.get(spec)) },
+    }));
+    const { cwm, engine } = fixture;
+    for (const id of ['s', 't']) {
+      await cwm.createSession({ id, engine: before.spec });
+      await cwm.send({ session: id, text: `${id} ${text}`, maxTokens: 4 }, never());
+      await cwm.freeze({ session: id, window: id, checkpoint: true }, never());
+      await cwm.deleteWindow({ window: id, keepBlocks: true }, never());
+      await cwm.send({ session: id, text: 'And now?', maxTokens: 4, engine: engine.spec }, never());
+    }
+    expect((await cwm.getSession({ session: 's' })).formerEngines).toEqual([before.spec]);
+    const both = before.diskBlocks;
+    await cwm.deleteSession({ session: 's' }, never());
+    const left = before.diskBlocks;
+    expect(left).toBeLessThan(both);
+    expect(left).toBeGreaterThan(0);
+    before.filesAreElsewhere = true;
+    expect((await cwm.deleteSession({ session: 't' }, never())).unreached).toEqual([
+      { engine: before.spec, why: 'The block files are on another machine.' },
+    ]);
+    expect(before.diskBlocks).toBe(left);
+    expect(engine.diskBlocks).toBe(0);
   });
 
   it('deletes the KV of earlier prompts, and of an earlier salt', async () => {
