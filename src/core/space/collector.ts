@@ -1,4 +1,5 @@
 import type { Clock } from '../../base/clock.ts';
+import { isCwmError } from '../../protocol/errors.ts';
 import { collect } from './collect.ts';
 import type { Space } from './space.ts';
 
@@ -31,7 +32,8 @@ export class Collector {
       }, signal)
       .catch((error: unknown) => {
         this.#isWaiting = false;
-        if (!signal.aborted) this.#onFailure(error);
+        // The store of a backend that ends is closed, and its next start collects.
+        if (!signal.aborted && !isCwmError(error, 'BackendUnavailable')) this.#onFailure(error);
       });
   }
 
