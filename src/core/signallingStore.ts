@@ -98,6 +98,7 @@ export const effects: { readonly [Part in keyof Store]: Effects<Store[Part]> } =
     note: 'unseen',
     forget: (_, project) => [{ type: 'project', project }],
     setCurrentSession: (_, project) => [{ type: 'project', project }],
+    switchBranch: (_, project) => [{ type: 'project', project }],
     isRecorded: 'reads',
     setRecorded: (_, project) => [{ type: 'project', project }],
     isTrusted: 'reads',

@@ -34,7 +34,9 @@ export const commandInputs = {
   /** Whether the open folder may choose model server, model and tools of new sessions, and its MCP servers may be started. */
   'cwm.trustFolder': { trusted: 'boolean?' },
   /** `action`: `show`, `make` (of `paths`), `renew` or `delete`. */
-  'cwm.projectBase': { action: 'string?', paths: 'strings?', confirmed: 'boolean?' },
+  'cwm.projectBase': { action: 'string?', paths: 'strings?', memories: 'boolean?', confirmed: 'boolean?' },
+  /** `confirmed`: also where the model server must compute the conversation again. */
+  'cwm.moveToBase': { session: 'string?', confirmed: 'boolean?' },
   /** `from` is the URI of the project whose sessions come to the open folder. */
   'cwm.adoptProject': { from: 'string?', confirmed: 'boolean?' },
   'cwm.prime': { session: 'string?', paths: 'strings?' },
@@ -157,6 +159,7 @@ export const commandTitles: Readonly<Record<CommandId, string>> = {
   'cwm.systemPrompts': 'System Prompts…',
   'cwm.trustFolder': 'Trust This Folder…',
   'cwm.projectBase': 'Base of This Folder…',
+  'cwm.moveToBase': 'Move to the Base of the Project',
   'cwm.adoptProject': 'Adopt a Project…',
   'cwm.prime': 'Add Files to Context',
   'cwm.primeSelection': 'Add to Context',
@@ -239,6 +242,8 @@ interface CommandOutputs {
   'cwm.sessionSettings': Session;
   'cwm.trustFolder': RouteOutput<'trustProject'>;
   'cwm.projectBase': RouteOutput<'projectBase'>;
+  /** Null: the user did not agree to what it costs. */
+  'cwm.moveToBase': RouteOutput<'moveToBase'> | null;
   'cwm.adoptProject': RouteOutput<'adoptProject'>;
   'cwm.prime': RouteOutput<'prime'>;
   'cwm.primeSelection': RouteOutput<'prime'>;
@@ -375,6 +380,7 @@ export const settings = {
   'cwm.storageQuotaGb': numberSetting(backendSettings.storageQuotaGb),
   'cwm.retentionDays': numberSetting(backendSettings.retentionDays),
   'cwm.checkpoints': { default: backendSettings.checkpoints.default, values: backendSettings.checkpoints.values },
+  'cwm.switchWithBranch': { default: 'off', values: ['on', 'off'] },
   'cwm.requireTls': { default: backendSettings.requireTls.default, values: backendSettings.requireTls.values },
   'cwm.gateway.port': numberSetting(backendSettings.gatewayPort),
   'cwm.logLevel': { default: backendSettings.logLevel.default, values: backendSettings.logLevel.values },
@@ -409,6 +415,8 @@ export interface SettingTypes {
   /** Of sessions that nobody uses, until they go to the trash; 0: for ever. */
   'cwm.retentionDays': number;
   'cwm.checkpoints': (typeof backendSettings.checkpoints.values)[number];
+  /** Whether a session is remembered for each git branch, where the project's configuration does not say. */
+  'cwm.switchWithBranch': 'on' | 'off';
   'cwm.requireTls': (typeof backendSettings.requireTls.values)[number];
   /** On loopback; 0: the system chooses. */
   'cwm.gateway.port': number;

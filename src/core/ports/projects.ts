@@ -43,6 +43,12 @@ export interface Caller {
   readonly isAgent: boolean;
 }
 
+/** The current sessions of a folder before and after a switch of its git branch. */
+export interface BranchSwitch {
+  readonly left: SessionId | null;
+  readonly current: SessionId | null;
+}
+
 export interface ListedProject extends KnownProject {
   /** As {@link ProjectStore.currentSession}. */
   readonly currentSession: SessionId | null;
@@ -60,6 +66,13 @@ export interface ProjectStore {
   /** Null where nothing was ever stored of it. */
   known(project: ProjectUri): Promise<KnownProject | null>;
   setCurrentSession(project: ProjectUri, id: SessionId | null): Promise<void>;
+  /**
+   * The folder is on this git branch now: the session that was current on it last becomes the current one, and that of the branch before is
+   * remembered. A branch that was never seen continues with the present session.
+   *
+   * @returns the current sessions before and after; null where it is the same branch, or the first one.
+   */
+  switchBranch(project: ProjectUri, branch: string): Promise<BranchSwitch | null>;
   base(project: ProjectUri): Promise<ProjectBase | null>;
   setBase(project: ProjectUri, base: ProjectBase | null): Promise<void>;
   /** Whether anything of it may be saved without being asked for. Default: yes. */

@@ -1,8 +1,10 @@
 import type { RouteInput, RouteOutput } from '../../protocol/api.ts';
 import { CwmError, isCwmError } from '../../protocol/errors.ts';
 import { parseProjectUri, parseSessionId, type ProjectUri } from '../../protocol/ids.ts';
+import type { ProjectConfig } from '../../protocol/schemas/projectConfig.ts';
 import type { Session } from '../../protocol/schemas/session.ts';
 import type { CoreContext } from '../context.ts';
+import type { BranchSwitch } from '../ports/projects.ts';
 import { enter } from '../projects/clients.ts';
 import { noteProject } from '../projects/knownProjects.ts';
 import { resolveProject } from '../projects/resolveProject.ts';
@@ -13,6 +15,9 @@ import { requireSession } from '../session.ts';
 const notRecorded = 'Nothing of this folder is saved or brought back without being asked.';
 
 const notSwitched = "The project's .cwm/config.json switches auto_switch off.";
+
+/** In characters. */
+const longestBranch = 1024;
 
 const wouldSave = "The project's .cwm/config.json has dry_run, so no checkpoint was made.";
 
@@ -41,10 +46,14 @@ export async function openProject(
   // A switch, or a client that knows nothing of trust, must not undo what the user's editor said.
   if (input.record !== undefined) core.checkpoints.record(project, input.record);
   if (!config?.dry_run) await noteProject(core, resolved, signal);
+  const branch = config?.dry_run ? null : await switchBranch(core, project, config, input);
   const session = await sessionOf(core, project);
   const opened = { project, resolution, session };
   if (config?.dry_run) return { ...opened, warming: notBegun(wouldDo(session)) };
-  const leaving = input.leaving === undefined ? null : await resolveLeft(core, input.leaving, signal);
+  const isLeft = branch !== null && branch.left !== branch.current;
+  if (isLeft && branch.left !== null) await core.warmings.leave(branch.left);
+  const leaving =
+    input.leaving !== undefined ? await resolveLeft(core, input.leaving, signal) : isLeft ? project : null;
   if (leaving !== null && leaving !== project) await leaveWarming(core, leaving);
   if (!session) {
     if (leaving !== null) core.checkpoints.leaveSoon(leaving);
@@ -62,6 +71,18 @@ export async function openProject(
   }
   const warming = await core.warmings.open(session, { project, leaving, insist: input.insist ?? false });
   return { ...opened, warming };
+}
+
+/** Where a session is remembered for each git branch: makes that of the folder's branch the current one. */
+async function switchBranch(
+  core: CoreContext,
+  project: ProjectUri,
+  config: ProjectConfig | null,
+  { gitBranch, eachBranch }: RouteInput<'openProject'>,
+): Promise<BranchSwitch | null> {
+  const policy = config?.branches ?? (eachBranch ? 'separate' : 'shared');
+  if (policy === 'shared' || gitBranch === undefined || gitBranch === '') return null;
+  return core.store.projects.switchBranch(project, gitBranch.slice(0, longestBranch));
 }
 
 /** Whether there is KV to bring back that the model server has not in memory. */

@@ -114,6 +114,10 @@ export const projectShapes = () =>
         record: flag,
         /** Bring the KV back whatever it costs. */
         insist: flag,
+        /** The git branch of the folder. Where a session is remembered for each, that of this branch becomes the current one. */
+        gitBranch: z.optional(text),
+        /** Whether one is remembered for each, where `branches` of the configuration does not say. Default: no. */
+        eachBranch: flag,
       }),
       output: opened(),
     },
@@ -198,6 +202,8 @@ export const projectShapes = () =>
         project: text,
         /** Files and folders, relative to the project's folder. Default: as before, else `prime` of the configuration. */
         paths: z.optional(z.array(text)),
+        /** Whether the user's and the project's memories stand at its end. Default: as before, else no. */
+        memories: flag,
         ...onEngine,
         /** Of the files together. Default: `budget.base_tokens` of the configuration, else what the model's context leaves. */
         maxTokens: z.optional(z.number()),

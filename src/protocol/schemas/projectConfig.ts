@@ -75,6 +75,15 @@ export const projectConfigSchema = z.object({
         '"project": new sessions share the KV of the project\'s base. "session": each has a salt of its own, and shares nothing.',
       ),
     ),
+  branches: z.optional(
+    z
+      .enum(['shared', 'separate'])
+      .check(
+        described(
+          '"separate": the folder remembers a current session for each git branch. "shared": one for all of them. Default: as the editor is set.',
+        ),
+      ),
+  ),
   budget: z.optional(
     z
       .object({
@@ -149,6 +158,8 @@ export const projectBaseSchema = z.object({
   system: z.nullable(z.string()),
   /** What it was made of, beside the configuration; null: of what that names. */
   paths: z.nullable(z.array(z.string())),
+  /** Whether the user's and the project's memories stand at its end. Default: no. */
+  memories: z.optional(z.boolean()),
   madeAt: z.string(),
 });
 export type ProjectBase = z.infer<typeof projectBaseSchema>;

@@ -82,6 +82,7 @@ export const accesses: { readonly [Part in keyof Store]: Accesses<Store[Part]> }
     note: 'write',
     forget: 'write',
     setCurrentSession: 'write',
+    switchBranch: 'write',
     isRecorded: 'read',
     setRecorded: 'write',
     isTrusted: 'read',

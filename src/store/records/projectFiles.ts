@@ -3,7 +3,7 @@ import * as z from 'zod/mini';
 import { projectUriSchema, sessionIdSchema } from '../../protocol/schemas/ids.ts';
 import { filesAtOnce, mapBounded } from '../../base/mapBounded.ts';
 import { KeyedQueue } from '../../base/serialQueue.ts';
-import type { ListedProject, ProjectStore } from '../../core/ports/projects.ts';
+import type { BranchSwitch, ListedProject, ProjectStore } from '../../core/ports/projects.ts';
 import { nullOn } from '../../protocol/errors.ts';
 import { parseProjectUri, parseSessionId, type ProjectUri, type SessionId } from '../../protocol/ids.ts';
 import { projectBaseSchema, type KnownProject, type ProjectBase } from '../../protocol/schemas/projectConfig.ts';
@@ -15,6 +15,10 @@ const projectSchema = z.object({
   recorded: z.optional(z.boolean()),
   trusted: z.optional(z.boolean()),
   base: z.optional(z.nullable(projectBaseSchema)),
+  /** The git branch that the folder was on last, and the session that was current on each other one. */
+  gitBranches: z.optional(
+    z.object({ current: z.string(), others: z.array(z.object({ branch: z.string(), session: sessionIdSchema })) }),
+  ),
   known: z.optional(
     z.object({
       name: z.nullable(z.string()),
@@ -25,6 +29,9 @@ const projectSchema = z.object({
   ),
 });
 type ProjectRecord = z.infer<typeof projectSchema>;
+
+/** Of a project: those that were left longest ago are forgotten. */
+const mostBranches = 200;
 
 /** The record of a project: `projects/<SHA-256 of its URI>.json`. */
 export class ProjectFiles implements ProjectStore {
@@ -48,6 +55,26 @@ export class ProjectFiles implements ProjectStore {
 
   setCurrentSession(project: ProjectUri, id: SessionId | null): Promise<void> {
     return this.#change(project, { activeSession: id === null ? null : parseSessionId(id) });
+  }
+
+  switchBranch(project: ProjectUri, branch: string): Promise<BranchSwitch | null> {
+    const { records, layout } = this.#parts;
+    return this.#queue.run(project, async () => {
+      const record = (await this.#record(project)) ?? { project, activeSession: null };
+      const { gitBranches: before } = record;
+      if (before?.current === branch) return null;
+      const left = await this.#currentIn(record);
+      const remembered = before?.others.find((other) => other.branch === branch)?.session ?? null;
+      const there = remembered && (await this.#currentIn({ ...record, activeSession: remembered }));
+      const current = there ?? left;
+      const kept = (before?.others ?? []).filter(
+        (other) => other.branch !== branch && other.branch !== before?.current,
+      );
+      const others = before && left ? [{ branch: before.current, session: left }, ...kept] : kept;
+      const gitBranches = { current: branch, others: others.slice(0, mostBranches) };
+      await records.write(layout.project(project), { ...record, activeSession: current, gitBranches });
+      return before ? { left, current } : null;
+    });
   }
 
   async isTrusted(project: ProjectUri): Promise<boolean> {

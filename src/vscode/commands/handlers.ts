@@ -43,6 +43,7 @@ import { systemPrompts } from './sessions/systemPrompts.ts';
 import { loadKv } from './windows/loadKv.ts';
 import { switchSession } from './sessions/switchSession.ts';
 import { adoptProject } from './projects/adoptProject.ts';
+import { moveToBase } from './projects/moveToBase.ts';
 import { projectBase } from './projects/projectBase.ts';
 import { trustFolder } from './sessions/trustFolder.ts';
 import { exportConversation, importConversation } from './sessions/transfer.ts';
@@ -66,6 +67,7 @@ export const handlers: { readonly [Id in CommandId]: RunCommand<CommandInput<Id>
   'cwm.systemPrompts': systemPrompts,
   'cwm.trustFolder': trustFolder,
   'cwm.projectBase': projectBase,
+  'cwm.moveToBase': moveToBase,
   'cwm.adoptProject': adoptProject,
   'cwm.prime': prime,
   'cwm.primeSelection': primeSelection,

@@ -1,7 +1,8 @@
 import { type Disposable, workspace } from 'vscode';
 import type { App } from '../app.ts';
 import { affects, setting } from '../settings/settings.ts';
-import { FolderOpener } from './openFolder.ts';
+import { GitBranches } from './gitBranch.ts';
+import { type BranchOf, FolderOpener } from './openFolder.ts';
 
 let opener: FolderOpener | null = null;
 
@@ -11,12 +12,20 @@ let opener: FolderOpener | null = null;
  */
 export function followFolder(app: App): readonly Disposable[] {
   const mayRecord = (): boolean => workspace.isTrusted && setting('cwm.checkpoints') === 'on';
-  const opened = (opener = new FolderOpener(app, mayRecord));
+  const branches = new GitBranches(app, () => opened.again());
+  const branchOf: BranchOf = (project) => {
+    const gitBranch = branches.of(project);
+    return gitBranch === undefined
+      ? {}
+      : { gitBranch, ...(setting('cwm.switchWithBranch') === 'on' && { eachBranch: true }) };
+  };
+  const opened = (opener = new FolderOpener(app, mayRecord, branchOf));
   return [
     opened,
+    branches,
     workspace.onDidGrantWorkspaceTrust(() => opened.again()),
     workspace.onDidChangeConfiguration((event) => {
-      if (affects(event, ['cwm.checkpoints'])) opened.again();
+      if (affects(event, ['cwm.checkpoints', 'cwm.switchWithBranch'])) opened.again();
     }),
   ];
 }

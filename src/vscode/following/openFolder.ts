@@ -8,6 +8,9 @@ interface FolderApp extends Pick<App, 'state' | 'connection' | 'log'> {
   readonly puller: Pick<App['puller'], 'all'>;
 }
 
+/** Which git branch a folder is on, and whether a session is remembered for each. */
+export type BranchOf = (project: ProjectUri) => { readonly gitBranch?: string; readonly eachBranch?: true };
+
 /**
  * Tells the backend which folder the user works in, so that its conversation is warm before anybody asks for it, and puts the receipt of that
  * into the state.
@@ -15,12 +18,14 @@ interface FolderApp extends Pick<App, 'state' | 'connection' | 'log'> {
 export class FolderOpener implements Disposable {
   readonly #app: FolderApp;
   readonly #mayRecord: () => boolean;
+  readonly #branch: BranchOf;
   readonly #subscriptions = new DisposableStore();
   /** By the backend that is connected. */
   #opened: ProjectUri | null = null;
 
-  /** @param mayRecord whether anything of the folder may be saved without being asked. */
-  constructor(app: FolderApp, mayRecord: () => boolean) {
+  /** @param mayRecord whether anything of the folder may be saved without being asked. @param branch default: none is known. */
+  constructor(app: FolderApp, mayRecord: () => boolean, branch: BranchOf = () => ({})) {
+    this.#branch = branch;
     this.#app = app;
     this.#mayRecord = mayRecord;
     this.#subscriptions.add(app.state.render(['project', 'connection'], () => this.#follow()));
@@ -42,7 +47,7 @@ export class FolderOpener implements Disposable {
     });
   }
 
-  /** What may be recorded has changed. */
+  /** What may be recorded, or the git branch, has changed. */
   again(): void {
     const opened = this.#opened;
     this.#opened = null;
@@ -63,6 +68,7 @@ export class FolderOpener implements Disposable {
         project: project.uri,
         ...(leaving !== null && { leaving }),
         record: this.#mayRecord(),
+        ...this.#branch(project.uri),
       };
       inBackground(this.#app.log, 'Opening the folder', this.#open(input));
     }
@@ -73,6 +79,8 @@ export class FolderOpener implements Disposable {
     readonly project: ProjectUri;
     readonly leaving?: ProjectUri;
     readonly record?: boolean;
+    readonly gitBranch?: string;
+    readonly eachBranch?: boolean;
   }): Promise<void> {
     const answer = await this.#app.connection.call('openProject', input);
     const { project, warmings } = this.#app.state.current;

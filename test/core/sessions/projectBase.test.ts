@@ -31,6 +31,26 @@ describe("a project's base", () => {
     expect(items.map(({ content }) => content.type)).toEqual(['context', 'text', 'text']);
   });
 
+  it('has the memories of the user and the project at its end, where that was asked for, and says when they changed', async () => {
+    const { cwm, make } = await projectWith();
+    await cwm.remember({ scope: 'user', text: 'Prefer short answers.' });
+    await cwm.remember({ scope: 'project', project, text: 'The build is slow.' });
+    expect((await make()).base.files.map(({ path }) => path)).toEqual(['a.ts', 'b.ts', 'c.ts']);
+    const { base } = await make({ memories: true });
+    expect(base.files.map(({ path }) => path)).toEqual(['a.ts', 'b.ts', 'c.ts', 'memories:']);
+    const { id } = await cwm.createSession({ project });
+    const { items } = await cwm.listMessages({ session: id });
+    expect(JSON.stringify(items[0]?.content)).toContain('- Prefer short answers.\\n- The build is slow.');
+    await cwm.remember({ scope: 'project', project, text: 'The tests are quick.' });
+    const { changes } = await cwm.projectBase({ project }, never());
+    expect(changes).toMatchObject({ changed: ['memories:'], added: [], removed: [] });
+    // What stands before the memories is shared.
+    expect(changes?.sharedTokens).toBeGreaterThan(base.tokens / 2);
+    const renewed = await make();
+    expect(renewed.base.memories).toBe(true);
+    expect((await make({ memories: false })).base.files).toHaveLength(3);
+  });
+
   it('on a llama-server is brought back before the first message, where something else had its memory since', async () => {
     const { cwm, make, engine } = await projectWith();
     [engine.kind, engine.handle] = ['llama-server', 'slot-1'];

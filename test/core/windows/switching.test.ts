@@ -1,5 +1,7 @@
 import { describe, expect, it, vi } from 'vitest';
 import { coreFixture, type CoreFixture } from '../coreFixture.ts';
+import { fakeFolders } from '../fakeFolders.ts';
+import { sessionId } from '../../support/ids.ts';
 import { eventually } from '../../support/eventually.ts';
 
 const uri = (name: string): string => `file:///${name}`;
@@ -78,6 +80,75 @@ describe('S2-16 switching between folders', () => {
     }
     expect((await cwm.listSessions({})).total).toBe(2);
     expect(fixture.failures).toEqual([]);
+  });
+});
+
+describe('S2-16 switching between git branches of one folder', () => {
+  const project = uri('a');
+  const open = ({ cwm }: CoreFixture, gitBranch: string, more: object = { eachBranch: true }) =>
+    cwm.openProject({ project, gitBranch, ...more });
+  const currentOf = async ({ cwm }: CoreFixture) => (await cwm.currentSession({ project })).session?.id;
+
+  /** A folder with a session on each of two branches. */
+  async function onTwoBranches(): Promise<CoreFixture> {
+    const fixture = await coreFixture({}, undefined, (own) => ({ ...own, checkpoints: { enabled: true } }));
+    const { cwm } = fixture;
+    await open(fixture, 'main');
+    await cwm.createSession({ id: 'm', project });
+    await cwm.send({ session: 'm', text: 'Please explain what main is good for.' });
+    await open(fixture, 'topic');
+    expect(await currentOf(fixture)).toBe('m');
+    await cwm.createSession({ id: 't', project });
+    await cwm.send({ session: 't', text: 'Please explain what the topic is.' });
+    return fixture;
+  }
+
+  it('each one has the session that was current on it, what is left is saved, and its KV is brought back', async () => {
+    const fixture = await onTwoBranches();
+    const { cwm, store, engine } = fixture;
+    const opened = await open(fixture, 'main');
+    expect(opened.session?.id).toBe('m');
+    await cwm.settled();
+    expect(await store.checkpoints.get(sessionId('t'))).not.toBeNull();
+    await open(fixture, 'main');
+    engine.restart();
+    await cwm.closeProject({ project });
+    const { session, warming } = await open(fixture, 'topic');
+    expect(session?.id).toBe('t');
+    expect(warming?.state).not.toBe('none');
+    await cwm.settled();
+    expect(await stateOf(fixture, 'a')).toBe('done');
+    expect(fixture.failures).toEqual([]);
+  });
+
+  it('a session that was deleted meanwhile is not opened: the present one stays', async () => {
+    const fixture = await onTwoBranches();
+    await fixture.cwm.deleteSession({ session: 'm' });
+    expect((await open(fixture, 'main')).session?.id).toBe('t');
+  });
+
+  it('all have one session where nobody asked for more; the configuration of the folder decides before the editor', async () => {
+    const says = { branches: undefined as string | undefined };
+    const fixture = await coreFixture({}, undefined, (own) => ({
+      ...own,
+      folders: fakeFolders(() => ({ ...says })),
+    }));
+    await open(fixture, 'main', {});
+    await fixture.cwm.createSession({ id: 'm', project });
+    await open(fixture, 'topic', {});
+    await fixture.cwm.createSession({ id: 't', project });
+    await open(fixture, 'main', {});
+    expect(await currentOf(fixture)).toBe('t');
+    says.branches = 'separate';
+    await open(fixture, 'topic', {});
+    await fixture.cwm.setCurrentSession({ project, session: 'm' });
+    await open(fixture, 'main', {});
+    await fixture.cwm.setCurrentSession({ project, session: 't' });
+    await open(fixture, 'topic', {});
+    expect(await currentOf(fixture)).toBe('m');
+    says.branches = 'shared';
+    await open(fixture, 'main');
+    expect(await currentOf(fixture)).toBe('m');
   });
 });
 

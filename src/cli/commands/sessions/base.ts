@@ -36,14 +36,16 @@ export function registerBase(program: Command, perform: Perform): void {
       .argument('[path...]', 'files and folders below the folder of the project')
       .option('--project <folder>', 'folder of the project; this one by default')
       .option('--max-tokens <n>', 'leave out files that would exceed this many tokens', wholeNumber(1))
-      .action((paths: string[], { project, maxTokens, ...common }: MakeOptions) =>
+      .option('--memories', "put your memories and the project's at its end; a renewal does what was done before")
+      .option('--no-memories', 'leave them out')
+      .action((paths: string[], { project, maxTokens, memories, ...common }: MakeOptions) =>
         perform(common, async (run) => {
           const { cwd } = run.terminal;
           const folder = await run.project(project ?? '.');
           const root = folderOf(folder);
           const below = paths.map((path) => (root === null ? path : relative(root, absolutePath(path, cwd)) || '.'));
           const given = below.length === 0 ? {} : { paths: below };
-          const input = { project: folder, ...given, maxTokens, ...run.onEngine };
+          const input = { project: folder, ...given, maxTokens, memories, ...run.onEngine };
           const made = await run.call('makeProjectBase', input, 'Reading files');
           run.print(made, (made) => baseMadeSentences(made).join('\n'));
         }),
@@ -80,6 +82,7 @@ interface BaseOptions {
 
 interface MakeOptions extends BaseOptions {
   readonly maxTokens?: number;
+  readonly memories?: boolean;
 }
 
 function folderOf(project: string): string | null {

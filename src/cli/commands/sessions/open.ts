@@ -17,8 +17,9 @@ export function registerOpen(program: Command, perform: Perform): void {
     .option('--record', 'save this folder again without being asked, after --no-record')
     .option('--no-record', 'save nothing of this folder without being asked, and load nothing, until --record')
     .option('--insist', 'bring the KV back also where that takes long')
+    .option('--git-branch <name>', 'the git branch of the folder: the session that was current on it last is opened')
     .option('--no-wait', 'do not wait until it is back')
-    .action((folder: string | undefined, { leaving, record, insist, wait, ...common }: OpenOptions) =>
+    .action((folder: string | undefined, { leaving, record, insist, wait, gitBranch, ...common }: OpenOptions) =>
       perform(common, async (run) => {
         const project = await run.project(folder ?? '.');
         const opened = await run.call('openProject', {
@@ -26,6 +27,7 @@ export function registerOpen(program: Command, perform: Perform): void {
           ...(leaving !== undefined && { leaving: await run.project(leaving) }),
           ...(record !== undefined && { record }),
           ...(insist && { insist }),
+          ...(gitBranch !== undefined && { gitBranch, eachBranch: true }),
         });
         run.print(wait ? await whenBack(run, opened) : opened, openedText);
       }),
@@ -36,6 +38,7 @@ interface OpenOptions {
   readonly leaving?: string;
   readonly record?: boolean;
   readonly insist?: true;
+  readonly gitBranch?: string;
   readonly wait: boolean;
 }
 

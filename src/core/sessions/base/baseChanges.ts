@@ -18,7 +18,12 @@ export async function changesOf(
   signal: AbortSignal,
 ): Promise<BaseChanges | null> {
   const content = await nullOn(
-    readBaseContent(core, project, { config, paths: base.paths, before: base }, signal),
+    readBaseContent(
+      core,
+      project,
+      { config, paths: base.paths, memories: base.memories ?? false, before: base },
+      signal,
+    ),
     'InvalidParameter',
     'PathNotFound',
     'ReadFailed',

@@ -5,6 +5,7 @@ import type { ProjectBase, ProjectConfig } from '../../../protocol/schemas/proje
 import type { ContextFile } from '../../../protocol/schemas/session.ts';
 import type { CoreContext } from '../../context.ts';
 import type { ReadFiles } from '../../ports/contextFiles.ts';
+import { liveNotes } from '../../memory/notes.ts';
 import { systemPromptWith } from '../../projects/projectDefaults.ts';
 
 /** What a project's base is made of, as the files say now. */
@@ -14,6 +15,18 @@ export interface BaseContent {
   /** In the order of the prompt. */
   readonly files: readonly ContextFile[];
   readonly skipped: ReadFiles['skipped'];
+}
+
+/** How the memories are named among the files. No file has this name. */
+const memoriesPath = 'memories:';
+
+/** The user's memories and the project's, the oldest first: what changes most stands at the end. Null: there are none. */
+async function memoriesOf({ store }: CoreContext, project: ProjectUri): Promise<ContextFile | null> {
+  const notes = [...(await store.memory.notes(null)), ...(await store.memory.notes(project))];
+  const text = liveNotes(notes)
+    .map((note) => `- ${note.text.trim().replaceAll('\n', '\n  ')}\n`)
+    .join('');
+  return text === '' ? null : { path: memoriesPath, text };
 }
 
 /**
@@ -29,8 +42,14 @@ export async function readBaseContent(
   {
     config,
     paths,
+    memories,
     before,
-  }: { config: ProjectConfig | null; paths: readonly string[] | null; before: ProjectBase | null },
+  }: {
+    config: ProjectConfig | null;
+    paths: readonly string[] | null;
+    memories: boolean;
+    before: ProjectBase | null;
+  },
   signal: AbortSignal,
 ): Promise<BaseContent> {
   const folder = core.folders.pathOf(project);
@@ -51,9 +70,10 @@ export async function readBaseContent(
   const known = (before?.files ?? []).flatMap(({ path }) => byPath.get(path) ?? []);
   const added = inside.filter((file) => !known.includes(file)).map(({ path }) => path);
   const ordered = await core.folders.byChange(folder, added, signal);
+  const remembered = memories ? await memoriesOf(core, project) : null;
   return {
     system,
-    files: [...known, ...ordered.flatMap((path) => byPath.get(path) ?? [])],
+    files: [...known, ...ordered.flatMap((path) => byPath.get(path) ?? []), ...(remembered ? [remembered] : [])],
     skipped: [...skipped, ...outside],
   };
 }

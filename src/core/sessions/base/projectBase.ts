@@ -56,7 +56,8 @@ export async function makeProjectBase(
   if (config?.isolation === 'session') throw isolated();
   const before = await core.store.projects.base(project);
   const paths = input.paths ?? before?.paths ?? null;
-  const content = await readBaseContent(core, project, { config, paths, before }, signal);
+  const memories = input.memories ?? before?.memories ?? false;
+  const content = await readBaseContent(core, project, { config, paths, memories, before }, signal);
   const started = await startBase(
     core,
     { project, name: resolution.name, before, content, engine: input.engine },
@@ -89,6 +90,7 @@ export async function makeProjectBase(
       files: baseFilesOf(content.files.filter(({ path }) => taken.has(path))),
       system: systemHash(content.system),
       paths: paths && [...paths],
+      ...(memories && { memories }),
       madeAt: manifest.createdAt,
     };
     await core.store.projects.setBase(project, base);

@@ -21,38 +21,47 @@ interface Request {
   readonly action: Action;
   /** Relative to the folder of the project; undefined: as before, or those that the configuration names. */
   readonly paths?: readonly string[];
+  /** Whether memories stand at its end; undefined: as before. */
+  readonly memories?: boolean;
 }
 
 interface ActionItem extends QuickPickItem {
   readonly action: Action;
   readonly picks?: true;
+  readonly memories?: boolean;
 }
 
 /** The fixed beginning of the folder's new sessions: shows what it has and what changed, makes, renews and deletes it. */
 export const projectBase = command('cwm.projectBase', {
-  async ask(app, { action: given, paths, confirmed }): Promise<Request | undefined> {
+  async ask(app, { action: given, paths, memories, confirmed }): Promise<Request | undefined> {
     const { uri: project, name } = await openFolderOf(app);
     const named = actions.find((each) => each === given);
     if (given !== undefined && !named)
       throw new CwmError('InvalidParameter', `"action" must be one of ${actions.join(', ')}.`);
-    const of = { project, name, ...(paths && { paths: below(project, paths) }) };
+    const of = {
+      project,
+      name,
+      ...(paths && { paths: below(project, paths) }),
+      ...(memories !== undefined && { memories }),
+    };
     if (named && (named !== 'delete' || confirmed)) return { ...of, action: named };
-    const chosen: Pick<ActionItem, 'action' | 'picks'> | undefined = named
+    const chosen: Pick<ActionItem, 'action' | 'picks' | 'memories'> | undefined = named
       ? { action: named }
       : await askAction(await app.connection.call('projectBase', { project }), name);
     if (!chosen) return undefined;
     if (chosen.action === 'delete' && !(await confirm(name))) return undefined;
-    if (!chosen.picks) return { ...of, action: chosen.action };
+    if (!chosen.picks)
+      return { ...of, action: chosen.action, ...(chosen.memories !== undefined && { memories: chosen.memories }) };
     const picked = await pickPaths(app, workedInFolder());
     return picked && picked.length > 0 ? { ...of, action: chosen.action, paths: below(project, picked) } : undefined;
   },
   progress: ({ action, name }: Request) => ({
     title: action === 'make' || action === 'renew' ? `Computing the base of ${name}` : `Looking at the base of ${name}`,
   }),
-  async perform(app, { project, action, paths }: Request, call) {
+  async perform(app, { project, action, paths, memories }: Request, call) {
     if (action === 'delete') await app.connection.call('deleteProjectBase', { project }, call);
     if (action === 'make' || action === 'renew') {
-      const given = { project, ...(paths && { paths: [...paths] }) };
+      const given = { project, ...(paths && { paths: [...paths] }), ...(memories !== undefined && { memories }) };
       const made = await app.connection.call('makeProjectBase', given, call);
       for (const line of baseMadeSentences(made)) app.log.info(line);
     }
@@ -84,6 +93,15 @@ async function askAction(found: Base, name: string): Promise<ActionItem | undefi
           detail: rest.slice(1).join(' '),
           iconPath: new ThemeIcon('refresh'),
           action: 'renew',
+        },
+        {
+          label: found.base.memories ? 'Renew without Memories' : 'Renew with Memories',
+          description: found.base.memories
+            ? 'yours and those of the project leave it'
+            : 'yours and those of the project come to its end',
+          iconPath: new ThemeIcon('lightbulb'),
+          action: 'renew',
+          memories: !found.base.memories,
         },
         ofFiles,
         {
