@@ -54,6 +54,7 @@ const writing: readonly (readonly [string, readonly unknown[], readonly Change[]
   ['windows.delete', ['w'], [window]],
   ['receipts.append', ['w', aReceipt()], [window]],
   ['projects.setCurrentSession', ['file:///p', 's1'], [{ type: 'project', project: 'file:///p' }]],
+  ['projects.switchBranch', ['file:///p', 'main'], [{ type: 'project', project: 'file:///p' }]],
   ['projects.setBase', ['file:///p', null], [{ type: 'project', project: 'file:///p' }]],
   ['projects.forget', ['file:///p'], [{ type: 'project', project: 'file:///p' }]],
   ['projects.setRecorded', ['file:///p', false], [{ type: 'project', project: 'file:///p' }]],
