@@ -20,9 +20,10 @@ export async function withBackendOn<T>(
   storage: string,
   task: (client: BackendClient) => Promise<T>,
   args: readonly string[] = [],
+  env: Readonly<Record<string, string>> = {},
 ): Promise<T> {
   const entry = fileURLToPath(new URL('../src/backend/main.ts', import.meta.url));
-  const client = backendClient({ storage, start: { nodePath: process.execPath, entry, args } });
+  const client = backendClient({ storage, start: { nodePath: process.execPath, entry, args, env } });
   try {
     return await task(client);
   } finally {

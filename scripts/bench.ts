@@ -18,6 +18,7 @@ import { firstPiece } from '../bench/firstPiece.ts';
 import { freezeAndThaw } from '../bench/freezeAndThaw.ts';
 import { gateway } from '../bench/gateway/gateway.ts';
 import { gatewaySlot } from '../bench/gateway/slot.ts';
+import { recognition } from '../bench/gateway/recognition.ts';
 import { limits } from '../bench/limits.ts';
 import { longSession } from '../bench/longSession.ts';
 import { memory } from '../bench/memory/memory.ts';
@@ -50,6 +51,7 @@ const benchmarks: readonly Benchmark[] = [
   recall,
   gateway,
   gatewaySlot,
+  recognition,
   limits,
   conversations,
   longSession,

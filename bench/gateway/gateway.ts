@@ -1,11 +1,11 @@
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { Agent, request, type IncomingMessage } from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { atMost, median, mustHold, type Benchmark, type Figure } from '../benchmark.ts';
+import { atMost, mustHold, type Benchmark, type Figure } from '../benchmark.ts';
 import { withBackendOn } from '../passingBackend.ts';
 
 const pairs = { usual: 1000, whole: 5000 };
@@ -68,23 +68,26 @@ function* conversation(name: string): Generator<object[]> {
 
 async function latency(direct: Place, through: Place, count: number): Promise<Figure[]> {
   const [one, other] = [conversation('one'), conversation('one')];
-  const differences: number[] = [];
-  const baseline: number[] = [];
+  const [plain, ours]: [number[], number[]] = [[], []];
   for (let at = -50; at < count; at++) {
-    const plain = await firstMs(direct, one.next().value as object[]);
-    const ours = await firstMs(through, other.next().value as object[]);
+    const [before, behind] = [
+      await firstMs(direct, one.next().value as object[]),
+      await firstMs(through, other.next().value as object[]),
+    ];
     if (at < 0) continue;
-    differences.push(ours - plain);
-    baseline.push(plain);
+    plain.push(before);
+    ours.push(behind);
   }
-  const sorted = differences.toSorted((a, b) => a - b);
-  const p99 = sorted[Math.floor(sorted.length * 0.99)] ?? Number.NaN;
-  const figure = (what: string, value: number, limit: number): Figure => ({
-    ...atMost('GATEWAY', what, value, limit, count),
-    baseline: { what: 'through a plain proxy, median', value: median(baseline) },
+  // Of two requests, each waits for its turn on its own: the difference of a pair has the waits of both.
+  const figure = (what: string, share: number, limit: number): Figure => ({
+    ...atMost('GATEWAY', what, quantile(ours, share) - quantile(plain, share), limit, count),
+    baseline: { what: `a plain proxy at ${100 * share} of 100`, value: quantile(plain, share) },
   });
-  return [figure('first byte later than a plain proxy, median', median(sorted), 1), figure('the same, p99', p99, 5)];
+  return [figure('first byte later than a plain proxy, median', 0.5, 1), figure('the same, p99', 0.99, 5)];
 }
+
+const quantile = (times: readonly number[], share: number): number =>
+  times.toSorted((a, b) => a - b)[Math.floor(times.length * share)] ?? Number.NaN;
 
 /** Tokens a second of many streams at once, as a share of what comes straight from the server. */
 async function throughput(direct: Place, through: Place): Promise<Figure> {
@@ -147,34 +150,92 @@ async function abort(through: Place, server: string): Promise<Figure> {
   );
 }
 
+/** What the backend has in memory after a collection, behind so many requests of many conversations at once. */
+async function memory(through: Place, heap: () => Promise<Heap>, whole: boolean): Promise<Figure> {
+  const requests = whole ? 10_000 : 2000;
+  const talks = Array.from({ length: conversationsAtOnce }, (_, at) => conversation(`talk ${at}`));
+  const ask = async (from: number, to: number): Promise<void> => {
+    for (let at = from; at < to; at += 10)
+      await Promise.all(
+        Array.from({ length: 10 }, (_, other) =>
+          firstMs(through, talks[(at + other) % talks.length]!.next().value as object[]),
+        ),
+      );
+  };
+  // What belongs to the program itself is there by then.
+  await ask(0, requests / 5);
+  const before = await heap();
+  await ask(requests / 5, requests);
+  const after = await heap();
+  return {
+    id: 'GATEWAY',
+    what: `memory of the backend after ${requests.toLocaleString('en-US')} requests in ${conversationsAtOnce} conversations at once`,
+    unit: 'bytes',
+    value: after.rss,
+    baseline: { what: `after the first fifth; heap ${after.heapUsed} against ${before.heapUsed}`, value: before.rss },
+    ratio: after.rss / before.rss,
+    wanted: '± 5 %',
+    met: Math.abs(after.rss / before.rss - 1) <= 0.05,
+    runs: 1,
+  };
+}
+
+const conversationsAtOnce = 100;
+
+interface Heap {
+  readonly heapUsed: number;
+  readonly rss: number;
+}
+
+async function heapOf(pid: number, file: string): Promise<Heap> {
+  await rm(file, { force: true });
+  process.kill(pid, 'SIGUSR2');
+  for (;;) {
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const text = await readFile(file, 'utf8').catch(() => '');
+    if (text !== '') return JSON.parse(text) as Heap;
+  }
+}
+
 /** The gateway in front of a server that answers at once, beside a plain proxy in front of the same server. */
 export const gateway: Benchmark = {
   ids: ['GATEWAY'],
   async run(_, { whole = false }) {
-    const worker = new Worker(new URL('upstream.ts', import.meta.url));
+    const workers: Worker[] = [];
+    // A thread for each: a proxy in the server's own would need no turn of its own.
+    const listening = async (behind: number | null): Promise<number> => {
+      const worker = new Worker(new URL('upstream.ts', import.meta.url), { workerData: behind });
+      workers.push(worker);
+      const [port] = (await once(worker, 'message')) as [number];
+      return port;
+    };
     const storage = await mkdtemp(path.join(tmpdir(), 'cwm-bench-'));
     try {
-      const [ports] = (await once(worker, 'message')) as [{ readonly upstream: number; readonly proxy: number }];
-      const server = `http://127.0.0.1:${ports.upstream}`;
+      const upstream = await listening(null);
+      const proxy = await listening(upstream);
+      const server = `http://127.0.0.1:${upstream}`;
+      const heapFile = path.join(storage, 'heap.json');
       const args = ['--http', '127.0.0.1:0', '--engine', server];
       return await withBackendOn(
         storage,
         async (client) => {
-          const { http } = await client.connect();
+          const { http, pid } = await client.connect();
           const token = readFileSync(path.join(storage, 'http-token'), 'utf8').trim();
-          const direct: Place = { url: `http://127.0.0.1:${ports.proxy}`, headers: {} };
+          const direct: Place = { url: `http://127.0.0.1:${proxy}`, headers: {} };
           const through: Place = { url: `${http ?? ''}/p/bench`, headers: { 'x-cwm-token': token } };
           return [
             ...(await latency(direct, through, whole ? pairs.whole : pairs.usual)),
             await throughput(direct, through),
             await abort(through, server),
+            await memory(through, () => heapOf(pid, heapFile), whole),
           ];
         },
         args,
+        { NODE_OPTIONS: `--import=${new URL('heapProbe.ts', import.meta.url).href}`, CWM_HEAP_FILE: heapFile },
       );
     } finally {
       agent.destroy();
-      await worker.terminate();
+      for (const worker of workers) await worker.terminate();
       await rm(storage, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
     }
   },

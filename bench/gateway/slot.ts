@@ -7,7 +7,10 @@ import { startLlamaServer } from '../../test/engines/live/llamaServer.ts';
 import { median, mustHold, type Benchmark, type Figure } from '../benchmark.ts';
 import { withBackendOn } from '../passingBackend.ts';
 
+/** Turns of each conversation after its first, without a rest before them and with one. */
 const rounds = 2;
+/** People rest longer than that between two turns; the gateway saves a conversation after two seconds. */
+const restMs = 3000;
 
 interface Said {
   readonly role: string;
@@ -30,7 +33,8 @@ async function ask({ url, headers }: Place, messages: readonly Said[]): Promise<
   const started = performance.now();
   const answer = await fetch(`${url}/v1/chat/completions`, {
     method: 'POST',
-    headers: { ...headers, 'content-type': 'application/json' },
+    // llama-server closes a connection that rests, perhaps while the next request is on its way.
+    headers: { ...headers, 'content-type': 'application/json', connection: 'close' },
     body: JSON.stringify({
       model: 'gemma',
       messages,
@@ -74,18 +78,27 @@ class Talk {
 
 interface Seen {
   readonly switchMs: number;
+  readonly restedMs: number;
   readonly afterRestartMs: number;
 }
 
-/** A, B, A, B … on a server with one slot; then the server ends, and A goes on. */
+/** A, B, A, B … on a server with one slot, at once and with a rest before each; then the server ends, and A goes on. */
 async function switching(place: Place, tokens: number, restart: () => Promise<void>): Promise<Seen> {
   const [one, other] = [new Talk('one', tokens), new Talk('other', tokens)];
   for (const talk of [one, other]) await talk.ask(place);
-  const switched: number[] = [];
-  for (let round = 0; round < rounds; round++)
-    for (const talk of [one, other]) switched.push((await talk.ask(place)).firstMs);
+  const turns = async (rest: number): Promise<number> => {
+    const switched: number[] = [];
+    for (let round = 0; round < rounds; round++)
+      for (const talk of [one, other]) {
+        await new Promise((resolve) => setTimeout(resolve, rest));
+        switched.push((await talk.ask(place)).firstMs);
+      }
+    return median(switched);
+  };
+  const switchMs = await turns(0);
+  const restedMs = await turns(restMs);
   await restart();
-  return { switchMs: median(switched), afterRestartMs: (await one.ask(place)).firstMs };
+  return { switchMs, restedMs, afterRestartMs: (await one.ask(place)).firstMs };
 }
 
 /** Two conversations that share the one slot of llama-server: through the gateway, and straight on the server with and without its own cache. */
@@ -152,8 +165,10 @@ export const gatewaySlot: Benchmark = {
       const none = 'straight, --cache-ram 0';
       const own = "straight, the server's own cache";
       return [
-        figure('first token after a switch', ours.switchMs, none, cold.switchMs, 10),
-        figure('first token after a switch', ours.switchMs, own, cached.switchMs, 1),
+        figure('first token after a switch at once', ours.switchMs, none, cold.switchMs, 10),
+        figure('first token after a switch at once', ours.switchMs, own, cached.switchMs, 1),
+        figure(`first token after a switch and ${restMs / 1000} s of rest`, ours.restedMs, none, cold.restedMs, 10),
+        figure(`first token after a switch and ${restMs / 1000} s of rest`, ours.restedMs, own, cached.restedMs, 1),
         figure('first token after the server was killed', ours.afterRestartMs, own, cached.afterRestartMs, 10),
       ];
     } finally {

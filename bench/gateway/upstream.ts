@@ -1,7 +1,7 @@
-// A worker: a model server that answers at once, or at a pace, and a plain proxy in front of it.
-import { createServer, request, type IncomingMessage, type ServerResponse } from 'node:http';
+// A worker: a model server that answers at once, or at a pace; or, where it is given the port of one, a plain proxy in front of it.
+import { Agent, createServer, request, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { parentPort } from 'node:worker_threads';
+import { parentPort, workerData } from 'node:worker_threads';
 
 interface Asked {
   readonly stream?: boolean;
@@ -44,10 +44,12 @@ function answer(req: IncomingMessage, res: ServerResponse): void {
   });
 }
 
+const agent = new Agent({ keepAlive: true, maxSockets: 256 });
+
 /** What every proxy does, and nothing else. */
 const proxy = (port: number) => (req: IncomingMessage, res: ServerResponse) => {
   const { method, url: path, headers } = req;
-  const sent = request({ port, host: '127.0.0.1', method, path, headers }, (reply) => {
+  const sent = request({ agent, port, host: '127.0.0.1', method, path, headers }, (reply) => {
     res.writeHead(reply.statusCode ?? 500, reply.headers);
     reply.pipe(res);
   });
@@ -61,5 +63,5 @@ const listen = (handler: (req: IncomingMessage, res: ServerResponse) => void): P
     server.listen(0, '127.0.0.1', () => resolve((server.address() as AddressInfo).port));
   });
 
-const upstream = await listen(answer);
-parentPort?.postMessage({ upstream, proxy: await listen(proxy(upstream)) });
+const upstream = workerData as number | null;
+parentPort?.postMessage(await listen(upstream === null ? answer : proxy(upstream)));

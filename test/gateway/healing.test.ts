@@ -97,7 +97,7 @@ test('a first spelling holds its own characters in memory, and not the request i
 });
 
 test('the spelling that no request has used for longest is forgotten first, system prompts and tools like messages', () => {
-  const first = new FirstBytes(30);
+  const first = new FirstBytes(3 * (10 + 256));
   const put = (id: string): void => first.put(id as never, { raw: 'x'.repeat(10), key: '' });
   for (const id of ['system of a', 'm1', 'm2']) put(id);
   first.of('system of a' as never);

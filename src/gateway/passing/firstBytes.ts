@@ -1,3 +1,4 @@
+import { ownText } from '../formats/ownText.ts';
 import type { MessageId, SessionId } from '../../protocol/ids.ts';
 
 interface First {
@@ -21,7 +22,7 @@ export class FirstBytes {
   readonly #mostLength: number;
   #length = 0;
 
-  /** @param mostLength of all, in characters. Default 32 Mi. */
+  /** @param mostLength of all, in characters, 256 for each beside its text. Default 32 Mi. */
   constructor(mostLength = 32 << 20) {
     this.#mostLength = mostLength;
   }
@@ -47,8 +48,8 @@ export class FirstBytes {
   }
 }
 
-/** V8 makes a part of a text as a view that holds the whole text: one message would hold the body of its request. */
-const ownText = (part: string): string => Buffer.from(part).toString('utf8');
+/** Of a short message, names and hashes take the most. */
+const besideLength = 256;
 
 const lengthOf = (first: First | undefined): number =>
-  first ? (first.raw ?? '').length + (first.arguments ?? []).join('').length : 0;
+  first ? besideLength + (first.raw ?? '').length + (first.arguments ?? []).join('').length : 0;

@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import type { Item } from '../formats/item.ts';
+import { ownText } from '../formats/ownText.ts';
 import { objectOf, parsed, plainJson, sortedJson, tooDeep, type JsonObject } from '../formats/json.ts';
 
 /**
@@ -22,7 +23,7 @@ function canonicalArguments(written: string): string {
 }
 
 /** 128 bits: no two conversations of one user meet. */
-export const shortHash = (text: string): string => hash('sha256', text, 'base64url').slice(0, 22);
+export const shortHash = (text: string): string => ownText(hash('sha256', text, 'base64url').slice(0, 22));
 
 /** Names everything that was said up to a message. */
 export const chainOf = (before: string, item: Item): string => shortHash(`${before}\n${canonical(item)}`);

@@ -46,6 +46,8 @@ export interface Said {
   readonly callNames?: Readonly<Record<string, string>>;
   /** Until it is stored; null afterwards. */
   item: Item | null;
+  /** How many messages stand right behind it. Default: none. */
+  followers?: number;
 }
 
 /** How much of a request is known. */
@@ -61,9 +63,8 @@ export interface Match {
  * client needs no id of a conversation.
  */
 export class Conversations {
-  readonly #byChain = new Map<string, Said[]>();
-  /** How many messages stand right behind one. */
-  readonly #followed = new WeakMap<Said, number>();
+  /** Most messages are alone with what leads to them: a list for each would take half as much memory again. */
+  readonly #byChain = new Map<string, Said | Said[]>();
   readonly #answers = new Map<MessageId, Said>();
   /** An answer by what stood before the question and by the answer itself: clients change the question afterwards. */
   readonly #byAnswer = new Map<string, Said>();
@@ -86,8 +87,8 @@ export class Conversations {
     while (known < items.length) {
       const item = items[known]!;
       const next = chainOf(chain, item);
-      const found = this.#byChain.get(next);
-      if (found) {
+      const found = this.#at(next);
+      if (found.length > 0) {
         [chain, last] = [next, found];
         known++;
       } else {
@@ -95,7 +96,7 @@ export class Conversations {
         const asked = item.role === 'user' && answer ? this.#byAnswer.get(answerKey(chain, answer)) : undefined;
         if (!asked) break;
         chain = asked.chain;
-        last = this.#byChain.get(chain) ?? [asked];
+        last = this.#byChain.has(chain) ? this.#at(chain) : [asked];
         known += 2;
       }
       const best = known < answered ? null : bestOf(last, preferred, systemKey);
@@ -107,16 +108,14 @@ export class Conversations {
 
   /** Whether something of the same conversation stands behind a message already. */
   hasNext(said: Said | null): boolean {
-    return said !== null && (this.#followed.get(said) ?? 0) > 0;
+    return said !== null && (said.followers ?? 0) > 0;
   }
 
   /** Adds one message behind another. A message that is there already is returned as it is, unless `isAnswer`. */
   add(conversation: Conversation, before: Said | null, item: Item, isAnswer: boolean, id?: MessageId): Said {
     if (isAnswer) conversation.hasAnswered = true;
     const chain = chainOf(before?.chain ?? rootOf(conversation.project), item);
-    const there = this.#byChain
-      .get(chain)
-      ?.find((said) => said.conversation === conversation && said.before === before);
+    const there = this.#at(chain).find((said) => said.conversation === conversation && said.before === before);
     if (there && !isAnswer) return there;
     return this.put(
       {
@@ -137,8 +136,8 @@ export class Conversations {
   /** Puts a message in that is known from earlier. */
   put(said: Said, key: string | null): Said {
     const same = this.#byChain.get(said.chain);
-    if (same) same.push(said);
-    else this.#byChain.set(said.chain, [said]);
+    if (Array.isArray(same)) same.push(said);
+    else this.#byChain.set(said.chain, same ? [same, said] : said);
     this.#follow(said.before, 1);
     if (said.isAnswer) this.#answers.set(said.id, said);
     if (key !== null) this.#byAnswer.set(key, said);
@@ -148,28 +147,43 @@ export class Conversations {
   /** Takes back what a request added behind the stored messages: nothing will answer it, and it may be tens of megabytes. */
   drop(last: Said): void {
     for (let at: Said | null = last; at?.item && !at.isAnswer && !this.hasNext(at); at = at.before) {
-      const left = (this.#byChain.get(at.chain) ?? []).filter((said) => said !== at);
-      if (left.length === 0) this.#byChain.delete(at.chain);
-      else this.#byChain.set(at.chain, left);
+      this.#set(
+        at.chain,
+        this.#at(at.chain).filter((said) => said !== at),
+      );
       this.#follow(at.before, -1);
     }
   }
 
+  #at(chain: string): readonly Said[] {
+    const found = this.#byChain.get(chain);
+    if (found === undefined) return none;
+    return Array.isArray(found) ? found : [found];
+  }
+
+  #set(chain: string, all: Said[]): void {
+    const [only] = all;
+    if (!only) this.#byChain.delete(chain);
+    else this.#byChain.set(chain, all.length === 1 ? only : all);
+  }
+
   #follow(said: Said | null, by: number): void {
-    if (said) this.#followed.set(said, (this.#followed.get(said) ?? 0) + by);
+    if (said) said.followers = (said.followers ?? 0) + by;
   }
 
   /** Forgets a conversation whose session is gone. */
   forget(conversation: Conversation): void {
-    for (const [chain, all] of this.#byChain) {
+    for (const chain of this.#byChain.keys()) {
+      const all = this.#at(chain);
       const left = all.filter((said) => said.conversation !== conversation);
-      if (left.length === 0) this.#byChain.delete(chain);
-      else if (left.length < all.length) this.#byChain.set(chain, left);
+      if (left.length < all.length) this.#set(chain, left);
     }
     for (const [id, said] of this.#answers) if (said.conversation === conversation) this.#answers.delete(id);
     for (const [key, said] of this.#byAnswer) if (said.conversation === conversation) this.#byAnswer.delete(key);
   }
 }
+
+const none: readonly Said[] = [];
 
 export const answerKeyOf = ({ isAnswer, before, conversation, item }: Said): string | null =>
   isAnswer && before && item ? answerKey(before.before?.chain ?? rootOf(conversation.project), item) : null;
