@@ -10,7 +10,11 @@ const asked = 500;
 const asker: Asker = { client: 'bench', project: null, key: null };
 const tools = Array.from({ length: 20 }, (_, at) => ({
   type: 'function',
-  function: { name: `tool_${at}`, description: 'Does something. '.repeat(40), parameters: { type: 'object', properties: {} } },
+  function: {
+    name: `tool_${at}`,
+    description: 'Does something. '.repeat(40),
+    parameters: { type: 'object', properties: {} },
+  },
 }));
 
 /** What a client of conversation `name` sends for its turn `turn`, each message of some 400 characters. */

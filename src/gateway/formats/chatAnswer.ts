@@ -115,9 +115,11 @@ function usageOf(value: unknown): AnswerUsage | null {
   const promptTokens = countOf(usage['prompt_tokens']) ?? countOf(usage['input_tokens']);
   if (promptTokens === null) return null;
   const details = objectOf(usage['prompt_tokens_details']) ?? objectOf(usage['input_tokens_details']);
+  const cachedTokens = countOf(details?.['cached_tokens']) ?? countOf(usage['cache_read_input_tokens']);
   return {
     promptTokens,
-    cachedTokens: countOf(details?.['cached_tokens']) ?? countOf(usage['cache_read_input_tokens']),
+    // More than there were is no figure.
+    cachedTokens: cachedTokens !== null && cachedTokens <= promptTokens ? cachedTokens : null,
     outputTokens: countOf(usage['completion_tokens']) ?? countOf(usage['output_tokens']) ?? 0,
   };
 }
