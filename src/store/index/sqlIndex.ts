@@ -288,11 +288,15 @@ function schemaOf(database: Database): string {
   return JSON.stringify(database.exec('SELECT type, name, sql FROM sqlite_schema ORDER BY type, name')[0]?.values);
 }
 
+/** Made once, since it costs as much as all the rest of opening an image. */
+let ownSchemaText: string | null = null;
+
 function ownSchema(sql: SqlJsStatic): string {
+  if (ownSchemaText !== null) return ownSchemaText;
   const empty = new sql.Database();
   try {
     empty.exec(indexSchema);
-    return schemaOf(empty);
+    return (ownSchemaText = schemaOf(empty));
   } finally {
     empty.close();
   }
