@@ -1,14 +1,12 @@
 import { lstat, mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { routes, type RouteName } from '../../src/protocol/api.ts';
 import { shapes } from '../../src/protocol/routes/shapes.ts';
 import type { CwmError } from '../../src/protocol/errors.ts';
 import { temporaryDirectories } from '../backend/support/temporaryDirectory.ts';
 import { wholeBackends, type WholeBackend } from './support/wholeBackend.ts';
 
-const start = wholeBackends();
-const makeDirectory = temporaryDirectories();
 const onPosix = it.skipIf(process.platform === 'win32');
 
 /** Fields that become part of a path, in every route that has one. */
@@ -82,16 +80,28 @@ async function contentsOf(directory: string): Promise<Record<string, string>> {
   return contents;
 }
 
-async function filled(): Promise<WholeBackend & { readonly outside: string }> {
-  const parent = makeDirectory();
-  const outside = join(parent, 'outside');
-  await mkdir(outside);
-  await writeFile(join(outside, 'metadata.json'), 'a secret of somebody else');
-  const backend = await start({ storage: join(parent, 'storage') });
-  await backend.client.call('createSession', { id: 's', project: 'file:///p' });
-  await backend.client.call('send', { session: 's', text: 'What is ice?', maxTokens: 2 });
-  await backend.client.call('freeze', { session: 's', window: 'w', checkpoint: true });
-  return { ...backend, outside };
+interface Filled extends WholeBackend {
+  /** A folder beside the storage that nothing may reach. */
+  readonly outside: string;
+}
+
+type After = Parameters<typeof wholeBackends>[0];
+
+/** Starts backends with a session `s` and its window `w`. */
+function filledBackends(after?: After): () => Promise<Filled> {
+  const start = wholeBackends(after);
+  const makeDirectory = temporaryDirectories(after);
+  return async () => {
+    const parent = makeDirectory();
+    const outside = join(parent, 'outside');
+    await mkdir(outside);
+    await writeFile(join(outside, 'metadata.json'), 'a secret of somebody else');
+    const backend = await start({ storage: join(parent, 'storage') });
+    await backend.client.call('createSession', { id: 's', project: 'file:///p' });
+    await backend.client.call('send', { session: 's', text: 'What is ice?', maxTokens: 2 });
+    await backend.client.call('freeze', { session: 's', window: 'w', checkpoint: true });
+    return { ...backend, outside };
+  };
 }
 
 /** With the path's parameters as they are given or encoded once more. */
@@ -115,8 +125,12 @@ async function ask(
 }
 
 describe('S0-60 ids that try to leave the storage directory', () => {
+  // One for all routes: each of them refuses, and none changes anything.
+  const fill = filledBackends(afterAll);
+  let backend: Filled;
+  beforeAll(async () => void (backend = await fill()));
+
   it.each(idRoutes)('$name refuses them as its $field', async ({ name, field }) => {
-    const backend = await filled();
     const before = await contentsOf(backend.outside);
     const siblings = await readdir(join(backend.storage, '..'));
     for (const escape of escapes) {
@@ -136,6 +150,14 @@ describe('S0-60 ids that try to leave the storage directory', () => {
     const stored = await readdir(backend.storage, { recursive: true });
     expect(stored.filter((path) => /outside|passwd|Windows/.test(path))).toEqual([]);
   });
+
+  it('all of that leaves the session and its window as they were', async () => {
+    const { client } = backend;
+    expect((await client.call('listSessions', {})).items.map(({ id }) => id)).toEqual(['s']);
+    expect((await client.call('listWindows', {})).items.map(({ name }) => name)).toEqual(['w']);
+    const { steps } = await client.call('verify', {});
+    expect(steps.flatMap(({ problems }) => problems)).toEqual([]);
+  });
 });
 
 describe('S0-60 links in the storage directory', () => {
@@ -145,18 +167,28 @@ describe('S0-60 links in the storage directory', () => {
       (error: unknown) => (error as CwmError).code,
     );
 
+  const linkInTrash = '20260101T000000000Z-session-x';
+  // One for all routes, since none changes anything.
+  const fill = filledBackends(afterAll);
+  let linked: Filled;
+  beforeAll(async () => {
+    if (process.platform === 'win32') return;
+    linked = await fill();
+    const { storage, outside } = linked;
+    // Behind the links lies a whole session and a whole window: they would be believed.
+    await rename(join(storage, 'contexts/s'), join(outside, 's'));
+    await rename(join(storage, 'windows/w'), join(outside, 'w'));
+    await symlink(join(outside, 's'), join(storage, 'contexts/s'));
+    await symlink(join(outside, 'w'), join(storage, 'windows/w'));
+    await symlink(outside, join(storage, 'trash', linkInTrash));
+  });
+  const filled = filledBackends();
+  const start = wholeBackends();
+
   onPosix.each(idRoutes.filter(({ name }) => name !== 'listWindows'))(
     '$name follows none that has the name of its $field',
     async ({ name, field }) => {
-      const backend = await filled();
-      const { storage, outside, client } = backend;
-      const linkInTrash = '20260101T000000000Z-session-x';
-      // Behind the links lies a whole session and a whole window: they would be believed.
-      await rename(join(storage, 'contexts/s'), join(outside, 's'));
-      await rename(join(storage, 'windows/w'), join(outside, 'w'));
-      await symlink(join(outside, 's'), join(storage, 'contexts/s'));
-      await symlink(join(outside, 'w'), join(storage, 'windows/w'));
-      await symlink(outside, join(storage, 'trash', linkInTrash));
+      const { storage, outside, client } = linked;
       const before = await contentsOf(outside);
       const input = { ...inputOf(name), target: 'w', id: 's', item: linkInTrash };
       const code = await codeOf(client.call(name, input));

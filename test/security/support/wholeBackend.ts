@@ -1,4 +1,4 @@
-import { afterEach } from 'vitest';
+import { afterEach, type afterAll } from 'vitest';
 import { composeServices } from '../../../src/backend/compose.ts';
 import { startBackend, type RunningBackend } from '../../../src/backend/runningBackend.ts';
 import type { Sleep } from '../../../src/engines/http/timing.ts';
@@ -36,13 +36,15 @@ export interface WholeBackend {
 const noPause: Sleep = async (_, signal) => signal.throwIfAborted();
 
 /**
- * Starts backends as the program does, within the test's process and on a fake vLLM; all of it is ended after each test. Their engines ask
- * a server that fails as often as the program's do, without a pause in between.
+ * Starts backends as the program does, within the test's process and on a fake vLLM; all of it is ended after each test, or after all of
+ * them. Their engines ask a server that fails as often as the program's do, without a pause in between.
  */
-export function wholeBackends(): (options?: WholeBackendOptions) => Promise<WholeBackend> {
-  const makeDirectory = temporaryDirectories();
+export function wholeBackends(
+  after: typeof afterEach | typeof afterAll = afterEach,
+): (options?: WholeBackendOptions) => Promise<WholeBackend> {
+  const makeDirectory = temporaryDirectories(after);
   const running: (() => Promise<void>)[] = [];
-  afterEach(async () => {
+  after(async () => {
     for (const stop of running.splice(0).reverse()) await stop();
   });
   return async (options = {}) => {
