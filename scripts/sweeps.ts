@@ -3,7 +3,16 @@
 import { binary, run } from './vitestRun.ts';
 
 process.env['CWM_NIGHTLY'] = '1';
-const sampledProcessTests = ['test/backend/api/manyClients', 'test/security/routeFuzz', 'test/soak', 'test/embedded'];
+/** Of the other projects, those that `npm test` runs a sample of. */
+const sampled = [
+  'test/store/restoreBackup',
+  'test/core/memory/toolState',
+  'test/backend/turns',
+  'test/backend/api/manyClients',
+  'test/security/routeFuzz',
+  'test/soak',
+  'test/embedded',
+];
 const sweeps = await run(binary('vitest'), ['run', '--project', 'sweep']);
-const processes = await run(binary('vitest'), ['run', '--project', 'process', ...sampledProcessTests]);
-process.exitCode = sweeps === 0 && processes === 0 ? 0 : 1;
+const others = await run(binary('vitest'), ['run', '--project', 'unit', '--project', 'process', ...sampled]);
+process.exitCode = sweeps === 0 && others === 0 ? 0 : 1;

@@ -87,7 +87,7 @@ describe.each(storedFiles)('S0-60 a store whose %s', (path) => {
         await put(memory, path, bytes);
         for (const code of await useEverything(memory)) expect(code).toMatch(/^CWM-(1004|[234]\d{3})$/);
       }),
-      { numRuns: runs(8, 25) },
+      { numRuns: runs(4, 25) },
     );
   });
 
@@ -101,7 +101,7 @@ describe.each(storedFiles)('S0-60 a store whose %s', (path) => {
         else await put(memory, path, sealed(text, version));
         for (const code of await useEverything(memory)) expect(code).toMatch(/^CWM-(1004|[234]\d{3})$/);
       }),
-      { numRuns: runs(8, 25) },
+      { numRuns: runs(4, 25) },
     );
   });
 
@@ -120,7 +120,7 @@ describe.each(storedFiles)('S0-60 a store whose %s', (path) => {
           for (const code of await useEverything(memory))
             expect(code, `${field}=${JSON.stringify(value)}`).toMatch(/^CWM-(1\d{3}|[234]\d{3}|8001)$/);
         }),
-        { numRuns: runs(20, 60) },
+        { numRuns: runs(10, 60) },
       );
     },
   );

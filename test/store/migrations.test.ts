@@ -202,7 +202,7 @@ describe('a store of an older format', () => {
       const wanted = await observe(migrated);
       expect(changes.length).toBeGreaterThan(60);
       for (const [at, change] of changes.entries()) {
-        if (!isSampled(at + way, 4)) continue;
+        if (!isSampled(at + way, 9)) continue;
         crashes++;
         const memory = await filled();
         const faulty = new FaultyFiles(memory);
@@ -241,7 +241,7 @@ describe('a store of an older format', () => {
     ];
     for (let at = 0; at < points; at++) {
       for (const [index, arm] of faults.entries()) {
-        if (!isSampled(at + index, faults.length)) continue;
+        if (!isSampled(at + index, 2 * faults.length)) continue;
         failures++;
         const memory = await filled();
         const faulty = new FaultyFiles(memory);
