@@ -36,14 +36,7 @@ const mocking = globSync('test/**/*.test.ts', { cwd: import.meta.dirname }).filt
   readFileSync(path.join(import.meta.dirname, file), 'utf8').includes('vi.mock('),
 );
 
-/**
- * The processes that tests start are a few programs, hundreds of times. Node.js stores what it compiled of them, which halves the time of
- * a start. Where lines are counted it does not, since V8 counts less exactly in stored code.
- */
-const compiled =
-  process.env['CWM_PROCESS_COVERAGE'] === undefined
-    ? { NODE_COMPILE_CACHE: path.join(import.meta.dirname, 'node_modules/.cache/compiled') }
-    : {};
+const processFiles = new Set(globSync(processes, { cwd: import.meta.dirname }));
 
 /** Where temporary files go: into memory where there is room, since many tests would wait for the fsync of a disk and prove no more. */
 function temporaryFolder(): string {
@@ -80,7 +73,7 @@ export default defineConfig({
     maxWorkers: 2,
     // vitest's own patience is one second, which a busy machine exceeds.
     expect: { poll: { timeout: 60_000, interval: 5 } },
-    env: { TMPDIR: temporaryFolder(), ...compiled },
+    env: { TMPDIR: temporaryFolder() },
     projects: [
       {
         extends: true,
@@ -106,6 +99,17 @@ export default defineConfig({
         test: {
           name: 'process',
           include: processes,
+          exclude: [...mocking, ...elsewhere],
+          isolate: false,
+          setupFiles: processSetup,
+          ...programs,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'process-mocking',
+          include: mocking.filter((file) => processFiles.has(file)),
           exclude: elsewhere,
           setupFiles: processSetup,
           ...programs,

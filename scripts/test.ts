@@ -24,7 +24,7 @@ const outcomes: Outcome[] = [
 // At once, since much of each is a wait for processes that start, for a window that is drawn, for the disk.
 const [processes, inVsCode] = await Promise.all([
   // Together, so that the sweeps, which only compute, fill the time in which processes start.
-  step('process tests and sweeps', () => projects('process', 'sweep')),
+  step('process tests and sweeps', () => projects('process*', 'sweep')),
   hasVsCode ? vsCodeSuites() : [],
 ]);
 outcomes.push(processes, ...inVsCode);

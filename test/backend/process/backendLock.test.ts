@@ -2,8 +2,8 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, describe, expect, it, vi } from 'vitest';
-import { lockHolder, takeBackendLock } from '../../../src/backend/process/backendLock.ts';
+import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { lockHolder, takeBackendLock, type LockResult } from '../../../src/backend/process/backendLock.ts';
 import { identifyProcess } from '../../../src/backend/process/processIdentity.ts';
 import { temporaryDirectories } from '../support/temporaryDirectory.ts';
 import { until } from '../../support/until.ts';
@@ -37,6 +37,13 @@ async function kill(child: ChildProcess): Promise<void> {
 }
 
 const noLoss = (): void => expect.unreachable('the lock was lost');
+
+/** Takes the lock until the test is over: its timer would find the directory gone. */
+function take(directory: string): LockResult {
+  const taken = takeBackendLock(directory, noLoss);
+  if (taken.held) onTestFinished(() => taken.lock.dispose());
+  return taken;
+}
 
 const lockFiles = (directory: string): string[] =>
   readdirSync(directory).filter((name) => name.startsWith('backend.lock'));
@@ -72,7 +79,7 @@ describe('backend lock', () => {
   it('names the process that holds it', async () => {
     const directory = makeDirectory();
     const holder = await startHolder(directory);
-    expect(takeBackendLock(directory, noLoss)).toMatchObject({ held: false, by: { pid: holder.process.pid } });
+    expect(take(directory)).toMatchObject({ held: false, by: { pid: holder.process.pid } });
   });
 
   it('is free at once after it was released', async () => {
@@ -81,7 +88,7 @@ describe('backend lock', () => {
     const exited = once(holder.process, 'exit');
     holder.process.stdin?.end();
     await exited;
-    const taken = takeBackendLock(directory, noLoss);
+    const taken = take(directory);
     expect(taken.held).toBe(true);
     if (taken.held) taken.lock.dispose();
   });
@@ -90,14 +97,14 @@ describe('backend lock', () => {
     const directory = makeDirectory();
     const impostor = { ...identifyProcess(process.pid), startTime: 'another time' };
     writeFileSync(join(directory, 'backend.lock.1'), JSON.stringify(impostor));
-    expect(takeBackendLock(directory, noLoss).held).toBe(true);
+    expect(take(directory).held).toBe(true);
   });
 
   it('does not take a process from before the last start of the machine for its holder', () => {
     const directory = makeDirectory();
     const old = { ...identifyProcess(process.pid), bootId: 'another boot' };
     writeFileSync(join(directory, 'backend.lock.1'), JSON.stringify(old));
-    expect(takeBackendLock(directory, noLoss).held).toBe(true);
+    expect(take(directory).held).toBe(true);
   });
 
   it.skipIf(process.platform !== 'linux')(
@@ -115,7 +122,7 @@ describe('backend lock', () => {
       const stat = (): string => readFileSync(`/proc/${pid}/stat`, 'utf8');
       await until('it is a zombie', () => stat().includes(') Z '));
       writeFileSync(join(directory, 'backend.lock.1'), JSON.stringify(holder));
-      expect(takeBackendLock(directory, noLoss).held).toBe(true);
+      expect(take(directory).held).toBe(true);
     },
   );
 
@@ -123,24 +130,24 @@ describe('backend lock', () => {
     const directory = makeDirectory();
     const path = join(directory, 'backend.lock.7');
     writeFileSync(path, JSON.stringify({ ...identifyProcess(process.pid), host: 'elsewhere' }));
-    expect(takeBackendLock(directory, noLoss)).toMatchObject({ held: false, by: { host: 'elsewhere' } });
+    expect(take(directory)).toMatchObject({ held: false, by: { host: 'elsewhere' } });
     const aMinuteAgo = new Date(Date.now() - 61_000);
     utimesSync(path, aMinuteAgo, aMinuteAgo);
-    expect(takeBackendLock(directory, noLoss).held).toBe(true);
+    expect(take(directory).held).toBe(true);
   });
 
   it('takes over a lock that is no lock, and one whose maker died before it wrote its name', () => {
     const directory = makeDirectory();
     const path = join(directory, 'backend.lock.3');
     writeFileSync(path, '');
-    expect(takeBackendLock(directory, noLoss)).toEqual({ held: false, by: null });
+    expect(take(directory)).toEqual({ held: false, by: null });
     const past = new Date(Date.now() - 6000);
     utimesSync(path, past, past);
-    const taken = takeBackendLock(directory, noLoss);
+    const taken = take(directory);
     expect(taken.held).toBe(true);
     if (taken.held) taken.lock.dispose();
     writeFileSync(join(directory, 'backend.lock.9'), '{"pid":');
-    expect(takeBackendLock(directory, noLoss).held).toBe(true);
+    expect(take(directory).held).toBe(true);
   });
 
   it('does not wait for a name that a clock which was set back since says is still being written', () => {
@@ -149,7 +156,7 @@ describe('backend lock', () => {
     writeFileSync(path, '');
     const tomorrow = new Date(Date.now() + 24 * 60 * 60 * 1000);
     utimesSync(path, tomorrow, tomorrow);
-    expect(takeBackendLock(directory, noLoss).held).toBe(true);
+    expect(take(directory).held).toBe(true);
   });
 
   it('says who holds it, without taking it', async () => {
@@ -199,7 +206,7 @@ describe('backend lock', () => {
   it('leaves no more than two files behind, however often it was taken', () => {
     const directory = makeDirectory();
     for (let round = 0; round < 5; round++) {
-      const taken = takeBackendLock(directory, noLoss);
+      const taken = take(directory);
       if (taken.held) taken.lock.dispose();
     }
     expect(lockFiles(directory)).toEqual(['backend.lock.4', 'backend.lock.5']);

@@ -31,6 +31,8 @@ export async function coreOver(given: Engine | (() => Engine)): Promise<CoreOver
     clock: systemClock,
     changes: { emit: () => undefined },
     engines: { defaultSpec: engineNow().spec, get: engineNow, status: () => Promise.reject(new Error('not needed')) },
+    // At the end, nothing is left to save KV for.
+    checkpoints: { shutdownMs: 0 },
     files: { read: async () => ({ files: [{ path: 'notes.txt', text: lines('notes') }], skipped: [] }) },
   });
   return {
@@ -43,6 +45,7 @@ export async function coreOver(given: Engine | (() => Engine)): Promise<CoreOver
     thaw: () => cwm.thaw({ window: 'w' }, never),
     answer: (session) => cwm.send({ session, text: 'And what comes next?', maxTokens: 12 }, never),
     dispose: async () => {
+      await cwm.close();
       await store.close();
       await rm(directory, { recursive: true, force: true });
     },
