@@ -17,12 +17,18 @@ export interface NoiseSample {
 
 /**
  * Repeats one request to see how much the engine's answers differ: `fewest` times, and more while others use the server, whose requests
- * change the last bits of its answers.
+ * change the last bits of its answers. At least once, also where an earlier one counts.
+ *
+ * @param earlier the same request over the same KV, which was made just before; null: there was none.
  */
-export async function askForNoise(ask: () => Promise<Measurement>, fewest: number): Promise<NoiseSample> {
-  const canaries: Canary[] = [];
-  let isBusy = false;
-  for (let asked = 1; ; asked++) {
+export async function askForNoise(
+  ask: () => Promise<Measurement>,
+  fewest: number,
+  earlier: Measurement | null = null,
+): Promise<NoiseSample> {
+  const canaries: Canary[] = earlier?.canary ? [earlier.canary] : [];
+  let isBusy = earlier?.reuse.serverIdle === false;
+  for (let asked = canaries.length + 1; ; asked++) {
     const last = await ask();
     isBusy ||= last.reuse.serverIdle === false;
     if (last.canary) canaries.push(last.canary);

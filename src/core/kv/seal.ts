@@ -87,7 +87,7 @@ export async function seal(request: SealRequest, signal: AbortSignal): Promise<S
   const fewest = (isTooFar || request.isUnasked) && isWithoutNoise(request) ? 1 : 2;
   const asked = early
     ? { last: { reuse: persisted.reuse, canary: null }, pair: null, noise: null, isBusy: false }
-    : await askForNoise(askCanary, fewest);
+    : await askForNoise(askCanary, fewest, answerOverReused(request, persisted));
   const { last: measured, pair, noise, isBusy } = asked;
   progress('Recording the blocks');
   const { after, blocks } = early ?? (await record(request, context, signal));
@@ -134,6 +134,18 @@ export async function seal(request: SealRequest, signal: AbortSignal): Promise<S
     kvBytesWritten: bytesWritten(before, after),
     notes,
   };
+}
+
+/**
+ * The answer of the request that stored the context, where it computed nothing that a canary's does not compute, too: then it is one of them. An
+ * unasked seal may have asked about less than the context.
+ */
+function answerOverReused(
+  { description: { blockTokens }, isUnasked }: SealRequest,
+  { reuse, canary, keptTokens }: PersistEvidence,
+): Measurement | null {
+  if (!canary || isUnasked || keptTokens !== undefined || blockTokens === null) return null;
+  return reuse.cachedTokens === reuseFloor(reuse.promptTokens, blockTokens) ? { reuse, canary } : null;
 }
 
 /**

@@ -155,6 +155,8 @@ export interface PersistEvidence {
   readonly reuse: ReuseEvidence;
   /** Whether the server's claim of reuse counts for as much here as in {@link Engine.measure}. Default: it may be an untested claim. */
   readonly isTested?: boolean;
+  /** How the server continues the context, where the request asked for that; else as in {@link Measurement}. */
+  readonly canary?: Measurement['canary'];
   /** What {@link Engine.restore} needs later; null when the ids and the salt are enough. */
   readonly handle: string | null;
   /** How many of the first tokens were stored, where that is coarser than blocks. Default: those of every full block. */

@@ -222,7 +222,7 @@ export class VllmEngine implements Engine {
         patienceMs: this.#storesNothing ? Math.min(this.#persistPatienceMs, briefPatienceMs) : this.#persistPatienceMs,
         onLocated: (storesNothing: boolean) => (this.#storesNothing = storesNothing),
         justAsked: (context: KvContext) => this.#requests.justAsked(context),
-        complete: (context: KvContext) => this.#ask(link, server, context, false, signal),
+        complete: (context: KvContext, canary: boolean) => this.#ask(link, server, context, canary, signal),
         elapsedMs: () => this.#clock.elapsedMs(),
       };
       return persistContext(parts, context, signal);

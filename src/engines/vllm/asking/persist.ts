@@ -2,6 +2,7 @@ import { noEvidence, type KvContext, type PersistEvidence, type ReuseEvidence } 
 import type { Link } from '../../http/link.ts';
 import type { Sleep } from '../../http/timing.ts';
 import { pieceTokens, type PinnedKv } from '../../lmcache/pinnedKv.ts';
+import { readCanary } from '../chat/completion.ts';
 import type { Completed } from '../probe.ts';
 import { readMetrics } from '../serverIdentity.ts';
 import { persistNotes, waitForBlocks, waitForTier } from '../waitForKv.ts';
@@ -21,7 +22,8 @@ export interface PersistParts {
   readonly onLocated: (storesNothing: boolean) => void;
   /** The observation of a request over this very context a moment ago; null when there was none. */
   readonly justAsked: (context: KvContext) => Completed | null;
-  readonly complete: (context: KvContext) => Promise<Completed>;
+  /** @param canary asks for log-probabilities, too. */
+  readonly complete: (context: KvContext, canary: boolean) => Promise<Completed>;
   readonly elapsedMs: () => number;
 }
 
@@ -31,9 +33,11 @@ export async function persistContext(
   context: KvContext,
   signal: AbortSignal,
 ): Promise<PersistEvidence> {
+  // Every other server may refuse log-probabilities.
+  const isOwn = server.identity.description.kind === 'embedded';
   let completed: Completed;
   try {
-    completed = justAsked(context) ?? (await complete(context));
+    completed = justAsked(context) ?? (await complete(context, isOwn));
   } catch (error) {
     if (!isLacking(server.identity, error)) throw error;
     return { reuse: noEvidence(context.ids.length), handle: null, notes: [`${noIdsTaken} It said: ${error.message}`] };
@@ -42,8 +46,7 @@ export async function persistContext(
   const others = reuse.promptTokens === context.ids.length ? [] : [otherTokens(reuse, context)];
   const nudge = async (): Promise<void> => {
     // In the embedded engine, one token would take the place of the context; the context itself is answered after its files are written.
-    const isOwn = server.identity.description.kind === 'embedded';
-    await complete(isOwn ? context : { ...context, ids: context.ids.slice(0, 1) });
+    await complete(isOwn ? context : { ...context, ids: context.ids.slice(0, 1) }, false);
   };
   const options = { sleep, patienceMs, nudge };
   const location = await waitForBlocks(server.blocks, context, options, signal);
@@ -56,7 +59,10 @@ export async function persistContext(
         ? ('not asked' as const)
         : await waitForTier({ ...options, before: before?.tierBytesWritten ?? null, bytesWritten }, signal);
   const tested = { reuse, isTested: others.length === 0 && isTested(server, completed, elapsedMs()) };
-  if (!pinned) return { ...tested, handle: null, notes: [...others, ...persistNotes(location, written)] };
+  if (!pinned) {
+    const answer = isOwn ? { canary: readCanary(completed.completion, link.label) } : {};
+    return { ...tested, ...answer, handle: null, notes: [...others, ...persistNotes(location, written)] };
+  }
   const { handle, notes } = await pinned.keep(named(server.identity, context), context.handle, signal);
   // For the canary alone: with pieces of another size it also depends on tokens that were not stored, and then it counts for less.
   const keptTokens = context.ids.length - (context.ids.length % pieceTokens);
