@@ -10,7 +10,7 @@ import { activeMessageIds, requireSession, systemPromptOf } from '../session.ts'
 import { titleAfter } from '../title.ts';
 import { type SeenTokens, writeCwindow } from './formats/cwindow.ts';
 import { readConversation } from './formats/readConversation.ts';
-import type { Said } from './formats/said.ts';
+import type { Said, WholeMessage } from './formats/said.ts';
 import { createSession } from './sessions.ts';
 
 const importedPrompt = 'imported' as PromptId;
@@ -25,10 +25,17 @@ export async function importConversation(
   core: CoreContext,
   input: RouteInput<'importConversation'>,
 ): Promise<RouteOutput<'importConversation'>> {
-  const { format, title, system, said, notes } = readConversation(input.content, input.format);
+  const {
+    format,
+    title,
+    system,
+    said,
+    whole = said.map(wholeOf),
+    notes,
+  } = readConversation(input.content, input.format);
   const { content: _content, format: _format, ...given } = input;
   const { notes: ofSession = [], ...created } = await createSession(core, { ...given, withoutBase: true });
-  const messages = chained(said, core.clock.now().toISOString());
+  const messages = chained(whole, core.clock.now().toISOString());
   await core.store.messages.append(created.id, messages);
   const main = created.branches[created.activeBranch]!;
   const named = given.title ?? title;
@@ -67,15 +74,20 @@ async function seenTokens(core: CoreContext, { id, tokens }: Session): Promise<S
   return ids && { count: tokens.count, source: tokens.source, ids };
 }
 
-function chained(said: readonly Said[], now: string): Message[] {
+const wholeOf = ({ role, text, reasoning, ...when }: Said): WholeMessage => ({
+  role,
+  content: { type: 'text', text, ...(reasoning !== undefined && { reasoning }) },
+  ...when,
+});
+
+function chained(said: readonly WholeMessage[], now: string): Message[] {
   const messages: Message[] = [];
-  for (const { role, text, reasoning, createdAt = now } of said) {
+  for (const { createdAt = now, ...message } of said) {
     messages.push({
       id: randomId() as MessageId,
-      role,
       parentId: messages.at(-1)?.id ?? null,
       sequence: messages.length + 1,
-      content: { type: 'text', text, ...(reasoning !== undefined && { reasoning }) },
+      ...message,
       createdAt,
     });
   }

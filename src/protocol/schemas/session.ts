@@ -32,7 +32,7 @@ export type MessageRole = (typeof messageRoles)[number];
  * `limit`: at its limit of tokens. `stopped`: the user or the backend's end stopped it. `failed`: its stream was cut. `crashed`: the backend
  * was killed; up to half a second of it may be missing.
  */
-const cutReasons = ['limit', 'stopped', 'failed', 'crashed'] as const;
+export const cutReasons = ['limit', 'stopped', 'failed', 'crashed'] as const;
 export type CutReason = (typeof cutReasons)[number];
 
 const contextFileSchema = z.object({ path: z.string(), text: z.string() });
@@ -67,7 +67,7 @@ const excerptSchema = z.object({ head: z.number(), tail: z.number() });
 export type Excerpt = z.infer<typeof excerptSchema>;
 
 /** What a message says. `context` is a set of files given to the model as they were at that moment. */
-const messageContentSchema = z.discriminatedUnion('type', [
+export const messageContentSchema = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('text'),
     text: z.string(),

@@ -196,7 +196,7 @@ describe('a cwindow file', () => {
   test('that was changed, or written by a later version, says so, and what has no place in a session is named', async () => {
     const file = {
       format: 'cwindow',
-      version: 2,
+      version: 3,
       title: 'From elsewhere',
       system: 'Be brief.',
       messages: [
@@ -210,7 +210,7 @@ describe('a cwindow file', () => {
     expect(result.session.title).toBe('From elsewhere');
     expect(said.map(([, text]) => text).join('\n')).toMatch(/Changed since\.[^]*the text[^]*a\.ts\n\nexport \{\};/);
     const notes = result.notes.join('\n');
-    expect(notes).toContain('version 2 of the format');
+    expect(notes).toContain('version 3 of the format');
     expect(notes).toContain('Message 1 was changed since the export.');
     expect(notes).toContain('"critic"');
     expect(notes).toContain('Pictures that were left out: 1');
@@ -285,7 +285,65 @@ describe('a session becomes a file', () => {
     expect((await imported(content)).result.session.tokens).toBeNull();
   });
 
-  test('calls of tools and their results are in it, and become text again', async () => {
+  test('cwindow: every kind of message comes in as it was, or as its text where the file was changed so that it is no conversation', async () => {
+    const { cwm, store } = await coreFixture();
+    await cwm.createSession({ id: 's' });
+    const session = await cwm.getSession({ session: 's' });
+    const call = { id: 'c', name: 'look_up', arguments: '{"what":"ice"}' };
+    const asks = { id: 'q', name: 'ask_user', arguments: '{}', question: { text: 'Which?', choices: ['a'] } };
+    const said: [Message['role'], MessageContent, Message['cut']?][] = [
+      ['user', { type: 'context', files: [{ path: 'a.ts', text: 'export {};' }] }],
+      ['user', { type: 'text', text: 'What is ice?' }],
+      ['assistant', { type: 'tool-calls', text: 'I look it up.', reasoning: 'Hm.', calls: [call] }],
+      ['tool', { type: 'tool-result', call: 'c', name: 'look_up', text: 'Frozen water.', outcome: 'failed' }],
+      ['assistant', { type: 'question', text: '', calls: [asks] }],
+      ['tool', { type: 'tool-result', call: 'q', name: 'ask_user', text: 'a', outcome: 'done' }],
+      ['assistant', { type: 'plan', text: '1. Freeze it.' }],
+      ['user', { type: 'text', text: 'Go on.' }],
+      ['assistant', { type: 'unknown', kind: 'workflow', whole: { type: 'workflow', text: 'Step 1', steps: [1] } }],
+      ['system', { type: 'unknown', kind: 'control', whole: { type: 'control', mode: 'act' } }],
+      ['user', { type: 'text', text: 'And?' }],
+      ['assistant', { type: 'text', text: 'So' }, 'stopped'],
+    ];
+    const messages = said.map(([role, content, cut], at): Message => ({
+      id: messageId(`m${at + 1}`),
+      role,
+      parentId: at === 0 ? null : messageId(`m${at}`),
+      sequence: at + 1,
+      content,
+      ...(cut && { cut }),
+      createdAt: '2026-01-01T00:00:00.000Z',
+    }));
+    await store.messages.append(session.id, messages);
+    const main = { name: 'main', head: messages.at(-1)!.id, length: messages.length, parentMessageId: null };
+    await store.sessions.update({ ...session, branches: { main }, version: session.version + 1 });
+    const { content } = await cwm.exportConversation({ session: 's', format: 'cwindow' });
+    const { result, items } = await imported(content);
+    expect(result.notes).toEqual([]);
+    expect(items.map(({ role, content: each, cut }) => [role, each, ...(cut ? [cut] : [])])).toEqual(said);
+
+    const file = JSON.parse(content) as { messages: Record<string, unknown>[] };
+    const changed = (at: number, fields: object) =>
+      JSON.stringify({
+        ...file,
+        messages: file.messages.map((each, place) => (place === at ? { ...each, ...fields } : each)),
+      });
+    for (const broken of [
+      changed(3, { call: 'other' }),
+      changed(2, { calls: [] }),
+      changed(2, { role: 'user' }),
+      changed(6, { kind: 'context' }),
+      changed(1, { role: 'system' }),
+      JSON.stringify({ ...file, messages: file.messages.filter((_, at) => at !== 3) }),
+      JSON.stringify({ ...file, messages: file.messages.toSpliced(4, 0, file.messages[3]!) }),
+    ]) {
+      const text = await imported(broken);
+      expect(new Set(text.items.map(({ content: each }) => each.type))).toEqual(new Set(['text']));
+      expect(text.result.notes.join(' ')).toContain('since the export');
+    }
+  });
+
+  test('cwindow: calls of tools whose results are not there come in as text', async () => {
     const { cwm, store } = await coreFixture();
     await cwm.createSession({ id: 's' });
     const session = await cwm.getSession({ session: 's' });
@@ -303,9 +361,10 @@ describe('a session becomes a file', () => {
       createdAt: '2026-01-01T00:00:00.000Z',
     });
     const call = { id: 'c', name: 'look_up', arguments: '{"what":"ice"}' };
+    const other = { id: 'd', name: 'look_up', arguments: '{}' };
     const messages = [
       at('m1', 1, 'user', { type: 'text', text: 'What is ice?' }),
-      at('m2', 2, 'assistant', { type: 'tool-calls', text: 'I look it up.', calls: [call] }),
+      at('m2', 2, 'assistant', { type: 'tool-calls', text: 'I look it up.', calls: [call, other] }),
       at('m3', 3, 'tool', { type: 'tool-result', call: 'c', name: 'look_up', text: 'Frozen water.', outcome: 'done' }),
     ];
     await store.messages.append(session.id, messages);
@@ -314,7 +373,7 @@ describe('a session becomes a file', () => {
     const { content } = await cwm.exportConversation({ session: 's', format: 'cwindow' });
     expect((await imported(content)).said).toEqual([
       ['user', 'What is ice?'],
-      ['assistant', 'I look it up.\n\nTool call look_up: {"what":"ice"}'],
+      ['assistant', 'I look it up.\n\nTool call look_up: {"what":"ice"}\n\nTool call look_up: {}'],
       ['user', 'Tool result: Frozen water.'],
     ]);
     const openAiForm = JSON.parse((await cwm.exportConversation({ session: 's', format: 'openai' })).content);
@@ -322,7 +381,10 @@ describe('a session becomes a file', () => {
       {
         role: 'assistant',
         content: 'I look it up.',
-        tool_calls: [{ id: 'c', type: 'function', function: { name: 'look_up', arguments: '{"what":"ice"}' } }],
+        tool_calls: [
+          { id: 'c', type: 'function', function: { name: 'look_up', arguments: '{"what":"ice"}' } },
+          { id: 'd', type: 'function', function: { name: 'look_up', arguments: '{}' } },
+        ],
       },
       { role: 'tool', content: 'Frozen water.', tool_call_id: 'c' },
     ]);

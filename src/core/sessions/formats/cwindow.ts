@@ -1,11 +1,27 @@
 import { sha256Hex } from '../../../base/hash.ts';
-import type { ContextTokens, Message, Session } from '../../../protocol/schemas/session.ts';
+import {
+  type ContextTokens,
+  cutReasons,
+  type Message,
+  messageContentSchema,
+  type Session,
+} from '../../../protocol/schemas/session.ts';
 import { textOfUnknown } from '../../prompt/prompt.ts';
 import { toolCall, toolResult } from './contentParts.ts';
-import { arrayOf, createdAtOf, type JsonObject, nameOf, objectOf, type ReadConversation, Transcript } from './said.ts';
+import {
+  arrayOf,
+  createdAtOf,
+  type JsonObject,
+  nameOf,
+  objectOf,
+  type ReadConversation,
+  Transcript,
+  type WholeMessage,
+} from './said.ts';
 
 const formatName = 'cwindow';
-const formatVersion = 1;
+/** The first version had no kinds of messages: tool calls and plans came in as text. */
+const formatVersion = 2;
 
 /** What the model server saw last of the conversation. */
 export interface SeenTokens extends Pick<ContextTokens, 'count' | 'source'> {
@@ -47,16 +63,20 @@ export function writeCwindow(
   return `${JSON.stringify(file, null, 2)}\n`;
 }
 
-function fileMessage({ id, role, content, createdAt }: Message): JsonObject {
+function fileMessage({ id, role, content, cut, createdAt }: Message): JsonObject {
   const reasoning = 'reasoning' in content ? content.reasoning : undefined;
   const said = {
     role,
+    kind: content.type,
     ...partOf(content),
     ...(reasoning !== undefined && { reasoning }),
     ...('calls' in content && { calls: content.calls }),
     ...(content.type === 'text' && content.media && { media: content.media }),
+    ...(content.type === 'tool-result' && { call: content.call, name: content.name, outcome: content.outcome }),
+    ...(content.type === 'unknown' && { whole: { ...content.whole, type: content.kind } }),
+    ...(cut !== undefined && { cut }),
   };
-  return { id, ...said, createdAt, sha256: checksum(said) };
+  return { id, ...said, createdAt, sha256: checksum(said, formatVersion) };
 }
 
 function partOf(content: Message['content']): JsonObject {
@@ -69,22 +89,25 @@ export function readCwindow([document, ...others]: readonly unknown[]): ReadConv
   if (file?.['format'] !== formatName || others.length > 0) return null;
   const transcript = new Transcript();
   const { system, version } = file;
-  if (version !== formatVersion)
+  if (version !== 1 && version !== formatVersion)
     transcript.say(
       `The file is written in version ${String(version)} of the format, which this program does not know.`,
     );
   nameChanges(file, transcript);
   if (typeof system === 'string') transcript.addSystem(system);
+  const whole = version === formatVersion ? wholeMessages(messagesOf(file), transcript) : null;
+  // What is whole needs no notes about what became text.
+  const texts = whole ? new Transcript() : transcript;
   for (const message of messagesOf(file)) {
     const { createdAt, ...said } = objectOf(message) ?? {};
     const { role, files, reasoning, calls, media } = said;
     const text = typeof said['text'] === 'string' ? said['text'] : null;
     if (role === 'tool') {
-      transcript.add({ role: 'user', text: toolResult(text ?? '', transcript), ...createdAtOf(createdAt) });
+      texts.add({ role: 'user', text: toolResult(text ?? '', texts), ...createdAtOf(createdAt) });
       continue;
     }
     if (role !== 'user' && role !== 'assistant') {
-      transcript.count(`Messages of the role "${nameOf(role)}" that were left out`);
+      texts.count(`Messages of the role "${nameOf(role)}" that were left out`);
       continue;
     }
     const shown = (arrayOf(files) ?? []).map((each) => {
@@ -93,26 +116,93 @@ export function readCwindow([document, ...others]: readonly unknown[]): ReadConv
     });
     const called = (arrayOf(calls) ?? []).map((call) => {
       const { name, arguments: given } = objectOf(call) ?? {};
-      return toolCall(name, given, transcript);
+      return toolCall(name, given, texts);
     });
-    for (const _ of arrayOf(media) ?? []) transcript.count('Pictures that were left out');
-    transcript.add({
+    for (const _ of arrayOf(media) ?? []) texts.count('Pictures that were left out');
+    texts.add({
       role,
       text: [...(text === null ? shown : [text]), ...called].filter((part) => part !== '').join('\n\n'),
       ...(typeof reasoning === 'string' && { reasoning }),
       ...createdAtOf(createdAt),
     });
   }
-  return transcript.conversation(file['title']);
+  const read = transcript.conversation(file['title']);
+  return whole ? { ...read, said: texts.conversation().said, whole } : read;
 }
 
 const messagesOf = (file: JsonObject): readonly unknown[] => arrayOf(file['messages']) ?? [];
+
+/**
+ * The messages in their own kinds. Null where they would make no conversation of a session: roles that do not take turns, a kind that does not fit
+ * its role, a call without its one result. Then their text comes in, as it does from another program.
+ */
+function wholeMessages(messages: readonly unknown[], transcript: Transcript): WholeMessage[] | null {
+  const whole: WholeMessage[] = [];
+  const open = new Set<string>();
+  let speaks: 'user' | 'assistant' = 'user';
+  for (const message of messages) {
+    const { createdAt, role, kind, cut, whole: later, ...fields } = objectOf(wellFormed(message)) ?? {};
+    const content = messageContentSchema.safeParse(
+      kind === 'unknown' ? { type: kind, kind: objectOf(later)?.['type'], whole: later } : { type: kind, ...fields },
+    ).data;
+    if (!content) return null;
+    if (open.size > 0 !== (content.type === 'tool-result')) return null;
+    const fits = roleOf(content, speaks, role);
+    if (fits === null || fits !== role) return null;
+    if (content.type === 'tool-result' && !open.delete(content.call)) return null;
+    if ('calls' in content) for (const { id } of content.calls) if (open.has(id) || !open.add(id)) return null;
+    if ('calls' in content && content.calls.length === 0) return null;
+    // Files are an exchange of their own.
+    if (content.type !== 'context' && content.type !== 'tool-result' && role !== 'system')
+      speaks = role === 'user' || 'calls' in content ? 'assistant' : 'user';
+    const known = cutReasons.find((reason) => reason === cut);
+    whole.push({
+      role: fits,
+      content: withoutPictures(content, transcript),
+      ...(known && role === 'assistant' && { cut: known }),
+      ...createdAtOf(createdAt),
+    });
+  }
+  return open.size === 0 ? whole : null;
+}
+
+/** No text has half a character. */
+const wellFormed = (value: unknown): unknown =>
+  JSON.parse(JSON.stringify(value), (_, each: unknown) => (typeof each === 'string' ? each.toWellFormed() : each));
+
+/** The role that a message of this kind has; null: it cannot stand here. */
+function roleOf({ type }: Message['content'], speaks: 'user' | 'assistant', role: unknown): Message['role'] | null {
+  switch (type) {
+    case 'text':
+      return speaks;
+    case 'context':
+      return speaks === 'user' ? 'user' : null;
+    case 'plan':
+    case 'tool-calls':
+    case 'question':
+      return speaks === 'assistant' ? 'assistant' : null;
+    case 'tool-result':
+      return 'tool';
+    case 'unknown':
+      // What a later version says to itself, no model gets.
+      return role === 'system' ? role : speaks;
+  }
+}
+
+/** Pictures are named by their bytes, which the file does not vouch for. */
+function withoutPictures(content: Message['content'], transcript: Transcript): Message['content'] {
+  if (content.type !== 'text' || !content.media) return content;
+  for (const _ of content.media) transcript.count('Pictures that were left out');
+  const { media: __, ...rest } = content;
+  return rest;
+}
 
 /** Says which parts are not those that were exported. The token ids are only compared: what they stand for, nobody could see. */
 function nameChanges(file: JsonObject, transcript: Transcript): void {
   const messages = messagesOf(file).map((message) => objectOf(message) ?? {});
   for (const [at, message] of messages.entries())
-    if (message['sha256'] !== checksum(message)) transcript.say(`Message ${at + 1} was changed since the export.`);
+    if (message['sha256'] !== checksum(message, file['version']))
+      transcript.say(`Message ${at + 1} was changed since the export.`);
   // The first files had no other checksums.
   const sums = objectOf(file['checksums']);
   if (sums && sums['head'] !== headChecksum(file))
@@ -126,9 +216,12 @@ function nameChanges(file: JsonObject, transcript: Transcript): void {
     transcript.say('The token ids were changed since the export.');
 }
 
-/** Over the fields that the model sees, in the order in which they are written. */
-const checksum = ({ role, text, files, reasoning, calls, media }: JsonObject): string =>
-  sha256Hex(JSON.stringify([role, text, files, reasoning, calls, media]));
+/** Over the fields that say what was said, in the order in which they are written. */
+const checksum = (message: JsonObject, version: unknown): string => {
+  const { role, text, files, reasoning, calls, media, kind, call, name, outcome, whole, cut } = message;
+  const first = [role, text, files, reasoning, calls, media];
+  return sha256Hex(JSON.stringify(version === 1 ? first : [...first, kind, call, name, outcome, whole, cut]));
+};
 
 const headChecksum = ({ title, description, tags, session, branch, model, system }: JsonObject): string =>
   sha256Hex(JSON.stringify([title, description, tags, session, branch, model, system]));

@@ -1,3 +1,5 @@
+import type { Message } from '../../../protocol/schemas/session.ts';
+
 /** A message as another program stored it. */
 export interface Said {
   readonly role: 'user' | 'assistant';
@@ -7,11 +9,19 @@ export interface Said {
   readonly createdAt?: string;
 }
 
+/** A message in the product's own form. */
+export interface WholeMessage extends Pick<Message, 'role' | 'content' | 'cut'> {
+  /** ISO 8601, where it is known. */
+  readonly createdAt?: string;
+}
+
 export interface ReadConversation {
   readonly title?: string;
   readonly system: string | null;
   /** Roles alternate, as chat templates demand. */
   readonly said: readonly Said[];
+  /** The same messages in the product's own kinds, where the file has them. Default: `said` is all that there is. */
+  readonly whole?: readonly WholeMessage[];
   /** What was left out or changed, in sentences. */
   readonly notes: readonly string[];
 }
