@@ -16,27 +16,40 @@ export interface Agreement {
   readonly conflict: boolean;
 }
 
+/** What a policy decides on: both sides were changed since `base`, in different ways. */
+export interface Conflict {
+  readonly base: StateContent;
+  readonly latest: VersionedState;
+  readonly oldest: VersionedState;
+  readonly local: VersionedState;
+  readonly peer: VersionedState;
+}
+
+/** Says which content both sides get. Both must come to the same, whichever of them asks. @throws CwmError SyncConflict. */
+export type ConflictResolver = (conflict: Conflict) => StateContent;
+
+/** By name; a new one is a row here, or is given to the core. */
+export const builtInResolvers = {
+  'keep-latest': ({ latest }) => contentOf(latest),
+  'keep-oldest': ({ oldest }) => contentOf(oldest),
+  merge: ({ base, latest, oldest }) => mergeContent(base, latest, oldest),
+  manual: ({ local, peer }) => {
+    throw new CwmError('SyncConflict', 'The state was changed on both sides.', { context: { local, peer } });
+  },
+} as const satisfies Readonly<Record<ConflictPolicy, ConflictResolver>>;
+
 /**
  * The content that both sides agree on (S3-05). A side without changes since the base takes the other side's content, under every
  * policy.
  *
  * @throws CwmError SyncConflict that lists both, when both were changed and the policy is `manual`.
  */
-export function reconcile({ local, peer, base }: Sides, policy: ConflictPolicy): Agreement {
+export function reconcile({ local, peer, base }: Sides, resolve: ConflictResolver): Agreement {
   if (sameContent(local, peer)) return { content: contentOf(local), conflict: false };
   if (sameContent(local, base)) return { content: contentOf(peer), conflict: false };
   if (sameContent(peer, base)) return { content: contentOf(local), conflict: false };
   const [latest, oldest] = isLater(local, peer) ? [local, peer] : [peer, local];
-  switch (policy) {
-    case 'keep-latest':
-      return { content: contentOf(latest), conflict: true };
-    case 'keep-oldest':
-      return { content: contentOf(oldest), conflict: true };
-    case 'merge':
-      return { content: mergeContent(base, latest, oldest), conflict: true };
-    case 'manual':
-      throw new CwmError('SyncConflict', 'The state was changed on both sides.', { context: { local, peer } });
-  }
+  return { content: resolve({ base, latest, oldest, local, peer }), conflict: true };
 }
 
 /** Both sides get the same order: by time, then by version, then by content. */

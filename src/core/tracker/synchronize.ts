@@ -1,14 +1,8 @@
 import { CwmError, isCwmError } from '../../protocol/errors.ts';
 import type { SessionId } from '../../protocol/ids.ts';
-import type {
-  ConflictPolicy,
-  StateContent,
-  SyncDirection,
-  SyncResult,
-  VersionedState,
-} from '../../protocol/schemas/tracker.ts';
+import type { StateContent, SyncDirection, SyncResult, VersionedState } from '../../protocol/schemas/tracker.ts';
 import type { StatePeer, StoredState } from '../ports/states.ts';
-import { reconcile } from './reconcile.ts';
+import { reconcile, type ConflictResolver } from './reconcile.ts';
 import { contentOf, emptyState, sameContent } from './state.ts';
 import { requireValid, type StateValidator } from './validateState.ts';
 
@@ -20,7 +14,7 @@ export interface SyncRequest {
   readonly local: StoredState;
   readonly peer: StatePeer;
   readonly direction: SyncDirection;
-  readonly policy: ConflictPolicy;
+  readonly resolve: ConflictResolver;
   readonly now: Date;
   readonly validate: StateValidator;
   /** Called before the first change, when the session's state is about to change. */
@@ -51,14 +45,14 @@ export async function synchronize(request: SyncRequest): Promise<Synchronized> {
 }
 
 async function synchronizeOnce(request: SyncRequest): Promise<Synchronized> {
-  const { session, local, peer, direction, policy, now } = request;
+  const { session, local, peer, direction, resolve, now } = request;
   const { location } = peer;
   const base = local.base?.peer === location ? local.base : null;
   const agreed = base ?? emptyState('');
   const stored = await peer.read(session);
   // A missing state counts as not changed: the agreed content is written there again.
   const theirs: VersionedState = stored ?? { ...emptyState(''), ...contentOf(agreed) };
-  const { content, conflict } = reconcile({ local, peer: theirs, base: agreed }, policy);
+  const { content, conflict } = reconcile({ local, peer: theirs, base: agreed }, resolve);
   requireValid(content, request.validate);
   const pulled = direction !== 'push' && !sameContent(content, local);
   const isMissing = stored === null && local.version > 0;

@@ -3,7 +3,6 @@ import { CwmError, type ErrorName, nullOn } from '../../protocol/errors.ts';
 import type { SessionId } from '../../protocol/ids.ts';
 import type { Session } from '../../protocol/schemas/session.ts';
 import type {
-  ConflictPolicy,
   RecoveryPointSummary,
   RestoreResult,
   SessionState,
@@ -17,6 +16,7 @@ import { RecoveryKeeper, summaryOf } from './recoveryKeeper.ts';
 import { restorePoint } from './restorePoint.ts';
 import type { RecoveryStrategy } from './selectPoint.ts';
 import { contentOf, emptyState, laterStamp, sameContent } from './state.ts';
+import { resolverOf } from './resolverOf.ts';
 import { synchronize } from './synchronize.ts';
 import type { TrackerConfig } from './trackerConfig.ts';
 import type { TrackerParts } from './trackerParts.ts';
@@ -130,18 +130,20 @@ export class Tracker {
   /**
    * S3-05. When a part of it fails, the session's state is unchanged, and the call can be repeated.
    *
-   * @throws CwmError SyncConflict (manual, and both were changed), SyncFailed (the peer), InvalidState (the peer's state is not valid),
+   * @param policy name of one that is built in or was given with the parts.
+   * @throws CwmError InvalidParameter (no such policy), SyncConflict (manual, and both were changed), SyncFailed (the peer), InvalidState (the peer's state is not valid),
    *   AlreadyFrozen (frozen, and there is something to pull).
    */
-  sync(peer: StatePeer, direction: SyncDirection, policy: ConflictPolicy): Promise<SyncResult> {
+  sync(peer: StatePeer, direction: SyncDirection, policy: string): Promise<SyncResult> {
     return this.#queue.run(async () => {
+      const resolve = resolverOf(this.#parts.resolvers, policy);
       const current = await this.#current();
       const { next, ...result } = await synchronize({
         session: this.session,
         local: current,
         peer,
         direction,
-        policy,
+        resolve,
         now: this.#parts.clock.now(),
         validate: this.#parts.validate,
         beforePull: async () => this.#keeper.keepBefore('update', await this.#changeable(), current),

@@ -2,6 +2,7 @@ import type { Clock } from '../../base/clock.ts';
 import type { SessionId } from '../../protocol/ids.ts';
 import type { Session } from '../../protocol/schemas/session.ts';
 import type { StateStore } from '../ports/states.ts';
+import type { ConflictResolver } from './reconcile.ts';
 import type { StateValidator } from './validateState.ts';
 
 /** The objects that a tracker uses; each can be replaced. */
@@ -13,4 +14,6 @@ export interface TrackerParts {
   /** Eight hexadecimal digits. */
   readonly newPointId: () => string;
   readonly validate: StateValidator;
+  /** Policies for what was changed on both sides, by name, beside those that are built in. Default: none. */
+  readonly resolvers?: Readonly<Record<string, ConflictResolver>>;
 }

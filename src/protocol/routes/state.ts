@@ -1,7 +1,6 @@
 import * as z from 'zod/mini';
 import {
   selectedSessionsSchema,
-  conflictPolicies,
   jsonObjectSchema,
   recoveryChoiceSchema,
   recoveryPointSummarySchema,
@@ -63,7 +62,8 @@ export const stateShapes = () =>
         /** Default: `sync`. */
         direction: z.optional(z.enum(syncDirections)),
         /** Default: `manual`, which changes nothing when both copies were changed. */
-        policy: z.optional(z.enum(conflictPolicies)),
+        /** `keep-latest`, `keep-oldest`, `merge` or `manual`, which is the default; or one that whoever made the backend added. */
+        policy: z.optional(z.string().check(z.minLength(1), z.maxLength(64))),
       }),
       output: syncResultSchema,
     },

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { mergeContent } from '../../../src/core/tracker/merge.ts';
-import { reconcile } from '../../../src/core/tracker/reconcile.ts';
+import { builtInResolvers, reconcile } from '../../../src/core/tracker/reconcile.ts';
 import { canonicalJson, sameContent } from '../../../src/core/tracker/state.ts';
 import { conflictPolicies, type JsonObject, type StateContent } from '../../../src/protocol/schemas/tracker.ts';
 import { fc } from '../../support/fc.ts';
@@ -117,12 +117,12 @@ describe('S3-05 conflict policies', () => {
     ['keep-oldest', { a: 2, c: 2 }],
     ['merge', { a: 1, b: 1, c: 2 }],
   ] as const)('%s', (policy, data) => {
-    expect(reconcile(sides, policy)).toEqual({ content: content(data), conflict: true });
+    expect(reconcile(sides, builtInResolvers[policy])).toEqual({ content: content(data), conflict: true });
   });
 
   it('manual lists both', () => {
     const { local, peer } = sides;
-    expect(() => reconcile(sides, 'manual')).toThrow(
+    expect(() => reconcile(sides, builtInResolvers.manual)).toThrow(
       expect.objectContaining({ code: 'CWM-3107', context: { local, peer } }) as Error,
     );
   });
@@ -132,7 +132,7 @@ describe('S3-05 conflict policies', () => {
       fc.property(anyContent, anySide, anySide, fc.constantFrom(...conflictPolicies), (base, a, b, policy) => {
         const ask = (local: typeof a, peer: typeof a): unknown => {
           try {
-            const agreed = reconcile({ base, local, peer }, policy);
+            const agreed = reconcile({ base, local, peer }, builtInResolvers[policy]);
             return { ...agreed, content: canonicalJson(agreed.content) };
           } catch (error) {
             return (error as { code: string }).code;

@@ -2,6 +2,8 @@ import { describe, expect, it } from 'vitest';
 import type { StatePeer } from '../../../src/core/ports/states.ts';
 import type { Tracker } from '../../../src/core/tracker/tracker.ts';
 import { CwmError, type ErrorName, errorNameOf } from '../../../src/protocol/errors.ts';
+import type { Conflict } from '../../../src/core/tracker/reconcile.ts';
+import { TrackerFactory } from '../../../src/core/tracker/trackerFactory.ts';
 import type { ConflictPolicy, SyncDirection, SyncResult } from '../../../src/protocol/schemas/tracker.ts';
 import { StateFolders } from '../../../src/store/states/stateFolders.ts';
 import { aSession, nextVersion, sessionId } from '../../store/builders.ts';
@@ -90,6 +92,24 @@ describe('S3-05 sync, pull and push', () => {
     expect({ ...ours, version: 0, lastUpdated: '' }).toEqual({ ...theirs, version: 0, lastUpdated: '' });
     expect(await a.run()).toMatchObject({ pulled: false, pushed: false });
     expect(await b.run()).toMatchObject({ pulled: false, pushed: false });
+  });
+
+  it('S1-05 S3-05 a policy that is made outside decides once it is named; a name that nobody has is refused with those that there are', async () => {
+    const [a, b] = await agreed();
+    await set(a, { n: 1 });
+    await a.run('push');
+    await set(b, { n: 2 });
+    const sum = ({ latest, oldest }: Conflict) => ({
+      data: { n: Number(latest.data['n']) + Number(oldest.data['n']) },
+      metadata: {},
+    });
+    const made = await new TrackerFactory({ ...b.fixture.parts, resolvers: { sum } }).create(id);
+    if (made instanceof CwmError) throw made;
+    expect(await made.sync(b.peer, 'sync', 'sum')).toMatchObject({ conflict: true, state: { data: { n: 3 } } });
+    await expect(made.sync(b.peer, 'sync', 'product')).rejects.toMatchObject({
+      name: 'InvalidParameter',
+      hint: 'Choose one of keep-latest, keep-oldest, merge, manual, sum.',
+    });
   });
 
   it('S3-07 SyncError: manual refuses with CWM-3107 that lists both, and changes neither', async () => {
