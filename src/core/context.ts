@@ -13,6 +13,7 @@ import type { Cost, TokensTaken } from '../protocol/schemas/session.ts';
 import type { ContinueFrom } from '../protocol/settings/sessionChoices.ts';
 import type { ToolBox } from './ports/tools.ts';
 import type { SessionContextManager } from './projects/sessionContextManager.ts';
+import type { MemoryPlugins } from './memory/plugins.ts';
 import type { Memories } from './memory/memories.ts';
 import type { Conversations } from './turns/conversations.ts';
 import type { PrefillRates } from './turns/prefillRates.ts';
@@ -42,6 +43,7 @@ export interface CoreContext {
   readonly prefill: PrefillRates;
   readonly conversations: Conversations;
   readonly memories: Memories;
+  readonly memoryPlugins: MemoryPlugins;
   /** Turns whose answer comes at this moment; also one whose answer could not be stored, until the session's next operation stores it. */
   readonly underWay: Map<SessionId, Turn>;
   /** By session: aborts the turn that runs. */

@@ -29,7 +29,9 @@ import { defaultLimits, type SpaceLimits } from './space/limits.ts';
 import { makeSpace } from './space/space.ts';
 import { AutoSync, type AutoSyncConfig } from './tracker/autoSync.ts';
 import { makeTrackers, noPeers } from './tracker/makeTrackers.ts';
+import type { ConflictResolver } from './tracker/reconcile.ts';
 import type { TrackerConfig } from './tracker/trackerConfig.ts';
+import { memoryPlugins, type GivenMemoryPlugins } from './memory/plugins.ts';
 import { Memories } from './memory/memories.ts';
 import { Conversations } from './turns/conversations.ts';
 import { CheckpointKeeper } from './windows/checkpointKeeper.ts';
@@ -58,6 +60,10 @@ export interface CoreParts {
   /** Default: {@link noPeers}. */
   readonly peers?: StatePeers;
   readonly tracker?: Partial<TrackerConfig>;
+  /** What becomes of a state that was changed on both sides, by the policy's name, beside those that are built in. Default: none. */
+  readonly conflictPolicies?: Readonly<Record<string, ConflictResolver>>;
+  /** Policies of eviction and compressors beside those that are built in. Default: none. */
+  readonly memory?: GivenMemoryPlugins;
   /** Default: states are synchronised only on request. */
   readonly stateSync?: AutoSyncConfig;
   /** What prompts continue from where a message does not say. Default: `ids`. */
@@ -118,9 +124,15 @@ export function makeCore(parts: CoreParts): Core {
   const { engines, files, clock, changes, peers = noPeers, onBackgroundFailure: onFailure = rethrow } = parts;
   const store = signallingStore(parts.store, changes);
   const space = makeSpace({ store, engines }, parts.blocks ?? noBlocks, clock, { ...defaultLimits, ...parts.limits });
-  const trackers = makeTrackers(store, clock, parts.tracker ?? {}, async (id) => {
-    await createSession(context, { id });
-  });
+  const trackers = makeTrackers(
+    store,
+    clock,
+    parts.tracker ?? {},
+    async (id) => {
+      await createSession(context, { id });
+    },
+    parts.conflictPolicies,
+  );
   const ownContext = (): CoreContext => context;
   const collector = new Collector(space, clock, (error) => onFailure(error, 'the KV budget could not be enforced'));
   const onKvWritten = (): void => {
@@ -154,6 +166,7 @@ export function makeCore(parts: CoreParts): Core {
     prefill: new PrefillRates(),
     conversations: new Conversations(store.messages),
     memories: new Memories(store.memory),
+    memoryPlugins: memoryPlugins(parts.memory ?? {}),
     underWay: new Map(),
     running: new Map(),
     took: parts.onTook ?? (() => undefined),

@@ -255,6 +255,12 @@ export const errors = {
     hint: 'Use fewer files, or a model with a longer context.',
   },
   BodyTooLarge: { code: 'CWM-7012', status: 413, retryable: false, hint: 'Send less at once.' },
+  PinsTooLong: {
+    code: 'CWM-7013',
+    status: 413,
+    retryable: false,
+    hint: 'Unpin pages ("cwm memory unpin"), or give the session a higher limit; nothing was sent.',
+  },
   AccessDenied: {
     code: 'CWM-8001',
     status: 403,

@@ -29,8 +29,8 @@ const compressImage: Compressor = (message, level) => {
   return [...pictures, compressText(message, level)].join(' ');
 };
 
-/** The compressor of each modality; a new one is a row. */
-const compressors: Readonly<Record<Modality, Compressor>> = {
+/** The compressor of each modality. */
+export const builtInCompressors: Readonly<Record<Modality, Compressor>> = {
   text: compressText,
   structured: compressText,
   image: compressImage,
@@ -40,6 +40,7 @@ const compressors: Readonly<Record<Modality, Compressor>> = {
 
 /** The text of a message at a level; one that would be longer than the whole text is the whole text, at level 0. */
 export function compressed(
+  compressors: Readonly<Record<Modality, Compressor>>,
   message: Message,
   modality: Modality,
   level: CompressionLevel,

@@ -11,6 +11,7 @@ const mostSessions = 32;
 
 /** What the memory of one session recorded, as far as prompts need it. */
 export class SessionMemory {
+  readonly #records: MemoryRecord[] = [];
   readonly #segments = new Map<string, Segment>();
   #sent = 0;
   /** Null: the server never said. */
@@ -28,6 +29,7 @@ export class SessionMemory {
   takesNoTools = false;
 
   add(record: MemoryRecord): void {
+    this.#records.push(record);
     switch (record.type) {
       case 'segment':
         this.#segments.set(record.id, record);
@@ -49,6 +51,12 @@ export class SessionMemory {
       case 'note':
         this.#notes.push(record);
     }
+  }
+
+  /** What was recorded up to an answer, its own record included. */
+  until(answer: string): readonly MemoryRecord[] {
+    const end = this.#records.findLastIndex((record) => record.type === 'turn' && record.answer === answer);
+    return this.#records.slice(0, end + 1);
   }
 
   /** Oldest first. */

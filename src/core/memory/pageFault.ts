@@ -8,17 +8,16 @@ import { wholeBefore } from '../prompt/excerpt.ts';
 import type { Engine } from '../ports/engine.ts';
 import { limitOf } from './segments/budget.ts';
 import { countText } from './segments/count.ts';
+import { mostFaults, mostFaultTokens } from './pages/faultLimits.ts';
 import { findPage, type FoundPage } from './pages/findPage.ts';
 import type { Representation } from './pages/representations.ts';
 import { segmentPageText } from './pages/segmentPages.ts';
 import { layoutOf } from './segments/layout.ts';
 import { textOf } from './page.ts';
 import type { Remembering } from './remembering.ts';
+import type { MemoryPlugins } from './plugins.ts';
 import type { MemoryTool } from './memoryTool.ts';
 
-/** Faults of one turn, and their tokens together (S1-52). */
-const mostFaults = 2;
-const mostFaultTokens = 8_192;
 /** Of the model's limit that they may take together, where that is less: the question needs room, too. */
 const mostShare = 1 / 4;
 const usualLevel: CompressionLevel = 2;
@@ -109,7 +108,7 @@ async function fault(core: CoreContext, turn: Remembering, given: JsonObject, si
   const { text, had } =
     known ??
     (from === undefined
-      ? shortenedText(found, whole, level)
+      ? shortenedText(core.memoryPlugins, found, whole, level)
       : { text: await partOf(engine, whole.slice(from), left, signal), had: 0 as const });
   const tokens = known?.tokens ?? (await countText(engine, text, signal));
   if (from === undefined) pages.remember(id, { level, had, text, tokens });
@@ -163,12 +162,13 @@ async function partOf(engine: Engine, text: string, mostTokens: number, signal: 
 /** Of plain text; a longer token is rare. */
 const mostCharactersPerToken = 16;
 function shortenedText(
+  { compressors }: MemoryPlugins,
   { page, message }: FoundPage,
   whole: string,
   level: CompressionLevel,
 ): Pick<Representation, 'text' | 'had'> {
   if (!message) return { text: whole, had: 0 };
-  const { text, level: had } = compressed(message, page.modality, isShort(page.sizeBytes) ? 0 : level);
+  const { text, level: had } = compressed(compressors, message, page.modality, isShort(page.sizeBytes) ? 0 : level);
   return { text, had };
 }
 

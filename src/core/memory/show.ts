@@ -75,7 +75,12 @@ export async function showConversation(
     }
     // What pictures take is a guess, at which no request fails.
     if (used - pictureTokens([...renderPrompt(shownOf(messages, layout)), ...renderPrompt(asking.added)]) > budget.room)
-      throw tooLong(used, budget, messages.length + asking.added.length);
+      throw tooLong(
+        used,
+        budget,
+        memory.pagesOf(messages, layout).table.pinnedTokens,
+        messages.length + asking.added.length,
+      );
     const isChanged = session.tokens !== null && !sameSegments(session.tokens, { segments: idsOf(layout) });
     return { messages: shownOf(messages, layout), layout, maxTokens: budget.answer, isChanged, budget };
   }
@@ -193,8 +198,14 @@ async function usedBy(
 /** A template writes fewer around a message. */
 const tokensAround = 24;
 
-const tooLong = (used: number, { room, limit }: Budget, messages: number): CwmError =>
-  new CwmError(
+function tooLong(used: number, { room, limit }: Budget, pinned: number, messages: number): CwmError {
+  if (pinned > 0 && used - pinned <= room)
+    return new CwmError(
+      'PinsTooLong',
+      `Pinned pages take ${formatCount(pinned)} tokens of the ${formatCount(room)} that are free for messages, so that the last messages (${formatCount(used - pinned)} tokens with the rest) do not fit beside them.`,
+      { context: { used, room, limit, pinned, messages } },
+    );
+  return new CwmError(
     'ContextTooLong',
     `The last messages take ${formatCount(used)} tokens, and ${formatCount(room)} of the limit of ${formatCount(limit)} are free for them. Nothing more can leave the prompt.`,
     {
@@ -202,6 +213,7 @@ const tooLong = (used: number, { room, limit }: Budget, messages: number): CwmEr
       context: { used, room, limit, messages },
     },
   );
+}
 
 /** The segments of a request's prompt, for the record of its token ids; undefined: none. */
 export const segmentsOf = ({ layout }: Pick<Shown, 'layout'>): ContextTokens['segments'] =>

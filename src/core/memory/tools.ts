@@ -32,6 +32,7 @@ export async function offeredMemoryTools(
 ): Promise<readonly MemoryTool[]> {
   const { session, description } = turn;
   if (!session.settings?.memory?.enableVm || description.noToolsWhy !== undefined) return [];
+  if (session.settings.memory.vmMode === 'passive') return [];
   const memory = await core.memories.of(session);
   if (memory.takesNoTools) return [];
   const hasLeft = (): boolean =>
@@ -59,7 +60,9 @@ export async function budgetWithTools(
   signal: AbortSignal,
 ): Promise<Budget | null> {
   const all = { maxTokens, tools: withMemoryTools(tools, memoryTools) };
-  const takesTools = turn.description.noToolsWhy === undefined && !(await core.memories.of(turn.session)).takesNoTools;
+  const isPassive = turn.session.settings?.memory?.vmMode === 'passive';
+  const takesTools =
+    !isPassive && turn.description.noToolsWhy === undefined && !(await core.memories.of(turn.session)).takesNoTools;
   const areOffered = takesTools && (await leaveRoom(core, turn, all, signal));
   return budgetFor(core, turn, areOffered ? all : { maxTokens, tools }, signal);
 }

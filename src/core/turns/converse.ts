@@ -11,6 +11,7 @@ import type { ContinueFrom } from '../../protocol/settings/sessionChoices.ts';
 import { fitMessages } from '../memory/segments/fitMessage.ts';
 import { boundCalls, type BoundCall } from '../memory/toolState/boundCalls.ts';
 import { isMemoryTool, offeredMemoryTools, withMemoryTools } from '../memory/tools.ts';
+import { citationNotes } from '../memory/pages/citations.ts';
 import { reportTurn } from '../memory/reportTurn.ts';
 import { hasPictures } from '../prompt/pictures.ts';
 import { gated, isUndecided } from '../tools/policy.ts';
@@ -127,7 +128,8 @@ export async function converse(
     const taken = pending?.calls.length ?? 0;
     const called = generation.toolCalls?.length ?? 0;
     if (called > taken) toolNotes.push(`Only the first ${taken} of ${called} tool calls of an answer were taken.`);
-    const notes = [...answerNotes(generation, conversing.sampling.maxTokens, pending !== null), ...toolNotes];
+    const cited = await citationsOf(core, turn, generation.text);
+    const notes = [...answerNotes(generation, conversing.sampling.maxTokens, pending !== null), ...toolNotes, ...cited];
     const result = await sendResult(core, turn, message, generated, { ...ended, memory }, notes);
     if (!pending) return result;
     if (event === 'needApproval') return { ...result, pendingTools: pending };
@@ -135,6 +137,14 @@ export async function converse(
     toolNotes.push(...(await runCalls(core, turn, { tools, maxTokens: sampling.maxTokens, reporter }, signal)));
     [added, inPool, round] = [[], true, round + 1];
   }
+}
+
+/** What a strict memory has to say of the pages that an answer cites. */
+async function citationsOf(core: CoreContext, { session, messages, shown }: Turn, answer: string): Promise<string[]> {
+  const { memory: settings } = session.settings ?? {};
+  if (!settings?.enableVm || settings.vmMode !== 'strict' || !shown) return [];
+  const memory = await core.memories.of(session);
+  return citationNotes(answer, memory.pagesOf(messages, shown.layout));
 }
 
 /** What the model gets of messages that a later version stored. */

@@ -13,6 +13,7 @@ import type {
 import type { CoreContext } from '../context.ts';
 import { modelDifference } from '../identity.ts';
 import { requireOpen } from '../lifecycle.ts';
+import { requirePolicy } from '../memory/plugins.ts';
 import { prefixCost } from '../prompt/prefixCost.ts';
 import { requireWellFormed } from '../prompt/wellFormed.ts';
 import { nextEngine, requireSession, systemPromptOf } from '../session.ts';
@@ -30,6 +31,7 @@ export async function settingsOfNew(
   const named = given.systemPrompt ?? defaultPromptId;
   const systemPrompt = (given.systemPrompt === undefined && ofProject.systemPrompt) || (await takePrompt(core, named));
   const { mode, role, memory, tools = ofProject.tools } = given;
+  requirePolicy(core.memoryPlugins, memory);
   return {
     ...((isGiven || systemPrompt.text !== '') && { systemPrompt }),
     ...(given.sampling && { sampling: changedSampling({}, given.sampling) }),
@@ -63,6 +65,7 @@ export async function updateSession(
       );
       if (isOfAnswers) requireOpen(session, core.clock.now());
       if (engine !== undefined) core.engines.get(engine);
+      requirePolicy(core.memoryPlugins, memory);
       const taken = systemPrompt === undefined ? undefined : await takePrompt(core, systemPrompt);
       const cost = await costOf(core, session, { systemPrompt: taken, engine, tools }, signal);
       if (input.preview) return { ...session, prefix: cost };

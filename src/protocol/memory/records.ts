@@ -31,6 +31,17 @@ export const segmentSchema = z.object({
   covers: z.optional(z.array(z.string())),
   /** Sentences of pages that stand in it as they were said. */
   claims: z.optional(z.array(z.object({ page: z.string(), text: z.string() }))),
+  /** Why it was made: the policy, and the tokens that it decided on. Left out: it covers others, or nobody recorded it. */
+  decided: z.optional(
+    z.object({
+      policy: z.string(),
+      /** Of the request's messages. */
+      used: z.number(),
+      evictAt: z.number(),
+      target: z.number(),
+      room: z.number(),
+    }),
+  ),
   /** How much it has of each page that it names; a page that is not here has left altogether. Left out: nobody recorded it. */
   pages: z.optional(z.array(z.object({ page: z.string(), level: z.literal(compressionLevels) }))),
   at: z.string(),

@@ -1,5 +1,6 @@
 import * as z from 'zod/mini';
 import { memoryPageSchema } from '../memory/page.ts';
+import { memoryStatsSchema } from '../memory/stats.ts';
 import { mutationSchema, searchSchema, segmentSchema } from '../memory/records.ts';
 import { memoryScopes } from '../memory/scopes.ts';
 import { primeResultSchema } from '../schemas/turn.ts';
@@ -45,7 +46,8 @@ const ofPage = () => ({ session: text, page: text });
 export const memoryShapes = () =>
   ({
     memoryState: {
-      input: z.object({ session: text, ...page }),
+      /** `at`: as it was for this answer, by its place in the conversation. Default: as it is for the next one. */
+      input: z.object({ session: text, at: z.optional(text), ...page }),
       output: z.object({
         enableVm: z.boolean(),
         /** The most tokens of a request; null: nobody knows. */
@@ -62,6 +64,7 @@ export const memoryShapes = () =>
         /** Tokens that were computed again because of memory, so far. */
         recomputed: z.number(),
         faults: z.number(),
+        stats: memoryStatsSchema,
         /** The last answers, oldest first, at most 100. */
         turns: z.array(
           z.object({ sequence: z.number(), sent: z.number(), reused: z.nullable(z.number()), recomputed: z.number() }),

@@ -1,5 +1,5 @@
 import * as z from 'zod/mini';
-import { agentRoles, sessionModes } from '../settings/sessionChoices.ts';
+import { agentRoles, sessionModes, vmModes } from '../settings/sessionChoices.ts';
 import { promptIdSchema } from './ids.ts';
 import { toolSettingsSchema } from './toolCall.ts';
 
@@ -46,6 +46,10 @@ export const memorySettingsSchema = z.object({
   enableVm: z.boolean(),
   /** The most tokens of a request, its answer included: 512 or more. Default, and at most: the length of the model's context. */
   maxL0Tokens: z.optional(z.int().check(z.minimum(512))),
+  /** Name of the policy that decides what leaves. Default `kv-aware`. */
+  policy: z.optional(z.string().check(z.minLength(1), z.maxLength(64))),
+  /** Default `relaxed`. */
+  vmMode: z.optional(z.enum(vmModes)),
 });
 export type MemorySettings = z.infer<typeof memorySettingsSchema>;
 

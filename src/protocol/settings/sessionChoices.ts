@@ -26,3 +26,9 @@ export type ContinueFrom = (typeof continueFromChoices)[number];
 /** Who may find the KV of a conversation that comes through the gateway: those of its project, itself only, or every one. */
 export const isolations = ['project', 'conversation', 'off'] as const;
 export type Isolation = (typeof isolations)[number];
+
+/**
+ * What the model is told of virtual memory (S1-63). `strict`: its rules, and that it must cite the pages that it answers from. `relaxed`: what left
+ * and how to bring it back. `passive`: a summary alone; it is offered no tools of the memory.
+ */
+export const vmModes = ['strict', 'relaxed', 'passive'] as const;

@@ -75,6 +75,7 @@ const helpful: Readonly<Record<ErrorName, readonly FailureAction[]>> = {
   Exhausted: ['listWindows'],
   ContextTooLong: [],
   BodyTooLarge: [],
+  PinsTooLong: [],
   AccessDenied: ['openSettings', 'showLog'],
   EncryptionKey: ['showLog'],
   TlsRequired: ['openSettings'],

@@ -12,6 +12,7 @@ import { formatTable } from '../../terminal/layout.ts';
 interface Paging {
   readonly limit?: number;
   readonly offset?: number;
+  readonly at?: number;
 }
 
 export function registerMemory(program: Command, perform: Perform): void {
@@ -25,9 +26,11 @@ export function registerMemory(program: Command, perform: Perform): void {
     .argument('<session>', "the session's id")
     .option('--limit <n>', 'pages to list, up to 100; default 50', wholeNumber(1))
     .option('--offset <n>', 'pages to leave out first', wholeNumber(0))
-    .action((session: string, { limit, offset, ...common }: Paging) =>
+    .option('--at <n>', 'what the prompt of an answer had, by its place in the conversation', wholeNumber(1))
+    .action((session: string, { limit, offset, at, ...common }: Paging) =>
       perform(common, async (run) => {
-        run.print(await run.call('memoryState', { session, limit, offset }), stateText);
+        const asOf = at === undefined ? {} : { at: String(at) };
+        run.print(await run.call('memoryState', { session, limit, offset, ...asOf }), stateText);
       }),
     );
 
@@ -79,7 +82,7 @@ export function registerMemory(program: Command, perform: Perform): void {
 }
 
 function stateText(state: RouteOutput<'memoryState'>): string {
-  const { enableVm, messages, inPrompt, used, limit, segments, ratio, recomputed, faults, pages, total } = state;
+  const { enableVm, messages, inPrompt, used, limit, segments, ratio, recomputed, pages, total, stats } = state;
   const share = ratio === null ? 'unknown' : `${(100 * ratio).toFixed(1)} %`;
   const table = formatTable({
     head: ['Page', 'In the prompt', 'Pinned', 'Begins with'],
@@ -97,9 +100,19 @@ function stateText(state: RouteOutput<'memoryState'>): string {
       (each) =>
         `${each.id} stands for messages ${each.firstSequence} to ${each.lastSequence} (${formatCount(each.replacedTokens)} tokens): ${readableLine(each.summary.slice(0, 100))}`,
     ),
-    `Reused so far: ${share}. Computed again because of memory: ${formatCount(recomputed)} tokens. Pages that came back: ${faults}.`,
+    `Reused so far: ${share}. Computed again because of memory: ${formatCount(recomputed)} tokens. Pages that came back: ${stats.faults}.`,
+    statsText(stats),
     table,
     ...(pages.length < total ? [`${formatCount(total)} pages in all (--offset).`] : []),
+  ].join('\n');
+}
+
+function statsText(stats: RouteOutput<'memoryState'>['stats']): string {
+  const { byTier, evictions, compressions, tokensSaved, tokensFree, thrash, searches, tlbHits, tlbMisses } = stats;
+  return [
+    `${formatCount(evictions)} messages left; summaries have ${formatCount(compressions)} of them in part, and the prompt has ${formatCount(tokensSaved)} tokens fewer.`,
+    `Pages by place: ${formatCount(byTier.L0)} in the prompt, ${formatCount(byTier.L1)} ready in memory, ${formatCount(byTier.L2)} in the store.${tokensFree === null ? '' : ` Free: ${formatCount(tokensFree)} tokens.`}`,
+    `Left too early: ${(100 * thrash).toFixed(0)} % of those that came back. Searches: ${formatCount(searches)}. Look-ups without a search: ${formatCount(tlbHits)} of ${formatCount(tlbHits + tlbMisses)}.`,
   ].join('\n');
 }
 

@@ -1,6 +1,6 @@
 import { Option, type Command } from 'commander';
 import type { RouteInput } from '../../../protocol/api.ts';
-import { agentRoles, sessionModes, toolPolicies } from '../../../protocol/settings/sessionChoices.ts';
+import { agentRoles, sessionModes, toolPolicies, vmModes } from '../../../protocol/settings/sessionChoices.ts';
 import { amount, collect, wholeNumber } from '../../arguments.ts';
 
 /** What `cwm session new` and `cwm session set` have in common. */
@@ -22,6 +22,8 @@ export interface SettingsOptions {
   readonly toolTimeout?: number;
   readonly memory?: 'on' | 'off';
   readonly memoryTokens?: number;
+  readonly memoryPolicy?: string;
+  readonly memoryMode?: (typeof vmModes)[number];
 }
 
 export const withSettingsOptions = (command: Command): Command =>
@@ -55,6 +57,13 @@ export const withSettingsOptions = (command: Command): Command =>
       "most tokens of a request with --memory; default: the model's limit",
       wholeNumber(512),
     )
+    .option('--memory-policy <name>', 'which pages leave first with --memory; default: kv-aware')
+    .addOption(
+      new Option(
+        '--memory-mode <mode>',
+        'what --memory tells the model: "strict" has it cite pages, "passive" gives it a summary alone',
+      ).choices(vmModes),
+    )
     .addOption(new Option('--mode <mode>', 'whether answers are plans').choices(sessionModes))
     .addOption(new Option('--role <role>', 'whether tools may change things').choices(agentRoles));
 
@@ -66,7 +75,7 @@ type Settings = Pick<
 /** The options as a route takes them; empty when none was given. */
 export function settingsInput(options: SettingsOptions): Settings {
   const { title, description, tag, systemPrompt, temperature, topP, maxTokens, stop, seed, mode, role } = options;
-  const { memory, memoryTokens: maxL0Tokens } = options;
+  const { memory, memoryTokens: maxL0Tokens, memoryPolicy: policy, memoryMode: vmMode } = options;
   const { tools, allowTool, toolRounds: rounds, toolTimeout: timeoutSeconds } = options;
   const limits = defined({ allowed: allowTool && [...allowTool], rounds, timeoutSeconds });
   const sampling = defined({ temperature, topP, maxTokens, stop: stop && [...stop], seed });
@@ -79,7 +88,7 @@ export function settingsInput(options: SettingsOptions): Settings {
     mode,
     role,
     tools: tools === 'off' ? null : tools && { policy: tools, ...limits },
-    memory: memory === 'off' ? null : memory && { enableVm: true, ...defined({ maxL0Tokens }) },
+    memory: memory === 'off' ? null : memory && { enableVm: true, ...defined({ maxL0Tokens, policy, vmMode }) },
   });
 }
 

@@ -109,6 +109,11 @@ export class PageTable {
     return this.#used;
   }
 
+  /** Tokens of the pages that a user pinned, as far as they were counted. */
+  get pinnedTokens(): number {
+    return this.entries.reduce((sum, { pinned, tokens }) => sum + (pinned ? (tokens ?? 0) : 0), 0);
+  }
+
   /** Pages of the prompt that stand for this one, fullest first; the page itself, where the prompt has it whole. */
   inPromptAs(id: string): readonly { readonly page: MemoryPage; readonly level: MemoryPage['level'] }[] {
     const own = this.get(id);

@@ -1,6 +1,10 @@
 import type { ContextFile } from '../../../protocol/schemas/session.ts';
 import type { CoreContext } from '../../context.ts';
 import type { Remembering } from '../remembering.ts';
+import { manifestOf } from '../pages/manifest.ts';
+import { mostFaults, mostFaultTokens } from '../pages/faultLimits.ts';
+import { limitOf } from '../segments/budget.ts';
+import { layoutOf } from '../segments/layout.ts';
 import { pagesFor } from './pagesFor.ts';
 import { asksForRecall } from './recallPhrases.ts';
 
@@ -9,6 +13,8 @@ const mostPages = 5;
 /** Nobody asked for them, so that they must say about as much as the best one. */
 const leastShare = 0.5;
 const folder = 'recalled';
+/** Of the limit, for the list of pages that a strict memory gives with them. */
+const manifestShare = 1 / 32;
 
 /**
  * What a question asks to recall and the prompt no longer has: pages that enter the conversation before the question, so that nothing in front
@@ -22,14 +28,23 @@ export async function recalledFor(
   text: string,
   signal: AbortSignal,
 ): Promise<readonly ContextFile[] | null> {
-  const { session } = turn;
+  const { session, messages } = turn;
   if (!session.settings?.memory?.enableVm || !asksForRecall(text)) return null;
-  const { segments } = await core.memories.of(session);
-  if (segments.length === 0) return null;
+  const memory = await core.memories.of(session);
+  if (memory.segments.length === 0) return null;
   const pages = await pagesFor(core, turn, { text, limit: mostPages, atLeast: leastShare, onlyGone: true }, signal);
   const files = pages.slice(0, mostPages).map(({ id, message, text }) => ({
     path: `${folder}/${id} (${message.role}, ${message.createdAt.slice(0, 10)})`,
     text,
   }));
-  return files.length === 0 ? null : files;
+  if (files.length === 0) return null;
+  if (session.settings.memory.vmMode !== 'strict') return files;
+  const conversation = memory.pagesOf(messages, layoutOf(messages, memory.segments, session.tokens));
+  const limit = limitOf(turn.description.model, session.settings.memory) ?? Infinity;
+  const manifest = manifestOf(
+    conversation,
+    { mostPages: mostFaults, mostTokens: mostFaultTokens },
+    limit * manifestShare,
+  );
+  return [...files, { path: `${folder}/manifest.json`, text: JSON.stringify(manifest) }];
 }

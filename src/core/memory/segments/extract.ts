@@ -35,6 +35,28 @@ export const extractClaims = (
     characters,
   );
 
+/** Words of what was decided, which outlives whatever else was said. */
+const decisionCues = /\b(?:decid\w*|decision\w*|agreed?|must|never|always|chose|is called|named)\b/i;
+
+/** Of sentences that stood in older summaries, as many as the characters allow: decisions first. They keep their order. */
+export function strongestClaims<Claim extends { readonly text: string }>(
+  claims: readonly Claim[],
+  characters: number,
+): Claim[] {
+  let left = characters;
+  const kept = new Set<Claim>();
+  const ranked = [...claims.filter(({ text }) => decisionCues.test(text)), ...claims];
+  for (const claim of ranked) {
+    if (kept.has(claim) || claim.text.length + framingCharacters > left) continue;
+    left -= claim.text.length + framingCharacters;
+    kept.add(claim);
+  }
+  return claims.filter((claim) => kept.has(claim));
+}
+
+/** What the line of a claim has around its text. */
+const framingCharacters = 24;
+
 function pick(sentences: readonly Sentence[], characters: number): readonly Sentence[] {
   const ranked = sentences.map((sentence, order) => ({ sentence, order }));
   ranked.sort((a, b) => b.sentence.score - a.sentence.score || a.order - b.order);

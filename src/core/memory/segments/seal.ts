@@ -4,19 +4,22 @@ import { isExcerpted } from '../../prompt/excerpt.ts';
 import { renderPrompt } from '../../prompt/prompt.ts';
 import type { CoreContext } from '../../context.ts';
 import type { Budget } from './budget.ts';
-import { isTurnStart, recentTurns } from '../pages/conversationPages.ts';
+import { compressed } from '../compress.ts';
+import { chooseBatch, type Batch, type Resident } from '../eviction/chooseBatch.ts';
+import { thrashingOf } from '../eviction/comeBacks.ts';
+import { isTurnStart } from '../pages/conversationPages.ts';
 import { countPages } from '../pages/countPages.ts';
+import { packPages, type Pack } from '../pages/packPages.ts';
+import { policyOf } from '../plugins.ts';
 import { countText } from './count.ts';
-import { extractClaims, extractSummary } from './extract.ts';
+import { extractClaims, extractSummary, strongestClaims } from './extract.ts';
 import { nextSegment, sealedCount, shownOf, type Layout } from './layout.ts';
 import type { SessionMemory } from '../memories.ts';
 import { pageIdOf, textOf } from '../page.ts';
 import type { Remembering } from '../remembering.ts';
-import { hintLengths, indexLine, segmentText, type SegmentContent } from './segmentText.ts';
+import { heldLine, hintLengths, indexLine, segmentText, type SegmentContent } from './segmentText.ts';
 import { summarize } from './summarize.ts';
 
-/** Share of `evictAt` that the newest messages keep: the rest leaves in one batch, since each batch has the engine compute them again. */
-const keptShare = 0.25;
 /** Shares of `evictAt`: of one segment, and of all of them before the older ones become one. */
 const segmentShare = 0.045;
 const segmentsShare = 0.35;
@@ -51,24 +54,57 @@ export interface Sealed {
  * @throws CwmError Cancelled.
  */
 export async function seal(sealing: Sealing, signal: AbortSignal): Promise<Sealed | null> {
-  const { turn, memory, layout, budget } = sealing;
+  const { core, turn, memory, layout, budget } = sealing;
   const shared = nextSegment(turn.messages, memory.segments, layout);
   if (shared) return { layout: [...layout, shared], made: [] };
   const tail = turn.messages.slice(sealedCount(layout));
   const pages = memory.pagesOf(turn.messages, layout);
   const counts = await countPages(turn.engine, pages, tail, signal);
   const segmentTokens = segmentTokensOf(budget);
-  const pinned = tail.map((message, at) => (isPinned(sealing)(message) ? (counts[at] ?? 0) : 0));
-  const cut = chooseCut(tail, counts, { ...sealing, segmentTokens, pinned });
-  if (cut === null) return null;
-  const run = tail.slice(0, cut);
-  const replacedTokens = sumOf(counts.slice(0, cut));
+  const { protected: cameBack, of: thrashOf } = thrashingOf(memory);
+  const residents = tail.flatMap((message, at): Resident[] => {
+    const page = pages.at(message.sequence);
+    if (!page) return [];
+    const stands = [page.id, ...page.represents.map((each) => each.page)];
+    return [
+      {
+        message,
+        page,
+        tokens: counts[at] ?? 0,
+        isPinned: isPinned(sealing)(message),
+        isProtected: page.pinnedBy === 'plan' || stands.some((id) => cameBack.has(id)),
+        thrash: Math.max(...stands.map(thrashOf)),
+      },
+    ];
+  });
+  const policy = policyOf(core.memoryPlugins, turn.session.settings?.memory ?? {});
+  const batch = chooseBatch({ ...sealing, policy, residents, segmentTokens, reused: memory.ratio });
+  if (batch === null) return null;
+  const leaving = residents.slice(0, batch.cut);
+  const run = leaving.map(({ message }) => message);
+  const replacedTokens = sumOf(leaving.map(({ tokens }) => tokens));
   sealing.progress(`Replacing ${run.length} older messages by a summary`);
-  const size = { segmentTokens: segmentTokens + sumOf(pinned.slice(0, cut)), replacedTokens };
-  const segment = await makeSegment(sealing, run, size, signal);
+  const held = await packHeld(sealing, batch, signal);
+  const pinnedTokens = sumOf(leaving.map(({ tokens, isPinned: stays }) => (stays ? tokens : 0)));
+  const size = { segmentTokens: segmentTokens + pinnedTokens + held.tokens, replacedTokens };
+  const segment = await makeSegment(sealing, { run, held, policy: policy.name }, size, signal);
   const folded = await fold(sealing, segment, signal);
   const next = folded ? [folded, segment] : [...layout, segment];
   return { layout: next, made: folded ? [segment, folded] : [segment] };
+}
+
+/** Pages that stay in the segment, compressed before they leave: whole, reduced or as an abstract, as far as there is room. */
+function packHeld({ core, turn }: Sealing, { held, heldTokens }: Batch, signal: AbortSignal): Promise<Pack> {
+  const { compressors } = core.memoryPlugins;
+  return packPages(
+    held.map(({ page, message }) => ({
+      page: page.id,
+      textAt: (level) => compressed(compressors, message, page.modality, level),
+    })),
+    heldTokens,
+    [0, 1, 2],
+    (text) => countText(turn.engine, heldLine('', text), signal),
+  );
 }
 
 /** By the user; and the question of the turn that is under way, where its beginning leaves: the model works on it. */
@@ -92,57 +128,6 @@ const pinnedText = (message: Message): string =>
 export const segmentTokensOf = ({ evictAt }: Budget): number =>
   Math.min(mostSegmentTokens, Math.max(leastSegmentTokens, Math.floor(evictAt * segmentShare)));
 
-interface Choosing {
-  readonly added: readonly Message[];
-  readonly budget: Budget;
-  readonly used: number;
-  readonly segmentTokens: number;
-  /** Tokens of each message that stays whole, in its segment; 0 of the others. */
-  readonly pinned: readonly number[];
-}
-
-/**
- * How many of the messages leave. Each batch costs the computation of what stays, so that it should free as much as it can: of the ends of
- * turns, the last one behind which enough stays, and on to later ones until the target is met.
- */
-function chooseCut(
-  tail: readonly Message[],
-  counts: readonly number[],
-  { added, budget, used, segmentTokens, pinned }: Choosing,
-): number | null {
-  const starts = tail.flatMap((message, at) => (isTurnStart(message) ? [at] : []));
-  const ends = [...starts.filter((at) => at > 0), ...(isWholeTurn(tail, added) ? [tail.length] : [])];
-  // A turn of many calls may be longer than the prompt by itself.
-  const roundEnds = added.length === 0 ? roundEndsOf(tail, starts.at(-1) ?? -1) : [];
-  const wanted = budget.evictAt * keptShare;
-  const keeps = (at: number): boolean => sumOf(counts.slice(at)) >= wanted && turnsFrom(starts, at) >= recentTurns;
-  const taken = (at: number): number => segmentTokens + sumOf(pinned.slice(0, at));
-  const after = (at: number): number => used - sumOf(counts.slice(0, at)) + taken(at);
-  const frees = (at: number): boolean => sumOf(counts.slice(0, at)) > taken(at);
-  const wish = ends.findLast((at) => frees(at) && keeps(at) && after(at) <= budget.target);
-  return (
-    wish ??
-    ends.find((at) => frees(at) && after(at) <= budget.target) ??
-    ends.findLast((at) => frees(at) && after(at) <= budget.room) ??
-    roundEnds.find((at) => frees(at) && after(at) <= budget.target) ??
-    roundEnds.findLast((at) => frees(at) && after(at) <= budget.room) ??
-    null
-  );
-}
-
-/** Places within the turn under way where each call has its result: the next answer stands behind them. */
-const roundEndsOf = (tail: readonly Message[], begun: number): number[] =>
-  tail.flatMap(({ role }, at) => (role === 'assistant' && at > begun + 1 ? [at] : []));
-
-/** Nothing follows that belongs to the last message. Where a turn begins behind it, each of its calls has a result. */
-const isWholeTurn = (tail: readonly Message[], [next]: readonly Message[]): boolean => {
-  if (tail.length > 0 && next && isTurnStart(next)) return true;
-  const last = tail.at(-1);
-  return last?.role === 'assistant' && !('calls' in last.content);
-};
-
-const turnsFrom = (starts: readonly number[], at: number): number => starts.filter((start) => start >= at).length;
-
 const sumOf = (counts: readonly number[]): number => counts.reduce((sum, count) => sum + count, 0);
 
 interface SegmentSize {
@@ -152,11 +137,11 @@ interface SegmentSize {
 
 async function makeSegment(
   sealing: Sealing,
-  run: readonly Message[],
+  { run, held, policy }: { readonly run: readonly Message[]; readonly held: Pack; readonly policy: string },
   { segmentTokens, replacedTokens }: SegmentSize,
   signal: AbortSignal,
 ): Promise<Segment> {
-  const { core, turn, memory, layout, budget } = sealing;
+  const { core, turn, memory, layout, budget, used } = sealing;
   const [first] = run;
   const last = run.at(-1);
   if (!first || !last) throw new TypeError('a segment of no messages');
@@ -172,6 +157,7 @@ async function makeSegment(
     summary: ofModel ?? extractSummary(run, characters * 0.3),
     summaryBy: ofModel === null ? 'extract' : 'engine',
     pins: pinsOf(sealing, run),
+    held: held.included,
     claims: claims.map(({ message, text }) => ({ page: pageIdOf(message), text })),
   };
   const { text, tokens, listed } = await fitted(turn, content, run, segmentTokens, signal);
@@ -189,8 +175,10 @@ async function makeSegment(
     tokens,
     replacedTokens,
     claims: [...content.claims],
+    decided: { policy, used, evictAt: budget.evictAt, target: budget.target, room: budget.room },
     pages: [
       ...pins.map(({ page }) => ({ page, level: 0 as const })),
+      ...held.included.map(({ page, level }) => ({ page, level })),
       ...listed.map((message) => ({ page: pageIdOf(message), level: 3 as const })),
     ],
     at: core.clock.now().toISOString(),
@@ -199,13 +187,15 @@ async function makeSegment(
 
 /** The text with as much of the index as the tokens allow: first with shorter hints, then with fewer pages. */
 async function fitted(
-  { engine }: Pick<Remembering, 'engine'>,
+  { engine, session }: Pick<Remembering, 'engine' | 'session'>,
   content: Omit<SegmentContent, 'index' | 'unlisted'>,
   run: readonly Message[],
   segmentTokens: number,
   signal: AbortSignal,
 ): Promise<Fitted> {
-  const pages = run.filter(({ role }) => role === 'user' || role === 'tool');
+  // Without tools, nobody can ask for a page by its id.
+  const isPassive = session.settings?.memory?.vmMode === 'passive';
+  const pages = isPassive ? [] : run.filter(({ role }) => role === 'user' || role === 'tool');
   const withIndex = async (count: number, hint: number): Promise<Fitted> => {
     const listed = spread(pages, count);
     const index = listed.map((message) => indexLine(message, hint));
@@ -251,26 +241,31 @@ async function fold(sealing: Sealing, newest: Segment, signal: AbortSignal): Pro
   const pages = memory.pagesOf(turn.messages, layout);
   const pinnedTokens = sumOf(await countPages(turn.engine, pages, messages.filter(isPinned(sealing)), signal));
   const segmentTokens = 2 * segmentTokensOf(budget) + pinnedTokens;
-  const share = (segmentTokens * charactersPerToken * 0.9) / layout.length;
+  const characters = segmentTokens * charactersPerToken * 0.9;
+  const said = layout.flatMap(({ claims = [] }) => claims);
+  const summaryShare = said.length === 0 ? 1 : 0.4;
   const id = `s${Number(newest.id.slice(1)) + 1}`;
   const { firstSequence } = first;
   const { lastSequence } = last;
   for (let part = 1; ; part /= 2) {
     const index = layout.map(
       (each) =>
-        `${each.id} (messages ${each.firstSequence} to ${each.lastSequence}): ${JSON.stringify(shortened(each, share * part))}`,
+        `${each.id} (messages ${each.firstSequence} to ${each.lastSequence}): ${JSON.stringify(shortened(each, (characters * summaryShare * part) / layout.length))}`,
     );
-    const content = {
+    const claims = strongestClaims(said, characters * (1 - summaryShare) * part);
+    const content: SegmentContent = {
       id,
       firstSequence,
       lastSequence,
       summary: '',
       summaryBy: 'extract',
-      claims: [],
+      claims,
+      held: [],
       pins: pinsOf(sealing, messages),
       index,
-    } as const;
-    const text = segmentText({ ...content, unlisted: 0 });
+      unlisted: 0,
+    };
+    const text = segmentText(content);
     const tokens = await countText(turn.engine, text, signal);
     if (tokens > segmentTokens && part > 1 / 16) continue;
     return {
@@ -286,15 +281,16 @@ async function fold(sealing: Sealing, newest: Segment, signal: AbortSignal): Pro
       tokens,
       replacedTokens: sumOf(layout.map(({ replacedTokens }) => replacedTokens)),
       covers: layout.map((each) => each.id),
+      claims,
       pages: content.pins.map(({ page }) => ({ page, level: 0 as const })),
       at: core.clock.now().toISOString(),
     };
   }
 }
 
-/** A segment's own claims say more than its summary where a model made the summary. */
-function shortened({ text, summary }: Segment, characters: number): string {
-  const claims = text.match(/^Said \([^)]*\): .*$/gm) ?? [];
+/** A segment's own claims say more than its summary where a model made the summary. Where they are recorded, they stand beside it. */
+function shortened({ text, summary, claims: recorded }: Segment, characters: number): string {
+  const claims = recorded ? [] : (text.match(/^Said \([^)]*\): .*$/gm) ?? []);
   const whole = [...claims.map((line) => line.replace(/^Said /, '')), summary].join(' ');
   return whole.slice(0, Math.max(0, Math.floor(characters))).toWellFormed();
 }

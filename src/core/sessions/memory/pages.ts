@@ -1,7 +1,8 @@
 import type { ParsedInput, RouteInput, RouteOutput } from '../../../protocol/api.ts';
 import { CwmError } from '../../../protocol/errors.ts';
 import { parseSessionId, type SessionId } from '../../../protocol/ids.ts';
-import type { Mutation } from '../../../protocol/memory/records.ts';
+import { formatCount } from '../../../base/format.ts';
+import type { Mutation, Segment } from '../../../protocol/memory/records.ts';
 import { parsePage } from '../../../protocol/paging.ts';
 import type { Message, Session } from '../../../protocol/schemas/session.ts';
 import type { CoreContext } from '../../context.ts';
@@ -11,7 +12,8 @@ import type { ConversationPages } from '../../memory/pages/conversationPages.ts'
 import { findPage, type FoundPage } from '../../memory/pages/findPage.ts';
 import { segmentPageText } from '../../memory/pages/segmentPages.ts';
 import { layoutOf, sealedCount, type Layout } from '../../memory/segments/layout.ts';
-import type { SessionMemory } from '../../memory/memories.ts';
+import { SessionMemory } from '../../memory/memories.ts';
+import { statsOf } from '../../memory/stats.ts';
 import { hintOf, textOf } from '../../memory/page.ts';
 import { requireSession } from '../../session.ts';
 import { addFiles } from '../../turns/prime.ts';
@@ -27,13 +29,32 @@ interface Remembered {
   readonly pages: ConversationPages;
 }
 
-async function remembered(core: CoreContext, id: SessionId): Promise<Remembered> {
+async function remembered(core: CoreContext, id: SessionId, at?: number): Promise<Remembered> {
   const session = await requireSession(core, id);
   const memory = await core.memories.of(session);
   const messages = await core.conversations.of(session);
   const isOn = session.settings?.memory?.enableVm === true;
+  if (at !== undefined) return asOf({ session, memory, messages }, at);
   const layout = isOn ? layoutOf(messages, memory.segments, session.tokens) : [];
   return { session, memory, messages, layout, pages: memory.pagesOf(messages, layout) };
+}
+
+/** What the prompt of an answer had. It is derived from what was recorded, like the present. @throws CwmError InvalidParameter. */
+function asOf(
+  { session, memory, messages: all }: Pick<Remembered, 'session' | 'memory' | 'messages'>,
+  at: number,
+): Remembered {
+  const turn = memory.turns.find(({ sequence, answer }) => sequence === at && all[at - 1]?.id === answer);
+  if (!turn)
+    throw new CwmError('InvalidParameter', `Nothing is recorded of a prompt for message ${at} of this conversation.`, {
+      hint: 'Name the place of an answer that was made with virtual memory.',
+    });
+  const messages = all.slice(0, at - 1);
+  const layout = turn.segments.flatMap((id) => memory.segment(id) ?? []);
+  // Of that moment: what was pinned or looked up later is left out.
+  const then = new SessionMemory();
+  for (const record of memory.until(turn.answer)) then.add(record);
+  return { session, memory: then, messages, layout, pages: then.pagesOf(messages, layout) };
 }
 
 /** What the next prompt has of a conversation, and what left it. @throws CwmError InvalidSessionId, InvalidParameter, SessionNotFound, Corrupted. */
@@ -42,23 +63,30 @@ export async function memoryState(
   input: RouteInput<'memoryState'>,
 ): Promise<RouteOutput<'memoryState'>> {
   const { limit: size, offset } = parsePage(input, 50);
-  const found = await remembered(core, parseSessionId(input.session));
+  const at = input.at === undefined ? undefined : Number(input.at);
+  if (at !== undefined && !(Number.isInteger(at) && at > 0))
+    throw new CwmError('InvalidParameter', '"at" is the place of an answer in its conversation, 1 or more.');
+  const found = await remembered(core, parseSessionId(input.session), at);
   const { session, memory, messages, layout } = found;
   const { settings = {}, model, tokens } = session;
   const pages = messages.slice(offset, offset + size).flatMap((message) => {
     const page = found.pages.at(message.sequence);
     return page ? [{ ...page, hint: hintOf(message) }] : [];
   });
+  const limit = limitOf({ maxModelLen: model?.maxModelLen ?? null }, settings.memory ?? { enableVm: false });
+  const now = tokens && tokens.source !== 'none' ? tokens.count : null;
+  const used = at === undefined ? now : (memory.turns.at(-1)?.sent ?? null);
   return {
     enableVm: settings.memory?.enableVm === true,
-    limit: limitOf({ maxModelLen: model?.maxModelLen ?? null }, settings.memory ?? { enableVm: false }),
-    used: tokens && tokens.source !== 'none' ? tokens.count : null,
+    limit,
+    used,
     segments: [...layout],
     messages: messages.length,
     inPrompt: messages.length - sealedCount(layout),
     ratio: memory.ratio,
     recomputed: memory.turns.reduce((sum, { recomputed }) => sum + recomputed, 0),
     faults: memory.mutations.filter(({ what }) => what === 'fault_in').length,
+    stats: statsOf(memory, found.pages, layout, limit === null || used === null ? null : Math.max(0, limit - used)),
     turns: memory.turns
       .slice(-mostTurns)
       .map(({ sequence, sent, reused, recomputed }) => ({ sequence, sent, reused, recomputed })),
@@ -104,12 +132,19 @@ export async function memoryHistory(
         ? {
             segment: left.id,
             at: left.at,
-            why: `Messages ${left.firstSequence} to ${left.lastSequence} left in one batch to make room.`,
+            why: whyLeft(left),
           }
         : null,
     events: memory.mutations.filter((mutation) => mutation.page === page.id),
     searches: memory.searches.filter((search) => search.pages.includes(page.id)),
   };
+}
+
+function whyLeft({ firstSequence, lastSequence, decided }: Segment): string {
+  const batch = `Messages ${firstSequence} to ${lastSequence} left in one batch to make room`;
+  if (!decided) return `${batch}.`;
+  const { policy, used, evictAt, target } = decided;
+  return `${batch}: the messages took ${formatCount(used)} tokens, and from ${formatCount(evictAt)} on some leave, until ${formatCount(target)} are left at most (policy ${policy}).`;
 }
 
 /**

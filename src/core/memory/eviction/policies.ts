@@ -1,0 +1,45 @@
+import type { Modality } from '../../../protocol/memory/page.ts';
+import type { Candidate, EvictionPolicy, Pressure } from './policy.ts';
+
+/** Share of `evictAt` that the newest messages keep: the rest leaves in one batch, since each batch has the engine compute them again. */
+const keptShare = 0.25;
+/** A server that reuses less has no prefix that would be worth larger batches. */
+const leastReuse = 0.1;
+
+/** How lately a page was used, 0 to 1. */
+const recency = ({ page }: Candidate, { sequence }: Pressure): number => page.accessedAt / Math.max(1, sequence);
+
+/**
+ * The oldest leave, and nothing of them is held: what stays in a summary is sent with every later prompt, and an index and two tools bring it
+ * back. A batch is large where the server reuses prefixes, and small where it does not.
+ */
+const kvAware: EvictionPolicy = {
+  name: 'kv-aware',
+  score: ({ position }) => position,
+  keptTokens: ({ evictAt, target, reused }) => (reused !== null && reused < leastReuse ? target : evictAt * keptShare),
+  heldShare: 0,
+};
+
+const importanceWeightedLru: EvictionPolicy = {
+  name: 'importance-weighted-lru',
+  score: ({ position, page, thrash }) => 0.4 * position + 0.4 * page.importance + 0.2 * thrash,
+};
+
+const lru: EvictionPolicy = { name: 'lru', score: recency };
+
+/** What a modality costs beside what it says. */
+const modalityWeights: Readonly<Record<Modality, number>> = {
+  text: 1,
+  structured: 0.9,
+  image: 0.5,
+  audio: 0.4,
+  video: 0.3,
+};
+
+const modalityAwareLru: EvictionPolicy = {
+  name: 'modality-aware-lru',
+  score: (candidate, pressure) => modalityWeights[candidate.page.modality] * recency(candidate, pressure),
+};
+
+/** The policies that come with the product (S1-45); the first is the default. */
+export const builtInPolicies = [kvAware, importanceWeightedLru, lru, modalityAwareLru] as const;

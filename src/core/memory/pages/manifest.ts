@@ -1,0 +1,75 @@
+import type { Message } from '../../../protocol/schemas/session.ts';
+import { hintOf } from '../page.ts';
+import type { ConversationPages } from './conversationPages.ts';
+
+/** Pages that are not in the prompt and are listed (S1-62). */
+const mostAvailable = 50;
+
+interface Manifest {
+  readonly working_set: readonly {
+    readonly page_id: string;
+    readonly modality: string;
+    readonly level: number;
+    readonly tokens_est: number | null;
+    readonly importance: number;
+  }[];
+  readonly available_pages: readonly {
+    readonly page_id: string;
+    readonly modality: string;
+    readonly tier: string;
+    readonly levels: readonly number[];
+    readonly hint: string;
+  }[];
+  readonly policies: {
+    readonly faults_allowed: boolean;
+    readonly max_faults_per_turn: number;
+    readonly upgrade_budget_tokens: number;
+    readonly prefer_levels: readonly number[];
+  };
+}
+
+/**
+ * What the prompt has and what it can have back, for a model. What stands in the prompt as it was said needs no line: pages that stand for others
+ * have one.
+ *
+ * @param tokens that the list may take, about.
+ */
+export function manifestOf(
+  pages: ConversationPages,
+  faults: { readonly mostPages: number; readonly mostTokens: number },
+  tokens: number,
+): Manifest {
+  const { table } = pages;
+  const hintOfPage = (message: Message | null): string => (message ? hintOf(message) : '');
+  return {
+    working_set: table
+      .withTier('L0')
+      .filter(({ represents }) => represents.length > 0)
+      .map(({ id, modality, level, tokens: own, importance }) => ({
+        page_id: id,
+        modality,
+        level,
+        tokens_est: own,
+        importance,
+      })),
+    available_pages: [...table.withTier('L1'), ...table.withTier('L2')]
+      .filter(({ represents, kind }) => represents.length === 0 && kind !== 'summary')
+      .sort((a, b) => b.importance - a.importance || b.accessedAt - a.accessedAt || b.sequence - a.sequence)
+      .slice(0, Math.min(mostAvailable, Math.floor(tokens / tokensOfLine)))
+      .map((page) => ({
+        page_id: page.id,
+        modality: page.modality,
+        tier: page.tier,
+        levels: [0, 1, 2, 3],
+        hint: hintOfPage(pages.messageOf(page)),
+      })),
+    policies: {
+      faults_allowed: true,
+      max_faults_per_turn: faults.mostPages,
+      upgrade_budget_tokens: faults.mostTokens,
+      prefer_levels: [2, 1, 0],
+    },
+  };
+}
+
+const tokensOfLine = 64;
