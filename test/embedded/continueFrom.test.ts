@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { VllmEngine } from '../../src/engines/vllm/vllmEngine.ts';
 import { coreOver } from '../engines/llamaServer/coreOver.ts';
+import { isNightly } from '../support/nightly.ts';
 import { EngineProcess } from './support/engineProcess.ts';
 import { writeScriptedModel } from './support/scriptedModel.ts';
 import { scratch, smallModel } from './support/smallModel.ts';
@@ -21,8 +22,11 @@ const cases = {
   'with a tool list in another order': [template('Tools: read, write, list.'), template('Tools: list, read, write.')],
 } as const;
 
+/** The models below show the first two by themselves. */
+const casesNow = Object.entries(cases).filter(([name]) => isNightly || name === 'with a tool list in another order');
+
 describe('the embedded engine under a template', () => {
-  test.each(Object.entries(cases))('%s: the next message uses what the thaw proved', async (_, [before, after]) => {
+  test.each(casesNow)('%s: the next message uses what the thaw proved', async (_, [before, after]) => {
     const folder = scratch();
     const model = smallModel(folder.path);
     const start = (source: string): Promise<EngineProcess> => {
