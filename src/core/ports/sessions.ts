@@ -27,6 +27,11 @@ export interface SessionContent {
   readonly standIns?: readonly Message[];
   /** The ids that `tokens` of the new session names; null when it names none. */
   readonly tokenIds: readonly number[] | null;
+  /**
+   * ISO 8601: the copy takes over the account of its memory up to then, so that it continues from exactly the same pages. Default: the segments and the
+   * pins alone.
+   */
+  readonly memoryUntil?: string;
 }
 
 export interface SessionStore {

@@ -232,6 +232,7 @@ async function openCopy(core: CoreContext, opening: Opening): Promise<string[]> 
     createdAt: at,
   });
   const session = { ...opened, ...(placeholdersAt !== undefined && { placeholdersAt }) };
-  await core.store.sessions.create(session, { from: manifest.session, messageIds, standIns, tokenIds: tokens && ids });
+  const content = { from: manifest.session, messageIds, standIns, tokenIds: tokens && ids };
+  await core.store.sessions.create(session, { ...content, memoryUntil: manifest.createdAt });
   return makeCurrent(core, session);
 }

@@ -219,7 +219,7 @@ export class SessionFiles {
       await this.#requireDirectories(content.from, from);
       await this.pool.copyTo(from, to, content);
       const { values } = await this.#parts.lines.load(from.memory, memoryRecordSchema);
-      const memory = memoryOf(values, content.messageIds);
+      const memory = memoryOf(values, content);
       if (memory.length > 0) await this.#parts.files.create(to.memory, encodeLines(memory));
     });
     if (content.tokenIds && sha256) {
@@ -243,13 +243,26 @@ export class SessionFiles {
  * What a copy with these messages has of a memory: its prompt may begin with the same segments, and the same pages stay whole. A message names
  * the one before it, so that a segment whose last message is there has no text of others.
  */
-function memoryOf(records: readonly MemoryRecord[], messageIds: readonly MessageId[]): MemoryRecord[] {
+function memoryOf(
+  records: readonly MemoryRecord[],
+  { messageIds, memoryUntil }: Pick<SessionContent, 'messageIds' | 'memoryUntil'>,
+): MemoryRecord[] {
   const ids = new Set(messageIds);
-  return records.filter(
-    (record) =>
-      (record.type === 'segment' && ids.has(record.to)) ||
-      (record.type === 'mutation' && (record.what === 'pin' || record.what === 'unpin')),
-  );
+  return records.filter((record) => {
+    // Whoever made it: its text is that of messages which the copy has.
+    if (record.type === 'segment') return ids.has(record.to);
+    if (memoryUntil === undefined) return record.type === 'mutation' && record.what !== 'fault_in';
+    if (record.at > memoryUntil) return false;
+    switch (record.type) {
+      case 'turn':
+        return ids.has(record.answer);
+      case 'mutation':
+      case 'search':
+        return record.sequence <= messageIds.length;
+      case 'note':
+        return false;
+    }
+  });
 }
 
 const notFound = (id: SessionId): CwmError => new CwmError('SessionNotFound', `There is no session "${id}".`);

@@ -54,9 +54,22 @@ describe('what a user sees of memory and does with it', () => {
   test('S1-72 a branch and a window have the segments of their ids, and a thaw continues from exactly those', async () => {
     const { cwm, store } = await longTalk();
     const before = await store.sessions.get('s' as never);
+    const last = (await cwm.memoryState({ session: 's' })).pages.at(-1)?.id ?? '';
+    await cwm.pinPage({ session: 's', page: last, pinned: true });
+    const then = await cwm.memoryState({ session: 's' });
     await cwm.freeze({ session: 's', window: 'w' }, never());
     const receipt = await cwm.thaw({ window: 'w', session: 't' }, never());
     expect(receipt.verdict).toBe('proven');
+    const { pages, turns, ratio, inPrompt } = await cwm.memoryState({ session: 't' });
+    // What the engine was asked to count is in the memory of a process.
+    const uncounted = (all: typeof pages) => all.map((page) => ({ ...page, tokens: null }));
+    expect({ pages: uncounted(pages), turns, ratio, inPrompt }).toEqual({
+      pages: uncounted(then.pages),
+      turns: then.turns,
+      ratio: then.ratio,
+      inPrompt: then.inPrompt,
+    });
+    expect(pages.at(-1)?.pinned).toBe(true);
     const sent = await cwm.send({ session: 't', text: 'And then?', maxTokens: 32 }, never());
     expect(sent.prefixBreak).toBeNull();
     expect((await store.sessions.get('t' as never))?.tokens?.segments).toEqual(before?.tokens?.segments);

@@ -132,8 +132,12 @@ describe('the memory of a session', () => {
     const { items } = await fixture.cwm.listMessages({ session: 't', limit: 100 });
     const ids = items.map(({ id }) => id);
     const records = await fixture.store.memory.load(sessionId('s'));
-    const expected = records.filter((record) => record.type === 'segment' && ids.includes(record.to));
-    expect(expected.length).toBeGreaterThan(0);
+    const expected = records.filter(
+      (record) =>
+        (record.type === 'segment' && ids.includes(record.to)) ||
+        (record.type === 'turn' && ids.includes(record.answer)),
+    );
+    expect(expected.filter(({ type }) => type === 'segment').length).toBeGreaterThan(0);
     expect(await fixture.store.memory.load(sessionId('t'))).toEqual(expected);
     expect(JSON.stringify(expected)).not.toContain('Later');
   });

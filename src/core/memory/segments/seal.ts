@@ -17,7 +17,7 @@ import { nextSegment, sealedCount, shownOf, type Layout } from './layout.ts';
 import type { SessionMemory } from '../memories.ts';
 import { pageIdOf, textOf } from '../page.ts';
 import type { Remembering } from '../remembering.ts';
-import { heldLine, hintLengths, indexLine, segmentText, type SegmentContent } from './segmentText.ts';
+import { heldLine, hintLengths, indexLine, quoted, segmentText, type SegmentContent } from './segmentText.ts';
 import { summarize } from './summarize.ts';
 
 /** Shares of `evictAt`: of one segment, and of all of them before the older ones become one. */
@@ -250,7 +250,7 @@ async function fold(sealing: Sealing, newest: Segment, signal: AbortSignal): Pro
   for (let part = 1; ; part /= 2) {
     const index = layout.map(
       (each) =>
-        `${each.id} (messages ${each.firstSequence} to ${each.lastSequence}): ${JSON.stringify(shortened(each, (characters * summaryShare * part) / layout.length))}`,
+        `${each.id} (messages ${each.firstSequence} to ${each.lastSequence}): ${quoted(shortened(each, (characters * summaryShare * part) / layout.length))}`,
     );
     const claims = strongestClaims(said, characters * (1 - summaryShare) * part);
     const content: SegmentContent = {

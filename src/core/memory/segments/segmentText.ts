@@ -33,8 +33,7 @@ export function segmentText(content: SegmentContent): string {
       ? []
       : [`${summaryBy === 'engine' ? 'Summary' : 'Sentences taken from it'}: ${quoted(summary)}`]),
     ...claims.map(({ page, text }) => `Said (${page}): ${quoted(text)}`),
-    // Escapes leave each byte to be read.
-    ...pins.map(({ page, text }) => `Pinned (${page}): ${JSON.stringify(text.toWellFormed())}`),
+    ...pins.map(({ page, text }) => `Pinned (${page}): ${exact(text)}`),
     ...held.map(({ page, text }) => heldLine(page, text)),
     ...(index.length > 0 ? ['Pages:', ...index] : []),
     ...(unlisted > 0 ? [`${unlisted} more pages are not listed.`] : []),
@@ -42,11 +41,17 @@ export function segmentText(content: SegmentContent): string {
   ].join('\n');
 }
 
-export const heldLine = (page: string, text: string): string =>
-  `Kept (${page}): ${JSON.stringify(text.toWellFormed())}`;
+export const heldLine = (page: string, text: string): string => `Kept (${page}): ${exact(text)}`;
+
+/** Escapes leave each character to be read. JSON has none for three that some readers take for the end of a line. */
+const exact = (text: string): string =>
+  JSON.stringify(text.toWellFormed()).replaceAll(
+    /[\u0085\u2028\u2029]/g,
+    (end) => `\\u${end.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 
 /** One line, whatever the text holds. */
-const quoted = (text: string): string => JSON.stringify(text.replaceAll(/\s+/g, ' ').trim().toWellFormed());
+export const quoted = (text: string): string => exact(text.replaceAll(/\s+/g, ' ').trim());
 
 /** Lengths of hints that are tried, from the longest one on; 0: ids only. */
 export const hintLengths = [hintCharacters, 72, 40, 20, 0] as const;
