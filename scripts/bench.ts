@@ -22,6 +22,7 @@ import { recognition } from '../bench/gateway/recognition.ts';
 import { limits } from '../bench/limits.ts';
 import { longSession } from '../bench/longSession.ts';
 import { memory } from '../bench/memory/memory.ts';
+import { pageSearch } from '../bench/memory/pages.ts';
 import { mainJob } from '../bench/mainJob.ts';
 import { scale } from '../bench/scale.ts';
 import { search } from '../bench/search.ts';
@@ -49,6 +50,7 @@ const benchmarks: readonly Benchmark[] = [
   scale,
   search,
   recall,
+  pageSearch,
   gateway,
   gatewaySlot,
   recognition,

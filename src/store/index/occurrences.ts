@@ -6,7 +6,7 @@ import { inTransaction } from './sqlJs.ts';
 import { wordsOf } from './searchWords.ts';
 
 /** Matches that are ranked. Above it the rarest words choose: a look-up takes as long in a store of any size. */
-const mostMatches = 2_000;
+const mostMatches = 750;
 /** Words of one query that are looked up; later ones are left out. */
 const mostWords = 40;
 /** A stem that is shorter begins too many words that mean something else. */
@@ -32,13 +32,7 @@ export function occurrencesIn(database: Database, query: OccurrenceQuery): Occur
   const rows = (sql: string, values: SqlValue[] = []): SqlValue[][] => database.exec(sql, values)[0]?.values ?? [];
   database.exec(scratch);
   const scope: SqlValue[] = [query.project ?? null, query.session ?? null];
-  const total = Number(
-    rows(
-      `SELECT count(DISTINCT message) FROM holders JOIN sessions ON sessions.number = session
-       WHERE (?1 IS NULL OR project = ?1) AND (?2 IS NULL OR sessions.id = ?2)`,
-      scope,
-    )[0]?.[0],
-  );
+  const total = searchedOf(rows, query);
   const texts = [...new Set(wordsOf(query.text))].filter((word) => !query.without.has(word)).slice(0, mostWords);
   const { words, rowsOfAll, averageLength } = measured(rows, texts);
   const within = (message: string): string =>
@@ -98,6 +92,24 @@ export function occurrencesIn(database: Database, query: OccurrenceQuery): Occur
       : messages / Math.max(1, rowsOfAll),
   );
   return { words: words.map(({ text }) => text), shares, messages: total, averageLength, found };
+}
+
+/** How many messages are searched. One session has each of its messages once, so that no list of distinct ones is made of them. */
+function searchedOf(rows: Rows, { project, session }: Pick<OccurrenceQuery, 'project' | 'session'>): number {
+  const count =
+    project === undefined && session === undefined
+      ? rows('SELECT count(*) FROM messages')
+      : session === undefined
+        ? rows(
+            'SELECT count(DISTINCT message) FROM holders WHERE session IN (SELECT number FROM sessions WHERE project = ?1)',
+            [project ?? null],
+          )
+        : rows(
+            `SELECT count(*) FROM holders WHERE session =
+               (SELECT number FROM sessions WHERE id = ?2 AND (?1 IS NULL OR project = ?1))`,
+            [project ?? null, session],
+          );
+  return Number(count[0]?.[0]);
 }
 
 /**
