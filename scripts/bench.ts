@@ -23,6 +23,7 @@ import { limits } from '../bench/limits.ts';
 import { longSession } from '../bench/longSession.ts';
 import { memory } from '../bench/memory/memory.ts';
 import { pageSearch } from '../bench/memory/pages.ts';
+import { counters } from '../bench/memory/counters.ts';
 import { mainJob } from '../bench/mainJob.ts';
 import { scale } from '../bench/scale.ts';
 import { search } from '../bench/search.ts';
@@ -58,6 +59,7 @@ const benchmarks: readonly Benchmark[] = [
   conversations,
   longSession,
   memory,
+  counters,
   tracker,
   encryption,
   embeddedSpeed,

@@ -1,4 +1,5 @@
 import type { Engine } from '../../src/core/ports/engine.ts';
+import { CountingEngine } from '../../test/core/memory/endless/countingEngine.ts';
 import { systemPrompt, TraceTalk } from '../../test/core/memory/endless/talkTrace.ts';
 import { makeTrace } from '../../test/core/memory/endless/trace.ts';
 import { coreWith } from '../coreWith.ts';
@@ -19,7 +20,7 @@ export const memory: Benchmark = {
       name,
       row: runPolicy(make, { trace: makeTrace(turns), systemPrompt, limit }),
     }));
-    const talk = new TraceTalk(turns, limit);
+    const talk = new TraceTalk(turns, (model) => new CountingEngine(limit, model));
     // Checkpoints would ask for KV, which this engine has none of.
     await using made = await coreWith(talk.engine as unknown as Engine, undefined, { checkpoints: { enabled: false } });
     const { turns: talked, faults, recalled, asked, inPrompt, wholeOriginals } = await talk.talk(made.cwm);

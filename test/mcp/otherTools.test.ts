@@ -103,3 +103,19 @@ test('a branch is made at a message, and the answer says which one is active', a
   expect(structuredContent).toMatchObject({ branch: 'branch-2' });
   expect(backend.calls).toMatchObject([{ input: { session: 's', at: 'm1' } }]);
 });
+
+test('S1-50 a page of a session comes in parts, and a search says by which id it is read', async () => {
+  const text = 'The service is called heron.';
+  const page = { id: 'p1-aaaa', kind: 'transcript', tier: 'L2' };
+  const found = { page: 'p1-aaaa', session: 's', message: 'm', role: 'user', modality: 'text', createdAt: '', text };
+  const backend = new FakeBackend({
+    memoryPage: () => ({ page, text }) as unknown as RouteOutput<'memoryPage'>,
+    searchPages: () => ({ items: [{ ...found, isCut: false }], total: 1 }) as unknown as RouteOutput<'searchPages'>,
+  });
+  const client = await openClient({ era: 'modern', backend });
+  const { structuredContent: searched } = await client.call('search_pages', { session_id: 's', query: 'the name?' });
+  expect(searched).toMatchObject({ results: [{ page_id: 'p1-aaaa', text, cut: false }] });
+  const part = { session_id: 's', page_id: 'p1-aaaa', from_character: 4, max_characters: 7 };
+  const { structuredContent: read } = await client.call('page_fault', part);
+  expect(read).toMatchObject({ content: 'service', from_character: 4, next_character: 11, characters: text.length });
+});

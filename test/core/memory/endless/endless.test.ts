@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { coreFixture } from '../../coreFixture.ts';
+import { CountingEngine } from './countingEngine.ts';
 import { TraceTalk } from './talkTrace.ts';
 
 test(
@@ -7,7 +8,7 @@ test(
   { timeout: 30_000 },
   async () => {
     const limit = 8000;
-    const talk = new TraceTalk(60, limit);
+    const talk = new TraceTalk(60, (model) => new CountingEngine(limit, model));
     const { cwm } = await coreFixture({}, undefined, (own) => ({
       ...own,
       engines: { ...own.engines, defaultSpec: talk.engine.spec, get: () => talk.engine as never },

@@ -1,5 +1,5 @@
 import type { Core } from '../../../../src/core/core.ts';
-import { CountingEngine, type Counted } from './countingEngine.ts';
+import type { CountingEngine, Counted, Model } from './countingEngine.ts';
 import { makeTrace, type TraceTurn } from './trace.ts';
 
 export const systemPrompt = 'You are a careful engineer. '.repeat(20);
@@ -21,17 +21,23 @@ export interface Talked {
   readonly wholeOriginals: number;
 }
 
+/** An engine that says what each request took. */
+interface CountedEngine {
+  readonly spec: string;
+  readonly counted: readonly Counted[];
+}
+
 /** Plays a trace through a core, on an engine whose model answers as the trace says and finds decisions by what its prompt says. */
-export class TraceTalk {
-  readonly engine: CountingEngine;
+export class TraceTalk<Talking extends CountedEngine = CountingEngine> {
+  readonly engine: Talking;
   readonly #trace: readonly TraceTurn[];
   #turn = 0;
   #faults = 0;
   #prompt = '';
 
-  constructor(turns: number, limit: number) {
+  constructor(turns: number, make: (model: Model) => Talking) {
     this.#trace = makeTrace(turns);
-    this.engine = new CountingEngine(limit, (prompt) => {
+    this.engine = make((prompt) => {
       const turn = this.#trace[this.#turn];
       this.#prompt = prompt;
       if (!turn || turn.asked === null) return { text: turn?.assistant ?? '' };
@@ -74,7 +80,7 @@ export class TraceTalk {
 }
 
 /** What a careful model would do that sees this prompt and no more: it brings back the page that the memory names, and answers from it. */
-function recall(prompt: string): ReturnType<ConstructorParameters<typeof CountingEngine>[1]> {
+function recall(prompt: string): ReturnType<Model> {
   const asked = [...prompt.matchAll(/What did we decide about the ([^?]+)\?/g)].at(-1);
   if (!asked) return { text: 'I was asked nothing.' };
   const about = asked[1] ?? '';
