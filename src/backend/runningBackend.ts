@@ -1,3 +1,4 @@
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { randomSalt } from '../base/hash.ts';
 import type { Change, NamedEvent } from '../protocol/signals.ts';
@@ -275,6 +276,7 @@ class StartedBackend implements RunningBackend {
       api,
       address: server.address,
       startedAt: new Date().toISOString(),
+      host: hostname(),
       token,
       ...(tcp.url !== null && { http: tcp.url }),
     };

@@ -1,3 +1,4 @@
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { readFields } from '../base/fields.ts';
 import { backendRecordFile, parseBackendRecord, type BackendRecord } from '../protocol/backendRecord.ts';
@@ -18,8 +19,14 @@ export async function readBackendRecord(storage: string): Promise<BackendRecord 
   const outside = await Promise.all(userRunDirectories(storage).map(readRecordIfOwn));
   // A backend that cannot write to the storage directory cannot remove what an earlier one left there either.
   return [inStorage, ...outside].reduce((latest, one) =>
-    one && (latest === null || one.startedAt > latest.startedAt) ? one : latest,
+    one && (latest === null || isBetter(one, latest)) ? one : latest,
   );
+}
+
+/** On a directory of several machines, a record may be another machine's, whose backend cannot be reached from here. */
+function isBetter(one: BackendRecord, other: BackendRecord): boolean {
+  const isHere = ({ host }: BackendRecord): boolean => host === undefined || host === hostname();
+  return isHere(one) === isHere(other) ? one.startedAt > other.startedAt : isHere(one);
 }
 
 async function readRecordIfOwn(directory: string): Promise<BackendRecord | null> {

@@ -11,6 +11,8 @@ export interface BackendRecord {
   /** Path of a Unix domain socket, or of a named pipe on Windows. */
   address: string;
   startedAt: string;
+  /** Name of the machine that it runs on. Older backends leave it out. */
+  host?: string | undefined;
   /** `http://HOST:PORT`, where it answers on TCP too. */
   http?: string | undefined;
   /** The bearer token that a request must carry. Older backends have it on Windows only. */
@@ -24,6 +26,7 @@ export function parseBackendRecord(value: unknown): BackendRecord | null {
     version: 'string',
     address: 'string',
     startedAt: 'string',
+    host: 'string?',
     http: 'string?',
     token: 'string?',
   } as const;

@@ -6,12 +6,15 @@ import {
   existsSync,
   mkdirSync,
   openSync,
+  readFileSync,
   readdirSync,
   rmSync,
+  writeFileSync,
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
+import { identifyProcess } from '../../src/backend/process/processIdentity.ts';
 import { until } from '../support/until.ts';
 import { readRecord, realBackends, realStart } from './support/realBackends.ts';
 import { testProgram } from '../support/testProgram.ts';
@@ -92,6 +95,40 @@ describe('a storage directory that cannot be written', () => {
       await until('the last one has ended', () => !isRunning(last));
     } finally {
       execFileSync('umount', ['-l', place]);
+    }
+  });
+});
+
+describe('a storage directory that two machines have', () => {
+  it('is read on the second one, every change is refused with the name of the first, and nothing in it changes', async () => {
+    const storage = makeStorage();
+    const runtime = makeStorage();
+    await client(storage).call('createSession', { id: 'mine', title: 'kept' });
+    const { pid } = readRecord(storage);
+    await client(storage, { start: null }).call('shutdown', {});
+    await until('it has ended', () => !isRunning(pid));
+    rmSync(join(storage, 'backend.log'));
+    rmSync(join(storage, 'run'), { recursive: true, force: true });
+    writeFileSync(join(storage, 'backend.lock.9'), JSON.stringify({ ...identifyProcess(process.pid), host: 'laptop' }));
+    const before = readdirSync(storage);
+    vi.stubEnv('XDG_RUNTIME_DIR', runtime);
+    try {
+      const second = client(storage);
+      expect((await second.call('listSessions', {})).items.map(({ id }) => id)).toEqual(['mine']);
+      await expect(second.call('createSession', { id: 'other' })).rejects.toMatchObject({
+        message: expect.stringContaining('in use on another machine, "laptop"') as unknown,
+      });
+      // What the process itself prints goes there.
+      const added = readdirSync(storage).filter((name) => !before.includes(name) && name !== 'backend.log');
+      expect(added).toEqual([]);
+      const [record] = readdirSync(runtime, { recursive: true }).filter((name) =>
+        String(name).endsWith('backend.json'),
+      );
+      const { pid: own } = JSON.parse(readFileSync(join(runtime, String(record)), 'utf8')) as { pid: number };
+      await second.call('shutdown', {});
+      await until('it has ended', () => !isRunning(own));
+    } finally {
+      vi.unstubAllEnvs();
     }
   });
 });

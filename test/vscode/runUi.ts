@@ -14,6 +14,7 @@ import { mainJob, type ChangeSettings } from './ui/mainJob.ts';
 import { writeProject } from './ui/projectFolder.ts';
 import { reading } from './ui/reading.ts';
 import { remembering } from './ui/remembering.ts';
+import { restricted } from './ui/restricted.ts';
 import { runSteps } from './ui/steps.ts';
 import { inThemes } from './ui/themes.ts';
 import { twoWindows } from './ui/twoWindows.ts';
@@ -28,7 +29,18 @@ writeProject(folder);
 const settings = { 'cwm.storageDirectory': storage, 'cwm.embedded.threads': 1, 'cwm.answer.maxTokens': 24 };
 
 const outcome = { passed: 0, failed: 0, skipped: 0 };
+const only = process.argv.slice(3);
 try {
+  if (only.length === 0 || only.some((group) => group !== 'restricted')) await inOneWindow();
+  if (only.length === 0 || only.includes('restricted')) await inRestrictedMode();
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  if (outcome.failed === 0) outcome.failed = 1;
+} finally {
+  rmSync(temporary, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+}
+
+async function inOneWindow(): Promise<void> {
   await using model = await scriptedModel();
   await using machine = await machineToFind(path.join(temporary, 'home'));
   await withWorkbench(
@@ -54,19 +66,40 @@ try {
         twoWindows: () => twoWindows(workbench, openSecond, storage),
         encryption: () => encryption(workbench, () => second, storage, path.join(temporary, 'keys', 'store.key')),
       };
-      const only = process.argv.slice(3);
       const steps = Object.entries(groups).flatMap(([name, make]) =>
         only.length === 0 || only.includes(name) ? make() : [],
       );
       return runSteps(steps, outcome);
     },
   );
-} catch (error) {
-  console.error(error instanceof Error ? error.message : error);
-  if (outcome.failed === 0) outcome.failed = 1;
-} finally {
-  rmSync(temporary, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
 }
+
+/** A window on a folder that the user does not trust, with a storage directory of its own. */
+async function inRestrictedMode(): Promise<void> {
+  const strange = path.join(temporary, 'strange');
+  const own = path.join(temporary, 'own-storage');
+  mkdirSync(own);
+  mkdirSync(path.join(strange, '.cwm'), { recursive: true });
+  const config = { version: '1.0', project: { name: 'strange' }, engine: 'http://127.0.0.1:9' };
+  writeFileSync(path.join(strange, '.cwm', 'config.json'), JSON.stringify(config));
+  await withWorkbench(
+    {
+      name: 'ui-restricted',
+      vsix: [await packageExtension(temporary)],
+      folder: strange,
+      asksForTrust: true,
+      settings: {
+        ...settings,
+        'cwm.storageDirectory': own,
+        'security.workspace.trust.enabled': true,
+        'security.workspace.trust.startupPrompt': 'never',
+      },
+      timeoutMs: 600_000,
+    },
+    (workbench) => runSteps(restricted(workbench, own), outcome),
+  );
+}
+
 const [resultFile] = process.argv.slice(2);
 if (resultFile !== undefined) writeFileSync(resultFile, JSON.stringify(outcome));
 console.log(`browser: ${outcome.passed} passed, ${outcome.failed} failed, ${outcome.skipped} skipped`);

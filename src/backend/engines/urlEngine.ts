@@ -100,6 +100,10 @@ export class UrlEngine implements Engine {
     return this.#ask(args[1], (engine) => engine.persist(...args));
   }
 
+  isUnused(signal: AbortSignal): Promise<boolean> {
+    return this.#ask(signal, async (engine) => (await engine.isUnused?.(signal)) ?? false);
+  }
+
   restore(...args: Parameters<Engine['restore']>): ReturnType<Engine['restore']> {
     return this.#ask(args[1], (engine) => engine.restore(...args));
   }

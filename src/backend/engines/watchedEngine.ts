@@ -33,6 +33,7 @@ export const watchedEngine = (engine: Engine, watcher: DescriptionWatcher): Engi
   persist: (...args) => engine.persist(...args),
   expect: (hashes) => engine.expect?.(hashes),
   ...(engine.letPass && { letPass: engine.letPass.bind(engine) }),
+  ...(engine.isUnused && { isUnused: engine.isUnused.bind(engine) }),
   restore: (...args) => engine.restore(...args),
   measure: (...args) => engine.measure(...args),
   locate: (...args) => engine.locate(...args),

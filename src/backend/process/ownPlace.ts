@@ -1,14 +1,23 @@
+import { hostname } from 'node:os';
 import type { BackendRecord } from '../../protocol/backendRecord.ts';
-import type { CwmError } from '../../protocol/errors.ts';
+import { CwmError } from '../../protocol/errors.ts';
 import { isUnwritable, storageError } from '../../store/disk/storageError.ts';
 import { takeBackendLock, type LockResult } from './backendLock.ts';
 import { runSystem } from './runSystem.ts';
 import { announceBackend, withdrawBackend } from './recordFile.ts';
 import { makeRunDirectory } from '../../base/runDirectory.ts';
 
+/** The storage directory is on a drive of several machines, or is synchronised between them. */
+const usedOn = (host: string, storage: string): CwmError =>
+  new CwmError(
+    'WriteFailed',
+    `The storage directory ${storage} is in use on another machine, "${host}": here it is only read.`,
+    { hint: `End the backend on "${host}" ("cwm stop"), and a minute later the one here.` },
+  );
+
 /**
  * Where a backend writes its lock, log and record: the storage directory, or a run directory when the storage directory cannot be
- * written. Such a store can still be read.
+ * written or a backend of another machine works on it. Such a store can still be read.
  */
 export class OwnPlace {
   readonly #storage: string;
@@ -34,14 +43,24 @@ export class OwnPlace {
   /** @throws Node's own error when the lock fits into neither place. */
   takeLock(onLost: () => void): LockResult {
     try {
-      return takeBackendLock(this.#directory, onLost);
+      const taken = takeBackendLock(this.#directory, onLost);
+      const host = taken.held ? hostname() : (taken.by?.host ?? hostname());
+      return host === hostname() ? taken : (this.#takeElsewhere(usedOn(host, this.#storage), onLost) ?? taken);
     } catch (error) {
-      const runDirectory = isUnwritable(error) ? makeRunDirectory(this.#storage, runSystem()) : null;
-      if (runDirectory === null) throw error;
-      this.#directory = runDirectory;
-      this.#readOnlyWhy = storageError(error, 'write', this.#storage);
-      return takeBackendLock(this.#directory, onLost);
+      const why = isUnwritable(error) ? storageError(error, 'write', this.#storage) : null;
+      const taken = why && this.#takeElsewhere(why, onLost);
+      if (!taken) throw error;
+      return taken;
     }
+  }
+
+  /** @returns null where there is no other place. */
+  #takeElsewhere(why: CwmError, onLost: () => void): LockResult | null {
+    const runDirectory = makeRunDirectory(this.#storage, runSystem());
+    if (runDirectory === null) return null;
+    this.#directory = runDirectory;
+    this.#readOnlyWhy = why;
+    return takeBackendLock(runDirectory, onLost);
   }
 
   /** Writes the record. The disk may have filled up since the lock was taken: then the record alone is in the run directory. */

@@ -257,6 +257,9 @@ export interface Engine {
    */
   letPass?(salt: string, signal: AbortSignal): Promise<Passage>;
 
+  /** Whether no request came to the server since it started, so that its memory is empty. Left out where that says nothing, or is not told. */
+  isUnused?(signal: AbortSignal): Promise<boolean>;
+
   /** Brings persisted KV back where the engine does not do so by itself. */
   restore(context: KvContext, signal: AbortSignal): Promise<RestoreEvidence>;
 

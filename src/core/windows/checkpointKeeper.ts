@@ -207,12 +207,24 @@ export class CheckpointKeeper {
     const holder = this.#holders.get(engine);
     if (holder === undefined || holder === by || !this.#isLostBy(engine, holder)) return;
     const { background, prefill, store } = this.#core();
+    // One that was started again would have to compute what is to be saved.
+    if (await unlessAborted(this.#isUnused(engine, signal), signal)) return this.emptied(engine);
     const held = await store.sessions.get(holder).catch(() => null);
     const limitMs = prefill.expectedMs(engine, held?.tokens?.count ?? 0) ?? this.#policy.leaveMs;
     const saving = background.ended(holder, signal).then(() => this.#keep(holder, true));
     this.#track(saving.catch(() => undefined));
     const late = (): Promise<void> => background.stop(holder);
     await unlessAborted(within(limitMs, saving, late), signal);
+  }
+
+  /** Also where it does not answer: nothing can be saved there. */
+  async #isUnused(engine: string, signal: AbortSignal): Promise<boolean> {
+    return (
+      (await this.#core()
+        .engines.get(engine)
+        .isUnused?.(signal)
+        .catch(() => true)) ?? false
+    );
   }
 
   /** Makes a checkpoint if the session has gone on and it pays. Rejects only where the failure handler throws. */
@@ -240,7 +252,9 @@ export class CheckpointKeeper {
         return not(gaveWay);
       }
       // A model server that is away is no fault of this process, and its next checkpoint comes after the next turn.
-      if (failure.name !== 'EngineUnavailable') this.#onFailure(error);
+      // Nor is one that serves another model now.
+      if (failure.name !== 'EngineUnavailable' && !(isDisplaced && failure.name === 'ModelMismatch'))
+        this.#onFailure(error);
       return not(failure.message);
     }
   }

@@ -38,6 +38,8 @@ export interface LinkRequest {
   readonly wrongAnswer: ErrorName;
   /** No retry: the caller wants the result of this very request. */
   readonly once?: boolean;
+  /** The caller itself tries again what will soon be over: tries here would multiply with its own. A refused connection is tried again here. */
+  readonly callerRetries?: boolean;
 }
 
 export interface Answered<T> {
@@ -48,6 +50,8 @@ export interface Answered<T> {
 
 /** A shorter string is no secret, and its removal would damage ordinary words of a message. */
 const shortestSecret = 4;
+/** A server that wants to be asked later than that is not waited for, in milliseconds. */
+const longestAskedMs = 10_000;
 const drainMs = 1_000;
 const drainBytes = 64 * 1024;
 
@@ -206,9 +210,10 @@ export class Link {
     for (let tries = 1; ; tries++) {
       const outcome = await this.#try(request, type, signal);
       if (!(outcome instanceof Failed)) return { ...outcome, triedBefore };
-      if (!outcome.retry || request.once || tries >= maxTries) throw outcome.error;
+      const isCallers = request.callerRetries && outcome.error.context?.['transient'] === true;
+      if (!outcome.retry || isCallers || request.once || tries >= maxTries) throw outcome.error;
       triedBefore ||= outcome.mayHaveRun;
-      if (!outcome.atOnce) await this.#pause(tries, outcome.error, signal);
+      if (!outcome.atOnce) await this.#pause(tries, outcome, signal);
       if (outcome.reconnect) await this.#reconnect(signal);
     }
   }
@@ -271,9 +276,13 @@ export class Link {
     const retryAfterMs = retryAfter(headers['retry-after']);
     const keySent = this.#key !== undefined;
     const error = statusError({ status, location, text, label: this.label, path, keySent, retryAfterMs });
-    // A server that says when to come back is not asked before that: the caller knows how long it can wait.
-    const transient = status >= 500 && status !== 501 && retryAfterMs === null;
-    return new Failed(error, { retry: transient, mayHaveRun: transient });
+    // A server that says when to come back is not asked before that, and not waited for where that is long.
+    const transient = status >= 500 && status !== 501 && (retryAfterMs ?? 0) <= longestAskedMs;
+    return new Failed(error, {
+      retry: transient,
+      mayHaveRun: transient,
+      ...(retryAfterMs !== null && { retryAfterMs }),
+    });
   }
 
   #failure(request: LinkRequest, cause: unknown): Failed {
@@ -287,9 +296,9 @@ export class Link {
     return new Failed(error, { retry, atOnce: small, reconnect: true, mayHaveRun: true });
   }
 
-  async #pause(tries: number, error: CwmError, signal: AbortSignal): Promise<void> {
+  async #pause(tries: number, { error, retryAfterMs }: Failed, signal: AbortSignal): Promise<void> {
     try {
-      await this.#options.sleep(retryDelayMs(tries, this.#options.random()), signal);
+      await this.#options.sleep(retryAfterMs ?? retryDelayMs(tries, this.#options.random()), signal);
     } catch (cause) {
       throw new CwmError('Cancelled', `It was cancelled while waiting to try again after: ${error.message}`, { cause });
     }
@@ -316,9 +325,15 @@ class Failed {
   readonly atOnce: boolean;
   readonly reconnect: boolean;
   readonly mayHaveRun: boolean;
+  /** What the server asks for; undefined: it does not say. */
+  readonly retryAfterMs: number | undefined;
 
-  constructor(error: CwmError, how: { retry?: boolean; atOnce?: boolean; reconnect?: boolean; mayHaveRun?: boolean }) {
+  constructor(
+    error: CwmError,
+    how: { retry?: boolean; atOnce?: boolean; reconnect?: boolean; mayHaveRun?: boolean; retryAfterMs?: number },
+  ) {
     this.error = error;
+    this.retryAfterMs = how.retryAfterMs;
     this.retry = how.retry ?? false;
     this.atOnce = how.atOnce ?? false;
     this.reconnect = how.reconnect ?? false;

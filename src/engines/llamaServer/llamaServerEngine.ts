@@ -25,7 +25,7 @@ import { orAborted } from '../http/orAborted.ts';
 import { defaultTimeouts, systemSleep, systemTimer, type Sleep, type Timeouts, type Timer } from '../http/timing.ts';
 import { chatPromptIds } from './chatPrompt.ts';
 import { generateText } from './generateText.ts';
-import { HomeSlot } from './homeSlot.ts';
+import { HomeSlot, isUnused } from './homeSlot.ts';
 import type { Place } from './place.ts';
 import { probeLlamaServer } from './probe.ts';
 import { PromptTokens } from './promptTokens.ts';
@@ -163,6 +163,10 @@ export class LlamaServerEngine implements Engine {
     const [server, signal] = [this.#known, new AbortController().signal];
     if (!server?.showsSlots || this.#suspect) return;
     this.#links.use(signal, (link, signal) => this.#home.lookAhead(link, server, signal)).catch(() => undefined);
+  }
+
+  isUnused(signal: AbortSignal): Promise<boolean> {
+    return this.#links.use(signal, async (link, signal) => isUnused(link, await this.#server(link, signal), signal));
   }
 
   /** Empties the slot first, so that everything reused afterwards came from the file. */

@@ -27,6 +27,7 @@ export const streamRequest = (
   path,
   patience: 'long',
   wrongAnswer: 'EngineFailed',
+  callerRetries: true,
   body: {
     prompt,
     id_slot: slot,

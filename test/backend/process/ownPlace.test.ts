@@ -1,7 +1,11 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type * as backendLock from '../../../src/backend/process/backendLock.ts';
+import { identifyProcess } from '../../../src/backend/process/processIdentity.ts';
+import { announceBackend as announceIn } from '../../../src/backend/process/recordFile.ts';
+import { readBackendRecord } from '../../../src/client/backendRecord.ts';
 import { OwnPlace } from '../../../src/backend/process/ownPlace.ts';
 import type * as recordFile from '../../../src/backend/process/recordFile.ts';
 import { backendRecordFile, type BackendRecord } from '../../../src/protocol/backendRecord.ts';
@@ -74,6 +78,25 @@ describe('the place of a backend', () => {
       expect(place.readOnlyWhy?.message).toContain(storage);
     },
   );
+
+  it('is a run directory where a backend of another machine works on the storage directory, which is then only read', async () => {
+    const lock = join(storage, 'backend.lock.7');
+    writeFileSync(lock, JSON.stringify({ ...identifyProcess(process.pid), host: 'elsewhere' }));
+    const place = new OwnPlace(storage);
+    expect(lockIn(place)).toBe(true);
+    expect(dirname(place.directory)).toBe(runBase);
+    expect(place.readOnlyWhy?.message).toContain('in use on another machine, "elsewhere"');
+    expect(readdirSync(storage)).toEqual(['backend.lock.7']);
+    // Its own record is found, and not the newer one of the other machine.
+    await place.announce({ ...record, host: hostname() });
+    await announceIn(storage, { ...record, host: 'elsewhere', startedAt: '2027-01-01' });
+    expect(await readBackendRecord(storage)).toMatchObject({ host: hostname() });
+    // The same machine: another process has it.
+    writeFileSync(lock, JSON.stringify(identifyProcess(process.pid)));
+    const here = new OwnPlace(storage);
+    expect(lockIn(here)).toBe(false);
+    expect(here.readOnlyWhy).toBeNull();
+  });
 
   it('does not exist where the lock fails for another reason', () => {
     refused.codes.set(storage, 'EMFILE');

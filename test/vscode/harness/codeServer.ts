@@ -30,6 +30,8 @@ export interface CodeServerOptions {
   readonly userDataDir?: string | undefined;
   /** Default: a folder below `root`. */
   readonly extensionsDir?: string | undefined;
+  /** Whether VS Code asks which folders the user trusts: one that it does not know is restricted. Default: it trusts all. */
+  readonly asksForTrust?: boolean;
   /** 0, the default, takes a free port. */
   readonly port?: number;
   /** Default 120,000. */
@@ -93,7 +95,8 @@ async function start(options: CodeServerOptions, root: string, removeRoot: () =>
 
   const logPath = path.join(root, 'server.log');
   const args = ['--auth', 'none', '--bind-addr', `127.0.0.1:${options.port ?? 0}`, '--disable-telemetry'];
-  args.push('--disable-update-check', '--disable-workspace-trust', '--disable-getting-started-override');
+  args.push('--disable-update-check', '--disable-getting-started-override');
+  if (options.asksForTrust !== true) args.push('--disable-workspace-trust');
   if (options.testDriver === true) args.push('--vscode-option', 'enable-smoke-test-driver');
   let said = '';
   const onOutput = (text: string): void => void (said = (said + text).slice(0, 10_000));

@@ -20,16 +20,23 @@ export async function saveDisplaced(core: CoreContext, about: About, signal: Abo
   try {
     const id = about.session === undefined ? null : parseSessionId(about.session);
     if (!checkpoints.mayDisplace(id)) return;
-    await checkpoints.saveDisplaced(about.engine ?? (await engineOf(core, id, about)), id, signal);
+    const found = await findOf(core, id, about);
+    await checkpoints.saveDisplaced(about.engine ?? found.engine, found.session, signal);
   } catch (error) {
     if (!isCwmError(error, 'InvalidSessionId', 'InvalidWindowName', 'InvalidParameter')) throw error;
   }
 }
 
-async function engineOf({ store, engines }: CoreContext, id: SessionId | null, { window }: About): Promise<string> {
-  const of =
-    window === undefined
-      ? id && (await nullOn(store.sessions.get(id), 'Corrupted'))
-      : await nullOn(store.windows.get(parseWindowName(window)), 'Corrupted');
-  return of?.engine ?? engines.defaultSpec;
+/** The engine that it takes, and the session that it is about: a window is one of its own session. */
+async function findOf(
+  { store, engines }: CoreContext,
+  id: SessionId | null,
+  { window }: About,
+): Promise<{ readonly engine: string; readonly session: SessionId | null }> {
+  if (window === undefined) {
+    const session = id && (await nullOn(store.sessions.get(id), 'Corrupted'));
+    return { engine: session?.engine ?? engines.defaultSpec, session: id };
+  }
+  const manifest = await nullOn(store.windows.get(parseWindowName(window)), 'Corrupted');
+  return { engine: manifest?.engine ?? engines.defaultSpec, session: manifest?.session ?? null };
 }
