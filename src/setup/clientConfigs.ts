@@ -8,6 +8,8 @@ export interface ClientSetup {
   readonly base: string;
   readonly token: string;
   readonly model: string;
+  /** How much the model takes, prompt and answer together. Default: 8192. */
+  readonly contextTokens?: number | undefined;
   readonly home: string;
   /** Folder of VS Code's user files; null: not known on this system. */
   readonly codeUser: string | null;
@@ -167,7 +169,7 @@ export const clientConfigs: Readonly<Record<string, ClientConfig>> = {
   },
   vscode: {
     label: "VS Code's chat",
-    change: ({ base, token, model, codeUser }) =>
+    change: ({ base, token, model, codeUser, contextTokens = unknownContextTokens }) =>
       codeUser === null
         ? null
         : listEntry(path.join(codeUser, 'chatLanguageModels.json'), {
@@ -182,6 +184,9 @@ export const clientConfigs: Readonly<Record<string, ClientConfig>> = {
                 url: chatUrl(base, token),
                 toolCalling: true,
                 vision: false,
+                // VS Code offers no model without them.
+                maxInputTokens: contextTokens - answerTokens(contextTokens),
+                maxOutputTokens: answerTokens(contextTokens),
               },
             ],
           }),
@@ -198,6 +203,11 @@ export const clientConfigs: Readonly<Record<string, ClientConfig>> = {
       `-d '{"model": "${model}", "messages": [{"role": "user", "content": "Hello."}]}'`,
   },
 };
+
+/** Of a server that does not say how much its model takes. */
+const unknownContextTokens = 8192;
+/** A quarter is left for the answer, but no more than any needs. */
+const answerTokens = (contextTokens: number): number => Math.min(8192, Math.floor(contextTokens / 4));
 
 /** With the token in the path, for clients whose key does not arrive. */
 const chatUrl = (base: string, token: string): string =>

@@ -53,10 +53,12 @@ export async function planConnection(desk: ConnectDesk, wish: ConnectWish): Prom
   const { items } = await desk.call('gatewayClients', {});
   const { url } = await desk.call('openGateway', {});
   const on = engine === undefined ? {} : { engine };
-  const model = wish.model ?? (await desk.call('listModels', on)).models[0]?.id;
+  const listed = wish.model === undefined || kind === 'vscode' ? await desk.call('listModels', on) : null;
+  const model = wish.model ?? listed?.models[0]?.id;
   if (model === undefined) throw new CwmError('InvalidParameter', 'The model server lists no model. Name one.');
   const base = project === undefined ? url : `${url}/p/${encodeURIComponent(project)}`;
-  const setupWith = (token: string): ClientSetup => ({ ...places(desk), base, model, token });
+  const contextTokens = kind === 'vscode' && listed ? await contextOf(desk, listed.engine) : undefined;
+  const setupWith = (token: string): ClientSetup => ({ ...places(desk), base, model, token, contextTokens });
   const shown = config.change(setupWith(shownToken));
   const newToken = async (): Promise<string> => (await desk.call('putGatewayClient', { name: kind })).token ?? '';
   return {
@@ -71,6 +73,12 @@ export async function planConnection(desk: ConnectDesk, wish: ConnectWish): Prom
       return config.hint(setupWith(token));
     },
   };
+}
+
+/** Undefined where the model server does not say it, or does not answer. */
+async function contextOf(desk: ConnectDesk, engine: string): Promise<number | undefined> {
+  const { engines } = await desk.call('health', { probe: true });
+  return engines.find(({ spec }) => spec === engine)?.maxModelLen ?? undefined;
 }
 
 async function preview(shown: ConfigChange): Promise<NonNullable<ConnectPlan['change']>> {

@@ -31,6 +31,12 @@ export type ClientName = keyof typeof clientPackages;
 /** The least minor version of Python 3 that a package wants; the others take 3.10. */
 const oldestPython: Partial<Record<ClientName, number>> = { vibe: 12 };
 
+/** Their programs come with a script of their package, which npm does not run where it is set to run none. */
+const installScripts: Partial<Record<ClientName, string>> = {
+  opencode: 'opencode-ai/postinstall.mjs',
+  claudeCode: '@anthropic-ai/claude-code/install.cjs',
+};
+
 /** These have tests in every run of CI; the others have theirs in `npm run nightly`. */
 export const clientsOfEveryRun: readonly ClientName[] = ['openai', 'continue', 'codex', 'inspector', 'conformance'];
 
@@ -54,6 +60,8 @@ export async function installClient(name: ClientName, signal: AbortSignal, log: 
       await runLogged([...pipInstall(venvPython(place)), ...packages], options);
     } else {
       await runLogged(['npm', 'install', '--save-exact', '--no-audit', '--no-fund', ...packages], options);
+      const script = installScripts[name];
+      if (script !== undefined) await runLogged([process.execPath, path.join('node_modules', script)], options);
     }
     return { package: clientPackages[name] };
   };

@@ -6,6 +6,7 @@ import { noteFigure } from '../engines/live/figures.ts';
 import { gemmaModel } from '../engines/live/gemmaModel.ts';
 import { startLlamaServer } from '../engines/live/llamaServer.ts';
 import { prose } from '../engines/live/liveProduct.ts';
+import { isNightly } from '../support/nightly.ts';
 import { ask, openAi, type Said } from './openAi.ts';
 import { served } from './served.ts';
 
@@ -37,7 +38,8 @@ test('two turns are one session in the right project, a fork is a branch, a stop
   expect(await gateway.sessions()).toHaveLength(1);
 });
 
-test.each(['embedded', 'llama-server'])(
+// The story of the same package has llama-server in every run.
+test.each(isNightly ? ['embedded', 'llama-server'] : ['embedded'])(
   'after kill -9 of the model server and an end of the backend, the next turn is warm: %s',
   async (kind) => {
     let engine: string | null = null;

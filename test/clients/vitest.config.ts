@@ -7,7 +7,7 @@ export default defineConfig({
     include: ['test/clients/**/*.live.test.ts'],
     pool: 'forks',
     fileParallelism: false,
-    testTimeout: 300_000,
+    testTimeout: 600_000,
     hookTimeout: 300_000,
   },
 });

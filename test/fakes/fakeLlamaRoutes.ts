@@ -28,12 +28,26 @@ const content = z.union([z.string(), z.array(part)]);
 const pictureMark = '<__media_fake__>';
 const textOfParts = (given: z.output<typeof content>): string =>
   typeof given === 'string' ? given : given.map((it) => (it.type === 'text' ? it.text : pictureMark)).join('');
+const saidText = z.pipe(
+  z.nullish(content),
+  z.transform((given) => textOfParts(given ?? '')),
+);
+const message = z.pipe(
+  z.object({ role: z.string(), content: saidText, tool_calls: z.optional(z.array(z.unknown())) }),
+  z.transform(({ role, content, tool_calls: calls }) => ({
+    role,
+    content: calls ? content + JSON.stringify(calls) : content,
+  })),
+);
 const templateBody = z.object({
-  messages: z.array(z.object({ role: z.string(), content: z.pipe(content, z.transform(textOfParts)) })),
+  messages: z.array(message),
+  tools: maybe(z.array(z.unknown())),
   add_generation_prompt: maybe(z.boolean()),
 });
 const chatBody = z.object({
   messages: templateBody.shape.messages,
+  tools: templateBody.shape.tools,
+  stream: maybe(z.boolean()),
   cache_prompt: maybe(z.boolean()),
   max_tokens: maybe(z.int()),
 });
@@ -83,8 +97,8 @@ export function answerLlama(llama: FakeLlama, { method, path, headers, body }: S
             })),
           );
     case 'POST /apply-template':
-      return parsed(templateBody, body, (request) =>
-        ok({ prompt: faults.templateLine + render(request.messages, request.add_generation_prompt ?? true) }),
+      return parsed(templateBody, body, ({ messages, tools, add_generation_prompt: opens = true }) =>
+        ok({ prompt: faults.templateLine + toolLine(tools) + render(messages, opens) }),
       );
     case 'POST /tokenize':
       return parsed(tokenizeBody, body, ({ content, parse_special }) =>
@@ -126,6 +140,8 @@ const props = ({ faults, state }: FakeLlama) => ({
   build_info: 'b7000-fake',
   ...(faults.seesPictures !== undefined && { modalities: { vision: faults.seesPictures, audio: false } }),
 });
+
+const toolLine = (tools: readonly unknown[] = []): string => (tools.length === 0 ? '' : JSON.stringify(tools));
 
 /** An answer at the end is left open, to be continued. */
 function render(messages: readonly { role: string; content: string }[], addGenerationPrompt: boolean): string {
@@ -238,13 +254,13 @@ function complete(llama: FakeLlama, request: z.output<typeof completionBody>): A
   });
 }
 
-/** As another program asks: in the slot that has most of the prompt, and streamed. */
+/** As another program asks: in the slot that has most of the prompt. */
 function completeChat(
   llama: FakeLlama,
-  { messages, cache_prompt = true, max_tokens = 4 }: z.output<typeof chatBody>,
+  { messages, tools, stream = true, cache_prompt = true, max_tokens = 4 }: z.output<typeof chatBody>,
 ): Answer {
   const { state } = llama;
-  const prompt = tokenizeSpecial(llama.faults.templateLine + render(messages, true));
+  const prompt = tokenizeSpecial(llama.faults.templateLine + toolLine(tools) + render(messages, true));
   const id_slot = state.likest(prompt);
   const asked = { prompt, id_slot, cache_prompt, n_predict: max_tokens, temperature: 0, return_tokens: true };
   const answer = complete(llama, asked);
@@ -264,6 +280,10 @@ function completeChat(
     prompt_tokens_details: { cached_tokens: timings.cache_n },
   };
   const text = detokenize(tokens.filter((id) => id < 256));
+  if (!stream) {
+    const message = { role: 'assistant', content: text };
+    return ok({ id: 'c', model: llama.faults.model, choices: [{ index: 0, message, finish_reason: 'stop' }], usage });
+  }
   return { status: 200, events: [choice({ content: text }, null), choice({}, 'stop'), chunk({ choices: [], usage })] };
 }
 

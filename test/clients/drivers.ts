@@ -1,0 +1,283 @@
+import { copyFileSync, existsSync, globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { clientConfigs } from '../../src/setup/clientConfigs.ts';
+import { venvPython } from '../engines/live/python.ts';
+import { clientFolder, clientModules, type ClientName } from './install.ts';
+
+/** Where a client works, and what it is set up with. */
+export interface Place {
+  readonly home: string;
+  readonly folder: string;
+  /** Of the gateway, with the project where the client names none; without `/v1`. */
+  readonly base: string;
+  readonly token: string;
+  readonly model: string;
+}
+
+export interface Turn {
+  readonly text: string;
+  /** `begin`: a conversation. `resume`: the last one. `fork`: another one with the same beginning. */
+  readonly way: 'begin' | 'resume' | 'fork';
+}
+
+export interface Command {
+  readonly program: string;
+  readonly args: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** How one client is driven without a person: each turn is a process of its own. */
+export interface Driver {
+  readonly label: string;
+  readonly client: ClientName;
+  readonly isInEveryRun?: true;
+  /** Whether its prompts are short enough for a real model on a machine without a GPU. The others meet a server without a model. */
+  readonly isReal?: 'always' | 'nightly';
+  /** Its prompts name the folder that it works in. */
+  readonly namesFolder?: true;
+  readonly cannotFork?: true;
+  /** Its story has not passed from its beginning to its end yet: `CWM_CLIENTS=LABEL` runs it. */
+  readonly isUnproven?: true;
+  setUp?(place: Place): void;
+  command(place: Place, turn: Turn): Command;
+}
+
+const bin = (client: ClientName, name: string): string =>
+  path.join(path.dirname(clientModules(client)), 'node_modules', '.bin', name);
+const venvBin = (client: ClientName, name: string): string =>
+  path.join(path.dirname(venvPython(clientFolder(client))), name);
+
+/** As `cwm connect` does it. @returns the file. */
+function connect(client: string, { base, token, home, model }: Place): string {
+  const change = clientConfigs[client]?.change({ base, token, home, model, codeUser: null });
+  if (!change) throw new Error(`${client} has no file.`);
+  write(change.file, change.apply(null));
+  return change.file;
+}
+
+function write(file: string, text: string): void {
+  mkdirSync(path.dirname(file), { recursive: true });
+  writeFileSync(file, text);
+}
+
+/** The id of the newest conversation, which a client's files are named by. */
+function newestId(pattern: string, home: string): string {
+  const id = /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/;
+  const ids = globSync(pattern, { cwd: home })
+    .sort()
+    .flatMap((file) => id.exec(path.basename(file))?.[0] ?? []);
+  return ids.at(-1) ?? '';
+}
+
+/** The conversation of our own programs: what is said without the last exchange, in another file, is a fork. */
+function kept({ folder }: Place, way: Turn['way']): string {
+  const file = path.join(folder, 'said.json');
+  if (way !== 'fork') return file;
+  const other = path.join(folder, 'fork.json');
+  if (!existsSync(other)) {
+    copyFileSync(file, other);
+    const messages = JSON.parse(readFileSync(other, 'utf8')) as object[];
+    writeFileSync(other, JSON.stringify(messages.slice(0, -2)));
+  }
+  return other;
+}
+
+const ownProgram =
+  (kind: 'openai' | 'aiSdk'): Driver['command'] =>
+  (place, { text, way }) => ({
+    program: process.execPath,
+    args: [
+      path.join(import.meta.dirname, 'programs', 'chat.mjs'),
+      kind,
+      clientModules(kind),
+      `${place.base}/v1`,
+      place.token,
+      place.model,
+      kept(place, way),
+      text,
+    ],
+  });
+
+const ownPython =
+  (kind: 'openai' | 'langchain'): Driver['command'] =>
+  (place, { text, way }) => ({
+    program: venvPython(clientFolder('pythonOpenai')),
+    args: [
+      path.join(import.meta.dirname, 'programs', 'chat.py'),
+      kind,
+      `${place.base}/v1`,
+      place.token,
+      place.model,
+      kept(place, way),
+      text,
+    ],
+  });
+
+export const drivers: readonly Driver[] = [
+  { label: 'openai of npm', client: 'openai', isInEveryRun: true, isReal: 'always', command: ownProgram('openai') },
+  { label: 'AI SDK', isUnproven: true, client: 'aiSdk', isReal: 'nightly', command: ownProgram('aiSdk') },
+  { label: 'openai of PyPI', client: 'pythonOpenai', isReal: 'nightly', command: ownPython('openai') },
+  { label: 'langchain-openai', client: 'pythonOpenai', isReal: 'nightly', command: ownPython('langchain') },
+  {
+    label: 'llm',
+    isUnproven: true,
+    client: 'pythonOpenai',
+    isReal: 'nightly',
+    cannotFork: true,
+    setUp: ({ home, base, model }) =>
+      write(
+        path.join(home, 'llm', 'extra-openai-models.yaml'),
+        `- model_id: cwm\n  model_name: ${model}\n  api_base: ${base}/v1\n  supports_tools: true\n  api_key_name: cwm\n`,
+      ),
+    command: ({ home, token }, { text, way }) => ({
+      program: venvBin('pythonOpenai', 'llm'),
+      args: ['-m', 'cwm', '--key', token, '-T', 'llm_version', ...(way === 'begin' ? [] : ['-c']), text],
+      env: { LLM_USER_PATH: path.join(home, 'llm') },
+    }),
+  },
+  {
+    label: 'Continue',
+    client: 'continue',
+    isInEveryRun: true,
+    isReal: 'nightly',
+    namesFolder: true,
+    setUp: (place) => void connect('continue', place),
+    command: ({ home }, { text, way }) => ({
+      program: bin('continue', 'cn'),
+      args: [
+        '--config',
+        path.join(home, '.continue', 'cwm.yaml'),
+        '--auto',
+        '-p',
+        ...(way === 'resume' ? ['--resume'] : []),
+        ...(way === 'fork' ? ['--fork', newestId('.continue/sessions/*.json', home)] : []),
+        text,
+      ],
+      env: { CONTINUE_TELEMETRY_ENABLED: '0', CONTINUE_CLI_ENABLE_TELEMETRY: '0' },
+    }),
+  },
+  {
+    label: 'Codex',
+    client: 'codex',
+    isInEveryRun: true,
+    namesFolder: true,
+    setUp: (place) => void connect('codex', place),
+    command: ({ home, model }, { text, way }) => ({
+      program: bin('codex', 'codex'),
+      args: [
+        'exec',
+        '--skip-git-repo-check',
+        '-c',
+        'model_provider=cwm',
+        '-m',
+        model,
+        ...(way === 'resume' ? ['resume', '--last'] : []),
+        ...(way === 'fork' ? ['fork', newestId('.codex/sessions/**/*.jsonl', home)] : []),
+        text,
+      ],
+    }),
+  },
+  {
+    label: 'Qwen Code',
+    isUnproven: true,
+    client: 'qwen',
+    namesFolder: true,
+    cannotFork: true,
+    command: ({ base, token, model }, { text, way }) => ({
+      program: bin('qwen', 'qwen'),
+      args: [
+        '--auth-type',
+        'openai',
+        '--openai-base-url',
+        `${base}/v1`,
+        '--openai-api-key',
+        token,
+        '-m',
+        model,
+        '-y',
+        ...(way === 'begin' ? [] : ['--continue']),
+        '-p',
+        text,
+      ],
+    }),
+  },
+  {
+    label: 'OpenCode',
+    isUnproven: true,
+    client: 'opencode',
+    namesFolder: true,
+    setUp: (place) => void connect('opencode', place),
+    command: ({ model }, { text, way }) => ({
+      program: bin('opencode', 'opencode'),
+      args: [
+        'run',
+        '-m',
+        `cwm/${model}`,
+        ...(way === 'begin' ? [] : ['-c']),
+        ...(way === 'fork' ? ['--fork'] : []),
+        text,
+      ],
+    }),
+  },
+  {
+    label: 'Pi',
+    isUnproven: true,
+    client: 'pi',
+    isReal: 'nightly',
+    namesFolder: true,
+    cannotFork: true,
+    setUp: ({ home, base, token, model }) => {
+      const models = [{ id: model, contextWindow: 32_000, maxTokens: 1000 }];
+      const cwm = { baseUrl: `${base}/v1`, api: 'openai-completions', apiKey: token, models };
+      write(path.join(home, '.pi', 'agent', 'models.json'), JSON.stringify({ providers: { cwm } }));
+    },
+    command: ({ model }, { text, way }) => ({
+      program: bin('pi', 'pi'),
+      args: ['--offline', '--provider', 'cwm', '--model', model, '-p', ...(way === 'begin' ? [] : ['-c']), text],
+    }),
+  },
+  {
+    label: 'Claude Code',
+    isUnproven: true,
+    client: 'claudeCode',
+    namesFolder: true,
+    setUp: (place) => void connect('claude-code', place),
+    command: (_, { text, way }) => ({
+      program: bin('claudeCode', 'claude'),
+      args: ['-p', ...(way === 'begin' ? [] : ['-c']), ...(way === 'fork' ? ['--fork-session'] : []), text],
+      env: { DISABLE_AUTOUPDATER: '1', CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1' },
+    }),
+  },
+  {
+    label: 'gptme',
+    isUnproven: true,
+    client: 'gptme',
+    namesFolder: true,
+    cannotFork: true,
+    command: ({ base, token, model }, { text }) => ({
+      program: venvBin('gptme', 'gptme'),
+      args: ['-n', '-m', `local/${model}`, '--name', 'story', text],
+      env: { OPENAI_BASE_URL: `${base}/v1`, OPENAI_API_KEY: token },
+    }),
+  },
+  {
+    label: 'Vibe',
+    isUnproven: true,
+    client: 'vibe',
+    cannotFork: true,
+    setUp: ({ home, base, model }) =>
+      write(
+        path.join(home, '.vibe', 'config.toml'),
+        [
+          `active_model = "cwm"`,
+          `[[providers]]\nname = "cwm"\napi_base = "${base}/v1"\napi_key_env_var = "CWM_TOKEN"\napi_style = "openai"\nbackend = "generic"`,
+          `[[models]]\nname = "${model}"\nprovider = "cwm"\nalias = "cwm"`,
+        ].join('\n'),
+      ),
+    command: ({ token }, { text, way }) => ({
+      program: venvBin('vibe', 'vibe'),
+      args: ['--trust', '--auto-approve', ...(way === 'begin' ? [] : ['-c']), '-p', text],
+      env: { CWM_TOKEN: token },
+    }),
+  },
+];

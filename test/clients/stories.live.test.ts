@@ -1,0 +1,192 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, expect, test } from 'vitest';
+import { FakeLlamaServer } from '../fakes/fakeLlamaServer.ts';
+import { noteFigure } from '../engines/live/figures.ts';
+import { gemmaModel } from '../engines/live/gemmaModel.ts';
+import { startLlamaServer } from '../engines/live/llamaServer.ts';
+import { isNightly } from '../support/nightly.ts';
+import { drivers, type Driver, type Place, type Turn } from './drivers.ts';
+import { scriptedServer, type SeenChat } from './scriptedServer.ts';
+import { served } from './served.ts';
+
+const cleanUps: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp();
+});
+const never = new AbortController().signal;
+
+/** A model server that can be killed: Gemma in llama.cpp's own server, or one without a model for prompts that would take minutes. */
+interface Killable {
+  readonly url: string;
+  /** `kill -9`, and started again over the same files. */
+  killAndStart(): Promise<void>;
+}
+
+async function gemmaServer(slotDir: string): Promise<Killable> {
+  const options = {
+    modelPath: gemmaModel(),
+    slotDir,
+    servedName: 'gemma',
+    contextTokens: 16_384,
+    slots: 1,
+    threads: 2,
+  };
+  const start = (port?: number) =>
+    startLlamaServer(
+      {
+        ...options,
+        chatTemplate: path.join(import.meta.dirname, 'programs', 'tools.jinja'),
+        ...(port !== undefined && { port }),
+      },
+      never,
+    );
+  let server = await start();
+  cleanUps.push(() => server.stop());
+  return {
+    url: server.url,
+    async killAndStart() {
+      await server.kill();
+      server = await start(Number(new URL(server.url).port));
+    },
+  };
+}
+
+async function serverWithoutModel(slotDir: string): Promise<Killable> {
+  const fake = await FakeLlamaServer.start({
+    slotDir,
+    slots: 1,
+    faults: { model: 'gemma', contextTokens: 2_000_000, answer: [...Buffer.from('Red.'), 257] },
+  });
+  cleanUps.push(() => fake.stop());
+  return { url: fake.url, killAndStart: () => fake.restart() };
+}
+
+/** One client with a home of its own, the gateway, and a model server behind it. */
+async function begin(driver: Driver) {
+  const home = await mkdtemp(path.join(tmpdir(), 'cwm-client-'));
+  cleanUps.push(() => rm(home, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 }));
+  const folder = path.join(home, 'app');
+  const slotDir = path.join(home, 'slots');
+  for (const each of [folder, slotDir]) await mkdir(each);
+  await writeFile(path.join(folder, 'a.txt'), 'Red.\n');
+  const isReal =
+    driver.isReal === 'always' || (driver.isReal === 'nightly' && isNightly && process.env['CWM_CLIENTS_REAL'] !== '0');
+  const engine = await (isReal ? gemmaServer(slotDir) : serverWithoutModel(slotDir));
+  const { url, seen, scripted } = await scriptedServer(() => engine.url, cleanUps);
+  const gateway = await served(cleanUps, `${url}#slots=${slotDir}`);
+  const project = driver.namesFolder ? `file://${folder}` : 'project://demo';
+  const base = driver.namesFolder ? gateway.url : `${gateway.url}/p/demo`;
+  const place: Place = { home, folder, base, token: gateway.token, model: 'gemma' };
+  driver.setUp?.(place);
+  const start = (turn: Turn) => {
+    const { program, args, env } = driver.command(place, turn);
+    const child = spawn(program, args, {
+      cwd: folder,
+      env: { PATH: process.env['PATH'], HOME: home, LANG: 'C.UTF-8', ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+      timeout: 400_000,
+    });
+    let output = '';
+    for (const stream of [child.stdout, child.stderr])
+      stream.on('data', (piece: Buffer) => (output += piece.toString()));
+    return { child, ended: once(child, 'close').then(([code]) => ({ code: code as number | null, output })) };
+  };
+  const say = async (text: string, way: Turn['way'] = 'resume'): Promise<void> => {
+    const { code, output } = await start({ text, way }).ended;
+    expect(code, `${driver.label} said "${text}":\n${output.slice(-3000)}`).toBe(0);
+  };
+  /** Every session as its project and what the person said in it. */
+  const told = async (texts: readonly string[]) =>
+    (await gateway.sessions()).map(({ project, said, branches }) => ({
+      project,
+      branches,
+      said: said.flatMap((line) => (line.startsWith('user') ? texts.filter((text) => line.includes(text)) : [])),
+    }));
+  return { engine, scripted, seen, gateway, project, start, say, told };
+}
+
+/** How many tokens a prompt has in common with any that the model has answered before. */
+async function floor(url: string, { chat }: SeenChat, before: readonly SeenChat[]): Promise<number> {
+  const post = async (route: string, body: object) =>
+    (await (
+      await fetch(url + route, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+      })
+    ).json()) as { prompt: string; tokens: number[] };
+  const idsOf = async ({ messages, tools }: SeenChat['chat']): Promise<number[]> => {
+    const { prompt } = await post('/apply-template', { messages, tools });
+    return (await post('/tokenize', { content: prompt, add_special: true, parse_special: true })).tokens;
+  };
+  const asked = await idsOf(chat);
+  let most = 0;
+  for (const each of before) {
+    const ids = await idsOf(each.chat);
+    const differs = ids.findIndex((id, at) => id !== asked[at]);
+    most = Math.max(most, differs === -1 ? ids.length : differs);
+  }
+  return most;
+}
+
+/** Of a sliding window, the last tokens are computed again. */
+const windowTokens = 64;
+/** How long the server takes to load the KV of a frozen session. */
+const slowThawMs = isNightly ? 15_000 : 2000;
+
+const only = process.env['CWM_CLIENTS'];
+const chosen = drivers.filter(({ label, isInEveryRun, isUnproven }) =>
+  only === undefined ? isInEveryRun === true || (isNightly && isUnproven !== true) : label === only,
+);
+
+test.each(chosen)(
+  '$label: turns, a tool, a restart, a slow thaw after kill -9, a fork and a stop are one session in its project',
+  async (driver) => {
+    const { engine, scripted, seen, gateway, project, start, say, told } = await begin(driver);
+    const texts = ['Say hi', 'And again', 'USETOOL please', 'Once more', 'After the thaw'];
+    await say('Say hi', 'begin');
+    await say('And again');
+    await say('USETOOL please');
+    expect(seen.filter(({ isScripted }) => isScripted)).toHaveLength(1);
+    await gateway.restart();
+    await say('Once more');
+    const said = texts.slice(0, 4);
+    await expect.poll(() => told(texts)).toEqual([{ project, branches: 1, said }]);
+
+    const session = (await gateway.client.call('listSessions', {})).items[0]?.id ?? '';
+    await gateway.client.call('freeze', { session, window: 'w' });
+    await engine.killAndStart();
+    scripted.holdRestoreMs = slowThawMs;
+    const before = seen.filter(({ isScripted, promptTokens }) => !isScripted && promptTokens !== null);
+    await say('After the thaw');
+    scripted.holdRestoreMs = 0;
+    await expect.poll(() => told(texts)).toEqual([{ project, branches: 1, said: texts }]);
+    const asked = seen.slice(before.length).find(({ chat }) => JSON.stringify(chat.messages.at(-1)).includes('thaw'));
+    if (!asked) throw new Error('The model server was not asked.');
+    const common = await floor(engine.url, asked, before);
+    noteFigure(
+      `${driver.label}: after a freeze and kill -9 of the model server, ${asked.cachedTokens} of ${asked.promptTokens} prompt tokens reused; ` +
+        `${common} are those that it had computed before`,
+    );
+    expect(asked.cachedTokens).toBeGreaterThanOrEqual(common - windowTokens);
+
+    const stopped = start({ text: 'SLOWLY please', way: 'resume' });
+    await expect.poll(() => seen.at(-1)?.isScripted).toBe(true);
+    const slow = seen.at(-1);
+    await expect.poll(async () => (await gateway.client.call('gatewayClients', {})).items.length).toBeGreaterThan(0);
+    stopped.child.kill('SIGINT');
+    await expect.poll(() => slow?.isLeft).toBe(true);
+    await stopped.ended;
+    await expect
+      .poll(async () => (await gateway.sessions())[0]?.said.at(-1))
+      .toMatch(/^assistant \(stopped\): (word\d+ ?)*$/);
+
+    if (driver.cannotFork) return;
+    await say('Another way', 'fork');
+    await expect.poll(async () => (await told(texts)).map(({ branches }) => branches)).toEqual([2]);
+  },
+);
