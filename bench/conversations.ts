@@ -19,7 +19,8 @@ export const conversations: Benchmark = {
 
 const said = (): SilentAnswer => ({ pieces: ['And so it went. '.repeat(10)] });
 const core = (answer = said, tools?: FakeTools): Promise<PassingCore> =>
-  coreWith(new SilentEngine(answer) as unknown as Engine, tools);
+  // An engine that computes nothing has nothing to make a checkpoint of.
+  coreWith(new SilentEngine(answer) as unknown as Engine, tools, { checkpoints: { enabled: false } });
 
 /** Sends so many messages one after the other. */
 async function talk({ cwm }: PassingCore, session: string, turns: number): Promise<void> {

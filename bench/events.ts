@@ -12,6 +12,7 @@ import { mustHold, type Benchmark } from './benchmark.ts';
 const seconds = 5;
 const perSecond = 1000;
 const clients = 20;
+const pulls = 100;
 
 /** Programs of other people, in a thread of their own: all but the first read, and note how old each event is. */
 const readers = `
@@ -49,7 +50,7 @@ parentPort.on('message', () => process.exit(0));
 
 /** 1,000 events a second to 20 programs on TCP, one of which never reads. */
 export const events: Benchmark = {
-  ids: ['EVENTS'],
+  ids: ['EVENTS', 'N8'],
   async run() {
     const storage = await mkdtemp(path.join(tmpdir(), 'cwm-events-'));
     const tokenFile = path.join(storage, 'token');
@@ -65,6 +66,8 @@ export const events: Benchmark = {
     if (!backend) throw new Error('The directory is taken.');
     const token = (await readFile(tokenFile, 'utf8')).trim();
     const total = seconds * perSecond;
+    // Before anybody listens, who would hear of what is imported.
+    const pulling = await pulled(backend.record.http ?? '', token);
     const worker = new Worker(readers, {
       eval: true,
       workerData: { url: backend.record.http, token, clients, total },
@@ -88,7 +91,7 @@ export const events: Benchmark = {
       mustHold(ages.length === total * (clients - 1) && resyncs === 0, 'every event reached every client that reads');
       const sorted = ages.toSorted((a, b) => a - b);
       const at = (share: number): number => sorted[Math.floor(sorted.length * share)] ?? Number.NaN;
-      const common = { id: 'EVENTS', unit: 'ms', baseline: null, ratio: null, runs: ages.length } as const;
+      const common = { id: 'N8', unit: 'ms', baseline: null, ratio: null, runs: ages.length } as const;
       return [
         {
           ...common,
@@ -105,6 +108,14 @@ export const events: Benchmark = {
           wanted: 'below 500 ms',
           met: cpuMs < 500,
         },
+        {
+          ...common,
+          what: `${pulls} programs pull 50 messages each at once, until the last one has them`,
+          value: pulling,
+          wanted: 'below 1,000 ms',
+          met: pulling < 1000,
+          runs: pulls,
+        },
       ];
     } finally {
       worker.postMessage('end');
@@ -113,3 +124,28 @@ export const events: Benchmark = {
     }
   },
 };
+
+/** How long it takes until programs that ask for messages at the same time all have them. */
+async function pulled(url: string, token: string): Promise<number> {
+  const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
+  const messages = Array.from({ length: 50 }, (_, at) => ({
+    role: at % 2 === 0 ? 'user' : 'assistant',
+    content: `Message ${at}`,
+  }));
+  const body = JSON.stringify({ id: 'pulled', content: JSON.stringify(messages) });
+  const imported = await fetch(`${url}/api/import`, { method: 'POST', headers, body });
+  mustHold(imported.ok, `there is a conversation to pull (${imported.status})`);
+  const startedMs = performance.now();
+  const all = await Promise.all(
+    Array.from({ length: pulls }, async () => {
+      const answer = await fetch(`${url}/api/contexts/pulled/messages?limit=50`, { headers });
+      return (await answer.json()) as { items: unknown[] };
+    }),
+  );
+  const ms = performance.now() - startedMs;
+  mustHold(
+    all.every(({ items }) => items.length === 50),
+    'every pull has every message',
+  );
+  return ms;
+}
