@@ -10,6 +10,7 @@ export interface ProjectDefaults {
   readonly systemPrompt?: SessionSettings['systemPrompt'];
   readonly engine?: string;
   readonly tools?: SessionSettings['tools'];
+  readonly memory?: SessionSettings['memory'];
   /** Whether new sessions may begin with the project's base. */
   readonly sharesBase: boolean;
   /** Whether they may have the tools that the base was made with. */
@@ -38,7 +39,11 @@ export async function projectDefaults(
   const config = (await core.folders.config(project, signal))?.config;
   const isTrusted = await core.store.projects.isTrusted(project);
   // An agent chooses no tools; the user chose those of a folder by trusting it.
-  const allows = { sharesBase: config?.isolation !== 'session', givesTools: isTrusted };
+  const allows = {
+    sharesBase: config?.isolation !== 'session',
+    givesTools: isTrusted,
+    ...(config?.memory && { memory: config.memory }),
+  };
   if (!config) return { ...nothing, ...allows };
   const { engine, model, tools } = config;
   const text = await systemPromptWith(core, core.folders.pathOf(project), config, signal);

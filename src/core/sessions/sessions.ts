@@ -43,8 +43,14 @@ async function createSessionNow(
   const engine = input.engine ?? defaults.engine ?? core.engines.defaultSpec;
   core.engines.get(engine);
   const project = input.project ? parseProjectUri(input.project) : null;
+  const memory = input.memory ?? defaults.memory;
   const asksForOwn =
-    !defaults.sharesBase || input.withoutBase || input.systemPrompt !== undefined || input.tools !== undefined;
+    !defaults.sharesBase ||
+    input.withoutBase ||
+    input.systemPrompt !== undefined ||
+    input.tools !== undefined ||
+    // Its rules stand in front of what a base begins with.
+    memory?.vmMode === 'strict';
   const base = asksForOwn ? null : await onBase(core, project, { engine, givesTools: defaults.givesTools });
   const lineage = base?.lineage ?? newLineage();
   const expiry = input.expiresAt === undefined ? {} : { expiresAt: parseExpiry(core, input.expiresAt) };
@@ -61,7 +67,7 @@ async function createSessionNow(
     createdAt,
     ...expiry,
     ...base?.start,
-    ...(base && { settings: { ...base.start.settings, ...ownSettings(input) } }),
+    ...(base && { settings: { ...base.start.settings, ...(memory && { memory }), ...ownSettings(input) } }),
   });
   if (await core.store.sessions.get(id)) throw new CwmError('SessionExists', `A session "${id}" exists already.`);
   await core.store.lineages.create(lineage);

@@ -25,13 +25,14 @@ type Given = Pick<RouteInput<'createSession'>, 'systemPrompt' | 'sampling' | 'mo
 export async function settingsOfNew(
   core: CoreContext,
   given: Given,
-  ofProject: Pick<SessionSettings, 'systemPrompt' | 'tools'> = {},
+  ofProject: Pick<SessionSettings, 'systemPrompt' | 'tools' | 'memory'> = {},
 ): Promise<SessionSettings> {
   const isGiven = given.systemPrompt !== undefined || ofProject.systemPrompt !== undefined;
   const named = given.systemPrompt ?? defaultPromptId;
   const systemPrompt = (given.systemPrompt === undefined && ofProject.systemPrompt) || (await takePrompt(core, named));
-  const { mode, role, memory, tools = ofProject.tools } = given;
-  requirePolicy(core.memoryPlugins, memory);
+  const { mode, role, memory = ofProject.memory, tools = ofProject.tools } = given;
+  // A project's file may name a policy of another backend: ours decides then.
+  requirePolicy(core.memoryPlugins, given.memory);
   return {
     ...((isGiven || systemPrompt.text !== '') && { systemPrompt }),
     ...(given.sampling && { sampling: changedSampling({}, given.sampling) }),
@@ -67,7 +68,7 @@ export async function updateSession(
       if (engine !== undefined) core.engines.get(engine);
       requirePolicy(core.memoryPlugins, memory);
       const taken = systemPrompt === undefined ? undefined : await takePrompt(core, systemPrompt);
-      const cost = await costOf(core, session, { systemPrompt: taken, engine, tools }, signal);
+      const cost = await costOf(core, session, { systemPrompt: taken, engine, tools, memory }, signal);
       if (input.preview) return { ...session, prefix: cost };
       if (cost && cost.lostTokens > 0 && !input.breakPrefix) throw wouldBreak(cost);
       const next = changed(core, session, input, taken, cost);
@@ -127,6 +128,7 @@ interface Changing {
   readonly systemPrompt: SystemPrompt | undefined;
   readonly engine: string | undefined;
   readonly tools: RouteInput<'updateSession'>['tools'];
+  readonly memory: RouteInput<'updateSession'>['memory'];
 }
 
 interface Cost extends PrefixCost {
@@ -138,7 +140,7 @@ interface Cost extends PrefixCost {
 async function costOf(
   core: CoreContext,
   session: Session,
-  { systemPrompt, engine, tools }: Changing,
+  { systemPrompt, engine, tools, memory }: Changing,
   signal: AbortSignal,
 ): Promise<Cost | null> {
   const { tokens } = session;
@@ -149,7 +151,13 @@ async function costOf(
   // The list of tools stands at the very beginning of a prompt.
   const hasTools = session.settings?.tools !== undefined;
   if (tools !== undefined && hasTools !== (tools !== null)) return { keptTokens: 0, lostTokens: tokens.count };
-  const next = { ...session, settings: { ...session.settings, ...(systemPrompt && { systemPrompt }) } };
+  // The rules of a strict memory stand behind the system prompt.
+  const { memory: before, ...settings } = session.settings ?? {};
+  const memoryThen = memory === undefined ? before : memory;
+  const next = {
+    ...session,
+    settings: { ...settings, ...(memoryThen && { memory: memoryThen }), ...(systemPrompt && { systemPrompt }) },
+  };
   return promptCost(core, session, next, engine ?? session.engine, signal);
 }
 

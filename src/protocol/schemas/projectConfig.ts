@@ -1,6 +1,7 @@
 import * as z from 'zod/mini';
 import type { ProjectUri } from '../ids.ts';
 import { lineageIdSchema, sessionIdSchema, windowNameSchema } from './ids.ts';
+import { memorySettingsSchema } from './sessionSettings.ts';
 import { toolSettingsSchema } from './toolCall.ts';
 
 const described = z.describe;
@@ -67,6 +68,11 @@ export const projectConfigSchema = z.object({
   ),
   tools: z.optional(
     toolSettingsSchema.check(described('Tools of new sessions. Used only where you trust the folder.')),
+  ),
+  memory: z.optional(
+    memorySettingsSchema.check(
+      described('Virtual memory of new sessions, and which policy decides what leaves their prompts.'),
+    ),
   ),
   isolation: z
     .prefault(z.enum(['project', 'session']), 'project')

@@ -6,6 +6,7 @@ import type { RouteInput } from '../../../src/protocol/api.ts';
 import type { Segment } from '../../../src/protocol/memory/records.ts';
 import { diskFiles } from '../../../src/store/disk/files.ts';
 import { sessionId } from '../../support/ids.ts';
+import { fakeFolders } from '../fakeFolders.ts';
 import { codeOf, coreFixture, never, type CoreFixture } from '../coreFixture.ts';
 
 type Memory = NonNullable<RouteInput<'createSession'>['memory']>;
@@ -47,6 +48,15 @@ describe('modes of the memory', () => {
       });
     const relaxed = await talk({}, 0);
     expect(relaxed.asked[0]?.messages[0]?.role).toBe('user');
+  });
+
+  test('S1-63 a change to strict says what it costs, since its rules stand in front; confirmed, the next prompt has them', async () => {
+    const { cwm, say, asked } = await talk({}, 1);
+    const strict = { session: 's', memory: { enableVm: true, vmMode: 'strict' } } as const;
+    expect(await codeOf(cwm.updateSession(strict, never()))).toBe('CWM-3108');
+    await cwm.updateSession({ ...strict, breakPrefix: true }, never());
+    await say('And now?');
+    expect(asked.at(-1)?.messages[0]?.role).toBe('system');
   });
 
   test('S1-63 strict: the notes of an answer name what it cites that its prompt does not have', async () => {
@@ -108,6 +118,15 @@ describe('policies of eviction', () => {
     const { pages, stats } = await cwm.memoryState({ session: 's' });
     expect(segment?.pages?.[0]).toEqual({ page: pages[0]?.id, level: 0 });
     expect(stats.compressions).toBeGreaterThan(0);
+  });
+
+  test('S1-45 a project names one for its new sessions; a session that says something of its own has that', async () => {
+    const folders = fakeFolders(() => ({ memory: { enableVm: true, policy: 'lru' } }));
+    const { cwm } = await coreFixture({}, diskFiles, (own) => ({ ...own, folders }));
+    const project = 'file:///a';
+    expect((await cwm.createSession({ id: 's', project })).settings?.memory).toEqual({ enableVm: true, policy: 'lru' });
+    const own = await cwm.createSession({ id: 't', project, memory: { enableVm: false } });
+    expect(own.settings?.memory).toEqual({ enableVm: false });
   });
 
   test('S1-45 one that nobody has is refused with the names of those that are there', async () => {
