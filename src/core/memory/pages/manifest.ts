@@ -44,7 +44,7 @@ export function manifestOf(
   return {
     working_set: table
       .withTier('L0')
-      .filter(({ represents }) => represents.length > 0)
+      .filter(({ represents, kind }) => represents.length > 0 || kind === 'summary')
       .map(({ id, modality, level, tokens: own, importance }) => ({
         page_id: id,
         modality,

@@ -247,12 +247,12 @@ async function fold(sealing: Sealing, newest: Segment, signal: AbortSignal): Pro
   const id = `s${Number(newest.id.slice(1)) + 1}`;
   const { firstSequence } = first;
   const { lastSequence } = last;
-  for (let part = 1; ; part /= 2) {
+  for (const [at, [ofSummaries, ofClaims]] of foldShares.entries()) {
     const index = layout.map(
       (each) =>
-        `${each.id} (messages ${each.firstSequence} to ${each.lastSequence}): ${quoted(shortened(each, (characters * summaryShare * part) / layout.length))}`,
+        `${each.id} (messages ${each.firstSequence} to ${each.lastSequence}): ${quoted(shortened(each, (characters * summaryShare * ofSummaries) / layout.length))}`,
     );
-    const claims = strongestClaims(said, characters * (1 - summaryShare) * part);
+    const claims = strongestClaims(said, characters * (1 - summaryShare) * ofClaims);
     const content: SegmentContent = {
       id,
       firstSequence,
@@ -267,7 +267,7 @@ async function fold(sealing: Sealing, newest: Segment, signal: AbortSignal): Pro
     };
     const text = segmentText(content);
     const tokens = await countText(turn.engine, text, signal);
-    if (tokens > segmentTokens && part > 1 / 16) continue;
+    if (tokens > segmentTokens && at < foldShares.length - 1) continue;
     return {
       type: 'segment',
       id,
@@ -286,7 +286,17 @@ async function fold(sealing: Sealing, newest: Segment, signal: AbortSignal): Pro
       at: core.clock.now().toISOString(),
     };
   }
+  return null;
 }
+
+/** Shares of the summaries and of the claims in what a fold may take, tried in turn: what was decided gives way last. */
+const foldShares = [
+  [1, 1],
+  [1 / 2, 1],
+  [1 / 8, 1],
+  [1 / 16, 1 / 2],
+  [1 / 16, 1 / 4],
+] as const;
 
 /** A segment's own claims say more than its summary where a model made the summary. Where they are recorded, they stand beside it. */
 function shortened({ text, summary, claims: recorded }: Segment, characters: number): string {
