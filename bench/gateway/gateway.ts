@@ -164,9 +164,9 @@ async function memory(through: Place, heap: () => Promise<Heap>, whole: boolean)
   };
   // What belongs to the program itself is there by then.
   await ask(0, requests / 5);
-  const before = await heap();
+  const before = await restingHeap(heap);
   await ask(requests / 5, requests);
-  const after = await heap();
+  const after = await restingHeap(heap);
   return {
     id: 'GATEWAY',
     what: `memory of the backend after ${requests.toLocaleString('en-US')} requests in ${conversationsAtOnce} conversations at once`,
@@ -185,6 +185,17 @@ const conversationsAtOnce = 100;
 interface Heap {
   readonly heapUsed: number;
   readonly rss: number;
+}
+
+/** Once what passed is recorded, which takes longer than passing it: nothing is left to collect then. */
+async function restingHeap(heap: () => Promise<Heap>): Promise<Heap> {
+  let before = await heap();
+  for (;;) {
+    await new Promise((resolve) => setTimeout(resolve, 3000));
+    const now = await heap();
+    if (Math.abs(now.heapUsed / before.heapUsed - 1) < 0.003) return now;
+    before = now;
+  }
 }
 
 async function heapOf(pid: number, file: string): Promise<Heap> {

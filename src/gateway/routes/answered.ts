@@ -3,11 +3,13 @@ import type { MessageId } from '../../protocol/ids.ts';
 import type { CutReason } from '../../protocol/schemas/session.ts';
 import type { GatewayContext } from '../context.ts';
 import type { Target } from '../engines.ts';
-import { chatMessageOf, type Answer, type Asked } from '../formats/item.ts';
+import { chatMessageOf, type Answer, type Asked, type Item } from '../formats/item.ts';
 import { objectOf, parsed } from '../formats/json.ts';
 import { noteAnswer, systemSent } from '../passing/heal.ts';
 import { llamaIds } from '../passing/llamaIds.ts';
+import type { Upstream } from '../passing/upstream.ts';
 import type { Recognised } from '../recognition/recogniser.ts';
+import type { Recording } from '../recording/recorder.ts';
 import { reuseOf } from '../recording/reuseOf.ts';
 import { computedAgain } from './receipt.ts';
 import { isOnePlace } from './room.ts';
@@ -77,20 +79,24 @@ function recordTurn(
     lineage,
     isVolatile: isOnePlace(target),
     reuse: reuseOf(said, firstMs === null ? null : firstMs - sentMs),
-    ids: async () => {
-      if (said.ids || !isLlama) return said.ids;
-      const body = objectOf(parsed(sent)) ?? {};
-      const prompt = await llamaIds(
-        upstream,
-        target.address,
-        body,
-        chatMessageOf(item),
-        AbortSignal.timeout(30_000),
-      ).catch(() => null);
-      return prompt && { prompt, output: [] };
-    },
+    ids: isLlama && !said.ids ? askedIds(upstream, target, sent, item) : toldIds(said),
   });
 }
+
+/** What waits for its record must not hold the request, which may be megabytes: a closure holds all that its function has. */
+const toldIds =
+  ({ ids }: Answer): Recording['ids'] =>
+  () =>
+    Promise.resolve(ids);
+
+const askedIds =
+  (upstream: Upstream, { address }: Target, sent: string, item: Item): Recording['ids'] =>
+  async () => {
+    const body = objectOf(parsed(sent)) ?? {};
+    const asked = llamaIds(upstream, address, body, chatMessageOf(item), AbortSignal.timeout(30_000));
+    const prompt = await asked.catch(() => null);
+    return prompt && { prompt, output: [] };
+  };
 
 function cutOf({ isWhole, finishReason }: Answer, hasLeft: boolean): CutReason | null {
   if (isWhole) return finishReason === 'length' ? 'limit' : null;
