@@ -25,6 +25,7 @@ import { orAborted } from '../http/orAborted.ts';
 import { defaultTimeouts, systemSleep, systemTimer, type Sleep, type Timeouts, type Timer } from '../http/timing.ts';
 import { chatPromptIds } from './chatPrompt.ts';
 import { generateText } from './generateText.ts';
+import { HeldSlot } from './heldSlot.ts';
 import { HomeSlot, isUnused } from './homeSlot.ts';
 import type { Place } from './place.ts';
 import { probeLlamaServer } from './probe.ts';
@@ -66,6 +67,7 @@ export class LlamaServerEngine implements Engine {
   readonly #clock: Clock;
   readonly #links: LinkFactory;
   readonly #home: HomeSlot;
+  readonly #held: HeldSlot;
   readonly #requests: SlotRequests;
   readonly #stored: StoredSlots;
   readonly #prompts = new PromptTokens();
@@ -85,6 +87,7 @@ export class LlamaServerEngine implements Engine {
     this.#clock = options.clock ?? systemClock;
     const sleep = options.sleep ?? systemSleep;
     this.#home = new HomeSlot(sleep, this.#clock);
+    this.#held = new HeldSlot(sleep);
     this.#requests = new SlotRequests(this.#home, this.#clock);
     this.#stored = new StoredSlots({ requests: this.#requests, home: this.#home, folder: this.#folder });
     this.#links = new LinkFactory({
@@ -169,13 +172,25 @@ export class LlamaServerEngine implements Engine {
     return this.#links.use(signal, async (link, signal) => isUnused(link, await this.#server(link, signal), signal));
   }
 
-  /** Empties the slot first, so that everything reused afterwards came from the file. */
+  /** Empties the slot first, so that everything reused afterwards came from the file. Nobody else gets the slot before that was measured. */
   restore(context: KvContext, signal: AbortSignal): Promise<RestoreEvidence> {
-    return this.#inSlot(signal, (place, signal) => this.#stored.restore(place, context, signal));
+    return new Promise((resolve, reject) => {
+      const restoring = this.#inSlot(signal, async (place, signal) => {
+        const evidence = await this.#stored.restore(place, context, signal);
+        resolve(evidence);
+        if (evidence.outcome === 'restored') await this.#held.holdFor(context.salt, signal);
+      });
+      restoring.catch(reject);
+    });
   }
 
   measure(context: KvContext, signal: AbortSignal): Promise<Measurement> {
-    return this.#inSlot(signal, (place, signal) => this.#requests.measure(place, context, signal));
+    const measureAt = (place: Place, signal: AbortSignal): Promise<Measurement> =>
+      this.#requests.measure(place, context, signal);
+    const held = this.#held.runHeld(context.salt, () =>
+      this.#links.use(signal, (link, signal) => this.#atSlot(link, measureAt, signal)),
+    );
+    return held ? orAborted(held, signal) : this.#inSlot(signal, measureAt);
   }
 
   async locate(context: KvContext, signal: AbortSignal): Promise<BlockLocation> {
@@ -202,10 +217,16 @@ export class LlamaServerEngine implements Engine {
 
   /** Runs operations on the slot one at a time. */
   #inSlot<T>(signal: AbortSignal, operation: (place: Place, signal: AbortSignal) => Promise<T>): Promise<T> {
-    return this.#inTurn(signal, async (link, signal) => {
-      const server = await this.#server(link, signal);
-      return operation({ link, server, slot: await this.#home.find(link, server, signal) }, signal);
-    });
+    return this.#inTurn(signal, (link, signal) => this.#atSlot(link, operation, signal));
+  }
+
+  async #atSlot<T>(
+    link: Link,
+    operation: (place: Place, signal: AbortSignal) => Promise<T>,
+    signal: AbortSignal,
+  ): Promise<T> {
+    const server = await this.#server(link, signal);
+    return operation({ link, server, slot: await this.#home.find(link, server, signal) }, signal);
   }
 
   #inTurn<T>(signal: AbortSignal, operation: (link: Link, signal: AbortSignal) => Promise<T>): Promise<T> {

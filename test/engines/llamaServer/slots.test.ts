@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { LlamaServerEngine } from '../../../src/engines/llamaServer/llamaServerEngine.ts';
-import { systemClock } from '../../../src/base/clock.ts';
+import { systemClock, systemSleep } from '../../../src/base/clock.ts';
 import { contextOf, failure, makeRig, never, someIds, type Rig } from './rig.ts';
 
 const cached = async (engine: LlamaServerEngine, ids: readonly number[], salt: string): Promise<number | null> =>
@@ -93,6 +93,26 @@ describe('the slot that is used', () => {
     await rig.engine.measure(contextOf(someIds(40)), never);
     expect(asked(rig).map(({ id_slot }) => id_slot)).toEqual([1, 0]);
     expect(rig.pauses).toHaveLength(4);
+  });
+
+  test('holds what was restored for the request that measures it, whoever comes in between', async () => {
+    const rig = await makeRig({ fake: { slots: 1 }, engine: { sleep: systemSleep } });
+    const mine = contextOf(someIds(60), 'mine');
+    const { handle } = await rig.engine.persist(mine, never);
+    await rig.fake.restart();
+    const between = rig.engine.restore({ ...mine, handle }, never).then(() => rig.engine.measure(mine, never));
+    const theirs = rig.engine.measure(contextOf(someIds(40), 'theirs'), never);
+    expect((await between).reuse).toMatchObject({ cachedTokens: 59, tier: 'disk' });
+    expect((await theirs).reuse.cachedTokens).toBe(0);
+  });
+
+  test('is given to others when nobody measures what was restored', async () => {
+    const rig = await makeRig();
+    const mine = contextOf(someIds(60), 'mine');
+    const { handle } = await rig.engine.persist(mine, never);
+    expect((await rig.engine.restore({ ...mine, handle }, never)).outcome).toBe('restored');
+    expect(await cached(rig.engine, someIds(40), 'theirs')).toBe(0);
+    expect(await cached(rig.engine, mine.ids, 'mine')).toBe(0);
   });
 
   test('that worked is the one that was asked, or the answer counts for nothing', async () => {
