@@ -91,36 +91,3 @@ test.each(isNightly ? ['embedded', 'llama-server'] : ['embedded'])(
     expect(third.cachedTokens).toBeGreaterThanOrEqual(first.promptTokens - 64);
   },
 );
-
-test('a conversation with memory is longer than the context of a real server, and each request gets an answer', async () => {
-  const contextTokens = 1024;
-  const server = await startLlamaServer(
-    { modelPath: gemmaModel(), servedName: 'gemma', contextTokens, slots: 1, threads: 2 },
-    never,
-  );
-  cleanUps.push(() => server.stop());
-  const gateway = await served(cleanUps, server.url);
-  const api = openAi(gateway, 'demo');
-  const models = (await api.models.list()).data.map(({ id }) => id);
-  const model = models.find((id) => id.endsWith('+memory')) ?? '';
-  const messages = [{ role: 'system', content: 'You are terse.' }];
-  let words = 0;
-  for (let turn = 0; turn < 7; turn++) {
-    const text = prose(`turn ${turn}`, 140);
-    words += text.split(' ').length;
-    messages.push(user(text));
-    const said = await ask(api, model, messages);
-    expect(said.text).not.toBe('');
-    expect(said.promptTokens).toBeGreaterThan(0);
-    messages.push(assistant(said.text));
-  }
-  expect(words).toBeGreaterThan(contextTokens / 2);
-  const [session] = (await gateway.client.call('listSessions', {})).items;
-  const memory = await gateway.client.call('memoryState', { session: session?.id ?? '' });
-  noteFigure(
-    `gateway with memory on llama-server: ${memory.messages} messages, ${memory.inPrompt} of them in the prompt, ${memory.segments.length} summaries, ` +
-      `${Math.round(100 * (memory.ratio ?? 0))} % of the prompt tokens reused`,
-  );
-  expect(memory.segments.length).toBeGreaterThan(0);
-  expect(await gateway.sessions()).toHaveLength(1);
-});
