@@ -53,6 +53,8 @@ function appOf(userFiles: string) {
         return { url: 'http://127.0.0.1:8765' };
       case 'listModels':
         return { engine: 'e', used: 'm', models: [{ id: 'gemma', use: 'chat' }], notices: [] };
+      case 'health':
+        return { engines: [{ spec: 'e', maxModelLen: 40_000 }] };
       default:
         changes.push([route, input]);
         token = route === 'putGatewayClient' ? 'SECRET' : null;
@@ -100,6 +102,7 @@ test("writes VS Code's own models beside the settings of this VS Code, and takes
   const { app, changes } = appOf(home);
   await connectClient(app, { client: 'vscode', confirmed: true });
   const file = path.join(home, 'User', 'chatLanguageModels.json');
+  expect(readFileSync(file, 'utf8')).toContain('"maxInputTokens": 31808');
   expect(readFileSync(file, 'utf8')).toContain('http://127.0.0.1:8765/t/SECRET/v1/chat/completions');
   await disconnectClient(app, { client: 'vscode' });
   expect(existsSync(file)).toBe(false);

@@ -8,7 +8,7 @@ const decision = 'Decision about the database: we will use PostgreSQL 17 for the
 /** A session whose first message has left the prompt. */
 async function longSession(memory: boolean): Promise<CoreFixture> {
   const fixture = await coreFixture();
-  fixture.engine.model = { ...fixture.engine.model, maxModelLen: memory ? 4096 : 1_000_000 };
+  fixture.engine.model = { ...fixture.engine.model, maxModelLen: memory ? 6144 : 1_000_000 };
   const { cwm } = fixture;
   await cwm.createSession({ id: 's', memory: { enableVm: memory } });
   await cwm.send({ session: 's', text: `${decision} ${'and little else '.repeat(10)}`, maxTokens: 64 }, never());
