@@ -263,7 +263,7 @@ class StartedBackend implements RunningBackend {
     });
     const { gateway } = services;
     const door = gateway && socketDoor(gateway, parts, token);
-    const server = await listenOnFirst(app, socketAddresses(storage), door);
+    const server = await listenOnFirst(app, socketAddresses(storage, this.#place.readOnlyWhy === null), door);
     address = server.address;
     this.#later('close the server', () => this.#closeServer(server));
 

@@ -14,15 +14,17 @@ const maxSocketPathBytes = 103;
  * There is more than one because a path may be too long for a socket, and some file systems have no sockets (mounts from another
  * operating system). The name of a directory in a shared place can be guessed, and another user may have taken it: the next address
  * then has a name that nobody can guess. Clients read the address in `backend.json`, so any name will do.
+ *
+ * @param isWritable whether the backend may add something to the storage directory. Another machine's it leaves as it is.
  */
-export function* socketAddresses(storage: string): Generator<string> {
+export function* socketAddresses(storage: string, isWritable = true): Generator<string> {
   if (process.platform === 'win32') {
     yield `\\\\.\\pipe\\cwm-${sha256Hex(storage).slice(0, 16)}-${randomId()}`;
     return;
   }
   const system = runSystem();
   const inStorage = join(storage, 'run');
-  if (fits(inStorage) && isMadePrivate(inStorage, system)) yield socketIn(inStorage);
+  if (isWritable && fits(inStorage) && isMadePrivate(inStorage, system)) yield socketIn(inStorage);
   for (const known of runDirectories(storage, system)) {
     if (fits(known) && isMadePrivate(known, system)) yield socketIn(known);
     const unguessable = fits(`${known}-XXXXXX`) ? madeWithRandomName(`${known}-`) : null;
