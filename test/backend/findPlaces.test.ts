@@ -279,6 +279,15 @@ async function serve(options: FakeLlamaOptions, named: string) {
   return { fake, port, engines, processes };
 }
 
+test("S0-61 another program's request takes a real server's only slot: what it may reuse is asked of the engine behind the URL", async () => {
+  const folder = makeFolder();
+  const { fake, engines } = await serve({}, folder);
+  const engine = engines.get(fake.url);
+  await engine.measure(context, never);
+  const pass = async (salt: string) => (await engine.letPass?.(salt, never))?.mayReuse;
+  expect([await pass(context.salt), await pass('salt-2'), await pass('salt-2')]).toEqual([true, false, true]);
+});
+
 test.each([
   ['ipc:///run/user/1000/vllm events.sock', { events: 'ipc:///run/user/1000/vllm events.sock' }],
   // An address with "*" is open to every machine, and events hold salts in the clear; without, vLLM connects to it.

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { randomSalt } from '../../base/hash.ts';
 import { SerialQueue } from '../../base/serialQueue.ts';
-import type { Engine, EngineDescription } from '../../core/ports/engine.ts';
+import type { Engine, EngineDescription, Passage } from '../../core/ports/engine.ts';
 import type { EngineAdapter } from '../../engines/engineAdapter.ts';
 import type { Connect } from '../../engines/http/address.ts';
 import { LinkFactory } from '../../engines/http/linkFactory.ts';
@@ -98,6 +98,10 @@ export class UrlEngine implements Engine {
 
   persist(...args: Parameters<Engine['persist']>): ReturnType<Engine['persist']> {
     return this.#ask(args[1], (engine) => engine.persist(...args));
+  }
+
+  letPass(salt: string, signal: AbortSignal): Promise<Passage | null> {
+    return this.#ask(signal, async (engine) => (await engine.letPass?.(salt, signal)) ?? null);
   }
 
   isUnused(signal: AbortSignal): Promise<boolean> {

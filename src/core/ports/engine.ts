@@ -253,9 +253,9 @@ export interface Engine {
 
   /**
    * Another program's request under this salt is about to be sent past this adapter. Resolves once nothing of the adapter's own uses the only
-   * place that the server has. Left out for servers that separate salts by themselves.
+   * place that the server has. Null, or left out: the server separates salts by itself.
    */
-  letPass?(salt: string, signal: AbortSignal): Promise<Passage>;
+  letPass?(salt: string, signal: AbortSignal): Promise<Passage | null>;
 
   /** Whether no request came to the server since it started, so that its memory is empty. Left out where that says nothing, or is not told. */
   isUnused?(signal: AbortSignal): Promise<boolean>;
