@@ -149,6 +149,8 @@ function coreOver(store: FileStore, engine: PassingEngine): Core {
       status: () => Promise.reject(new Error('Nobody asks for it here.')),
     },
     files: { read: async () => ({ files: [], skipped: [] }) },
+    // They would ask for KV, which this engine has none of.
+    checkpoints: { enabled: false },
   });
 }
 

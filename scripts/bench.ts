@@ -22,6 +22,7 @@ import { recognition } from '../bench/gateway/recognition.ts';
 import { limits } from '../bench/limits.ts';
 import { longSession } from '../bench/longSession.ts';
 import { memory } from '../bench/memory/memory.ts';
+import { memoryTurn } from '../bench/memory/turn.ts';
 import { pageSearch } from '../bench/memory/pages.ts';
 import { counters } from '../bench/memory/counters.ts';
 import { mainJob } from '../bench/mainJob.ts';
@@ -58,6 +59,7 @@ const benchmarks: readonly Benchmark[] = [
   limits,
   conversations,
   longSession,
+  memoryTurn,
   memory,
   counters,
   tracker,

@@ -36,7 +36,7 @@ export async function offeredMemoryTools(
   const memory = await core.memories.of(session);
   if (memory.takesNoTools) return [];
   const hasLeft = (): boolean =>
-    memory.segments.length > 0 || [...turn.messages, ...(asking?.added ?? [])].some(isExcerpted);
+    memory.segments.length > 0 || turn.messages.some(isExcerpted) || asking?.added.some(isExcerpted) === true;
   if (asking === null) return hasLeft() ? memoryTools : [];
   const withTools = { ...asking, tools: withMemoryTools(asking.tools, memoryTools) };
   if (!hasLeft()) {

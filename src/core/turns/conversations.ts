@@ -55,10 +55,12 @@ export class Conversations {
     }
   }
 
-  /** What a turn added to its conversation is in memory, too. */
-  added(id: SessionId, before: readonly Message[], added: readonly Message[]): void {
+  /** What a turn added to its conversation is in memory, too. @returns the conversation with it. */
+  added(id: SessionId, before: readonly Message[], added: readonly Message[]): readonly Message[] {
+    const messages = [...before, ...added];
     const head = added.at(-1)?.id;
-    if (head !== undefined) this.#remember(id, { head, messages: [...before, ...added] });
+    if (head !== undefined) this.#remember(id, { head, messages });
+    return messages;
   }
 
   forget(id: SessionId): void {

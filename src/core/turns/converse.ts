@@ -65,7 +65,7 @@ export async function converse(
 ): Promise<SendResult> {
   const startedMs = core.clock.elapsedMs();
   let { added, inPool, round } = from;
-  const toolNotes: string[] = unknownNotes(turn.messages);
+  const toolNotes: string[] = [];
   for (;;) {
     const toolChoice = round === from.round ? conversing.toolChoice : undefined;
     const found = await toolsOf(core, turn, { added, inPool, toolChoice, conversing }, signal).catch(
@@ -88,9 +88,10 @@ export async function converse(
     const tools = new Map(found.tools.map((tool) => [tool.name, tool]));
     const { client } = conversing;
     client?.onAnswer(generation);
-    const bound = client
-      ? calls.map((call): BoundCall => ({ call }))
-      : boundCalls({ session: turn.session, messages: [...turn.messages, ...added] }, calls, tools);
+    const bound =
+      client || calls.length === 0
+        ? calls.map((call): BoundCall => ({ call }))
+        : boundCalls({ session: turn.session, messages: [...turn.messages, ...added] }, calls, tools);
     const gate = {
       settings: turn.session.settings ?? {},
       approved: turn.session.approvedTools ?? [],
@@ -129,7 +130,12 @@ export async function converse(
     const called = generation.toolCalls?.length ?? 0;
     if (called > taken) toolNotes.push(`Only the first ${taken} of ${called} tool calls of an answer were taken.`);
     const cited = await citationsOf(core, turn, generation.text);
-    const notes = [...answerNotes(generation, conversing.sampling.maxTokens, pending !== null), ...toolNotes, ...cited];
+    const notes = [
+      ...answerNotes(generation, conversing.sampling.maxTokens, pending !== null),
+      ...unknownNotes(turn.shown?.messages ?? turn.messages),
+      ...toolNotes,
+      ...cited,
+    ];
     const result = await sendResult(core, turn, message, generated, { ...ended, memory }, notes);
     if (!pending) return result;
     if (event === 'needApproval') return { ...result, pendingTools: pending };
@@ -234,7 +240,7 @@ async function answerOnce(
 ): Promise<{ readonly blank: Message; readonly generated: Generated }> {
   const [question = null] = added;
   const type = turn.session.settings?.mode === 'plan' ? 'plan' : 'text';
-  const blank = newMessage(core, [...turn.messages, ...added], 'assistant', { type, text: '' });
+  const blank = newMessage(core, added.length > 0 ? added : turn.messages, 'assistant', { type, text: '' });
   await beginAnswer(core, turn, inPool ? null : question, blank);
   reporter.begun(blank.id);
   const options = { ...sampling, continueFrom, reporter, tools, toolChoice, addGenerationPrompt: true };

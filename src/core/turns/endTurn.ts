@@ -78,9 +78,8 @@ async function writeTurn(
       prefixBreaks: session.prefixBreaks + (prefixBreak ? 1 : 0),
     },
   });
-  core.conversations.added(session.id, turn.messages, stored.messages);
   turn.session = stored.session;
-  turn.messages = [...turn.messages, ...stored.messages];
+  turn.messages = core.conversations.added(session.id, turn.messages, stored.messages);
   return { session: stored.session, prefixBreak };
 }
 

@@ -153,9 +153,7 @@ async function storeResult(
     events: left.length === 0 ? events : [],
     changed: { pendingTools: pendingTools && left.length > 0 ? { ...pendingTools, calls: left } : undefined },
   });
-  const all = [...messages, ...stored.messages];
-  core.conversations.added(session.id, messages, stored.messages);
-  return { session: stored.session, messages: all };
+  return { session: stored.session, messages: core.conversations.added(session.id, messages, stored.messages) };
 }
 
 /**

@@ -111,9 +111,8 @@ export async function addRecalled(core: CoreContext, turn: Turn, text: string, s
       events: [],
       changed: {},
     });
-    core.conversations.added(turn.session.id, turn.messages, stored.messages);
     turn.session = stored.session;
-    turn.messages = [...turn.messages, ...stored.messages];
+    turn.messages = core.conversations.added(turn.session.id, turn.messages, stored.messages);
     return true;
   } catch (error) {
     signal.throwIfAborted();

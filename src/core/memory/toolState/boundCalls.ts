@@ -33,11 +33,12 @@ export function boundCalls(
   tools: ReadonlyMap<string, Tool>,
 ): BoundCall[] {
   if (!session.settings?.memory?.enableVm) return calls.map((call) => ({ call }));
-  const past = callsOf(messages);
+  let past: readonly PastCall[] | null = null;
   return calls.map((call) => {
     // The memory's own tools and questions to the user take no results.
     const isOwn = isMemoryTool(tools.get(call.name)) || call.question !== undefined;
-    const resolved = isOwn ? null : resolvedOf(call, past, tools);
+    // Most answers refer to nothing: they need no look at the whole conversation.
+    const resolved = isOwn || !mayRefer(call) ? null : resolvedOf(call, (past ??= callsOf(messages)), tools);
     if (!resolved) return { call };
     const { given, missing, used } = resolved;
     if (missing.length > 0) {
@@ -77,13 +78,15 @@ export function referenceLines(messages: readonly Message[], call: ToolCall, too
   });
 }
 
+const mayRefer = ({ arguments: text }: Pick<ToolCall, 'arguments'>): boolean => text.includes('${');
+
 function resolvedOf(
   { name, arguments: text }: Pick<ToolCall, 'name' | 'arguments'>,
   calls: readonly PastCall[],
   tools: Tools,
 ): Resolved | null {
   const tool = tools.get(name);
-  if (!tool || !text.includes('${')) return null;
+  if (!tool || !mayRefer({ arguments: text })) return null;
   const given = objectIn(text);
   return given && resolveBindings(given, calls, !tool.readsOnly);
 }
