@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import type { SessionId } from '../../../src/protocol/ids.ts';
 import { coreFixture, never, type CoreFixture } from '../coreFixture.ts';
 
@@ -31,6 +31,21 @@ const call = (name: string, given: object, at = 0) => ({
 });
 
 describe('search_pages', () => {
+  test('S1-54 neither a recall nor a search nor a fault reads a message of the conversation from the disk', async () => {
+    const fixture = await forgetful();
+    const { engine, cwm, store } = fixture;
+    const load = vi.spyOn(store.messages, 'load');
+    engine.toolCalls = [
+      [call('search_pages', { query: 'Which name did the billing service get?' })],
+      [call('page_fault', { page_id: 'p1' })],
+    ];
+    await cwm.send({ session: id, text: 'Do you remember the name of the billing service?', maxTokens: 32 }, never());
+    expect(load).not.toHaveBeenCalled();
+    const [found, page] = await resultsOf(fixture);
+    expect(found).toContain(decision);
+    expect(page).toContain(decision);
+  });
+
   test('S1-54 finds a decision by its words, and page_fault brings the page back by the id that it read there', async () => {
     const fixture = await forgetful();
     const { engine, cwm, store } = fixture;

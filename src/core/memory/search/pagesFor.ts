@@ -1,5 +1,6 @@
 import { nullOn } from '../../../protocol/errors.ts';
 import type { Modality } from '../../../protocol/memory/page.ts';
+import type { MessageId, SessionId } from '../../../protocol/ids.ts';
 import type { Message } from '../../../protocol/schemas/session.ts';
 import type { CoreContext } from '../../context.ts';
 import { countText } from '../segments/count.ts';
@@ -83,13 +84,7 @@ export async function pagesFor(
     const isInPrompt = conversation.table.inPromptAs(id)[0]?.level === 0;
     if (onlyGone && (isInPrompt || !isHere)) continue;
     if (isHere && found.sequence >= before) continue;
-    const [message] =
-      (await nullOn(
-        core.store.messages.load(found.session, [found.message]),
-        'Corrupted',
-        'MessageNotFound',
-        'SessionNotFound',
-      )) ?? [];
+    const message = (isHere && here ? conversation.messageOf(here) : null) ?? (await stored(core, found));
     // Files and what was recalled earlier are copies.
     if (!message || message.content.type === 'context') continue;
     if (modality !== undefined && pageOf(message, null).modality !== modality) continue;
@@ -109,4 +104,15 @@ export async function pagesFor(
     });
   }
   return pages;
+}
+
+/** Of another branch or session: this conversation's messages are in memory. */
+async function stored(
+  core: CoreContext,
+  { session, message }: { readonly session: SessionId; readonly message: MessageId },
+): Promise<Message | null> {
+  const [read] =
+    (await nullOn(core.store.messages.load(session, [message]), 'Corrupted', 'MessageNotFound', 'SessionNotFound')) ??
+    [];
+  return read ?? null;
 }
