@@ -1,5 +1,4 @@
 import { randomId } from '../../base/hash.ts';
-import { formatCount } from '../../base/format.ts';
 import type { ClientAnswer, ClientMessage, ClientTurn } from '../../core/sessions/memory/clientTurns.ts';
 import { silent } from '../../core/ports/reporter.ts';
 import type { ToolDefinition } from '../../core/ports/tools.ts';
@@ -8,9 +7,10 @@ import type { ProjectUri } from '../../protocol/ids.ts';
 import { maxAnswerTokens } from '../../protocol/schemas/sessionSettings.ts';
 import type { GatewayContext, GatewayRequest } from '../context.ts';
 import { readChatRequest } from '../formats/chatCompletions.ts';
-import type { AnswerStream, Format } from '../formats/format.ts';
-import { chatMessageOf, type Asked, type Item } from '../formats/item.ts';
+import type { Format } from '../formats/format.ts';
+import type { Asked, Item } from '../formats/item.ts';
 import { countOf, listOf, objectOf, parsed, textOf, type JsonObject } from '../formats/json.ts';
+import { AnswerUnderWay, streamTo } from './memoryAnswer.ts';
 import { memorySuffix } from './memoryModels.ts';
 import type { Place } from './talks.ts';
 
@@ -54,7 +54,7 @@ export async function answerWithMemory(format: Format, gateway: GatewayContext, 
   figure.lastRequestAt = gateway.clock.now().toISOString();
   const answerId = randomId();
   const answer = new AnswerUnderWay(asked, gateway.clock.now());
-  const out = asked.streams ? streamTo(format, given, answerId, answer) : null;
+  const out = asked.streams ? streamTo(format, { res, body, answerId, answer, isAnswering: given.isAnswering }) : null;
   const reporter = {
     ...silent,
     progress: () => out?.hold(),
@@ -209,98 +209,3 @@ const receiptOf = ({ session }: Place): Record<string, string> => ({
   'x-cwm-recorded': 'yes',
   'x-cwm-session': session,
 });
-
-/** The answer as a model server would write it, in chat completions. */
-class AnswerUnderWay {
-  text = '';
-  readonly #model: string | null;
-  readonly #id = `chatcmpl-${randomId()}`;
-  readonly #created: number;
-
-  constructor({ model }: Asked, now: Date) {
-    this.#model = model;
-    this.#created = Math.floor(now.getTime() / 1000);
-  }
-
-  #head(object: string): object {
-    return { id: this.#id, object, created: this.#created, model: this.#model };
-  }
-
-  chunk(delta: object, finishReason: string | null = null): object {
-    return {
-      ...this.#head('chat.completion.chunk'),
-      choices: [{ index: 0, delta, finish_reason: finishReason }],
-    };
-  }
-
-  usage(said: SaidTurn): object {
-    return { ...this.#head('chat.completion.chunk'), choices: [], usage: usageOf(said) };
-  }
-
-  whole(item: Item, said: SaidTurn): object {
-    const choices = [{ index: 0, message: chatMessageOf(item), finish_reason: said.finishReason }];
-    return { ...this.#head('chat.completion'), choices, usage: usageOf(said) };
-  }
-}
-
-/** What was sent to the model server, whatever the conversation's length. */
-const usageOf = ({ usage: { promptTokens, cachedTokens, outputTokens } }: SaidTurn): object => ({
-  prompt_tokens: promptTokens,
-  completion_tokens: outputTokens,
-  total_tokens: promptTokens + outputTokens,
-  ...(cachedTokens !== null && { prompt_tokens_details: { cached_tokens: cachedTokens } }),
-});
-
-interface StreamedAnswer {
-  /** A comment, which every client skips: the answer takes a while. */
-  readonly hold: () => void;
-  readonly send: (chunk: object) => void;
-  readonly end: (said: SaidTurn) => void;
-}
-
-function streamTo(
-  format: Format,
-  { request: { res }, body, isAnswering }: MemoryRequest,
-  answerId: string,
-  answer: AnswerUnderWay,
-): StreamedAnswer {
-  let closing: string | null = null;
-  const stream: AnswerStream = format.stream({ body, answerId, closing: () => closing });
-  const begin = (): void => {
-    if (res.headersSent) return;
-    res.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' });
-  };
-  const pass = (data: string): void => {
-    begin();
-    isAnswering();
-    const passed = stream.event({ raw: `data: ${data}\n\n`, data });
-    if (passed !== null && passed !== '') res.write(passed);
-  };
-  const send = (chunk: object): void => pass(JSON.stringify(chunk));
-  let isFirst = true;
-  const sendNext = (chunk: object): void => {
-    if (isFirst) send(answer.chunk({ role: 'assistant', content: '' }));
-    isFirst = false;
-    send(chunk);
-  };
-  return {
-    hold: () => {
-      begin();
-      res.write(': cwm makes the prompt\n\n');
-    },
-    send: sendNext,
-    end: (said) => {
-      for (const [index, { id, name, arguments: given }] of said.calls.entries())
-        sendNext(answer.chunk({ tool_calls: [{ index, id, type: 'function', function: { name, arguments: given } }] }));
-      sendNext(answer.chunk({}, said.finishReason));
-      send(answer.usage(said));
-      const { promptTokens, cachedTokens } = said.usage;
-      closing =
-        cachedTokens === null
-          ? null
-          : `cwm reused ${formatCount(cachedTokens)} of ${formatCount(promptTokens)} prompt tokens`;
-      pass('[DONE]');
-      res.end(stream.end());
-    },
-  };
-}
