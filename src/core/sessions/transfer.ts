@@ -3,14 +3,16 @@ import { randomId } from '../../base/hash.ts';
 import type { RouteInput, RouteOutput } from '../../protocol/api.ts';
 import { parseDescription, parseSessionId, type MessageId, type PromptId } from '../../protocol/ids.ts';
 import type { Message, Session } from '../../protocol/schemas/session.ts';
+import type { MemorySettings } from '../../protocol/schemas/sessionSettings.ts';
 import type { CoreContext } from '../context.ts';
+import { recordsFor } from '../memory/pages/recordsFor.ts';
 import { openAiMessages } from '../ports/openAiMessages.ts';
 import { renderConversation } from '../prompt/prompt.ts';
 import { activeMessageIds, requireSession, systemPromptOf } from '../session.ts';
 import { titleAfter } from '../title.ts';
 import { type SeenTokens, writeCwindow } from './formats/cwindow.ts';
 import { readConversation } from './formats/readConversation.ts';
-import type { Said, WholeMessage } from './formats/said.ts';
+import type { FileMemory, Said, WholeMessage } from './formats/said.ts';
 import { createSession } from './sessions.ts';
 
 const importedPrompt = 'imported' as PromptId;
@@ -31,12 +33,18 @@ export async function importConversation(
     system,
     said,
     whole = said.map(wholeOf),
+    memory,
     notes,
   } = readConversation(input.content, input.format);
   const { content: _content, format: _format, ...given } = input;
-  const { notes: ofSession = [], ...created } = await createSession(core, { ...given, withoutBase: true });
+  const { notes: ofSession = [], ...created } = await createSession(core, {
+    ...given,
+    ...(memory && { memory: withKnownPolicy(core, memory.settings) }),
+    withoutBase: true,
+  });
   const messages = chained(whole, core.clock.now().toISOString());
   await core.store.messages.append(created.id, messages);
+  if (memory && memory.records.length > 0) await core.memories.record(created, memory.records);
   const main = created.branches[created.activeBranch]!;
   const named = given.title ?? title;
   const session: Session = {
@@ -62,9 +70,26 @@ export async function exportConversation(
   const messages = await core.store.messages.load(session.id, await activeMessageIds(core, session));
   const system = systemPromptOf(session);
   if (input.format === 'cwindow')
-    return { content: writeCwindow(session, system, messages, await seenTokens(core, session)) };
+    return {
+      content: writeCwindow(session, system, messages, {
+        seen: await seenTokens(core, session),
+        memory: await memoryIn(core, session, messages),
+      }),
+    };
   const rendered = openAiMessages(renderConversation(system, messages));
   return { content: `${JSON.stringify({ title: session.title, messages: rendered }, null, 2)}\n` };
+}
+
+/** Null: the session never had virtual memory. */
+async function memoryIn(core: CoreContext, session: Session, messages: readonly Message[]): Promise<FileMemory | null> {
+  const { records } = recordsFor(messages, await core.store.memory.load(session.id));
+  const settings = session.settings?.memory ?? { enableVm: false };
+  return records.length > 0 || settings.enableVm ? { settings, records } : null;
+}
+
+/** A policy of another program's core is not known here: then the usual one decides. */
+function withKnownPolicy(core: CoreContext, { policy, ...settings }: MemorySettings): MemorySettings {
+  return policy !== undefined && core.memoryPlugins.policies.has(policy) ? { ...settings, policy } : settings;
 }
 
 /** Null where the model server gave none, or they are damaged: the text is whole without them. */
@@ -82,9 +107,9 @@ const wholeOf = ({ role, text, reasoning, ...when }: Said): WholeMessage => ({
 
 function chained(said: readonly WholeMessage[], now: string): Message[] {
   const messages: Message[] = [];
-  for (const { createdAt = now, ...message } of said) {
+  for (const { createdAt = now, id = randomId() as MessageId, ...message } of said) {
     messages.push({
-      id: randomId() as MessageId,
+      id,
       parentId: messages.at(-1)?.id ?? null,
       sequence: messages.length + 1,
       ...message,

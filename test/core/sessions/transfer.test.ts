@@ -295,7 +295,17 @@ describe('a session becomes a file', () => {
       ['user', { type: 'context', files: [{ path: 'a.ts', text: 'export {};' }] }],
       ['user', { type: 'text', text: 'What is ice?' }],
       ['assistant', { type: 'tool-calls', text: 'I look it up.', reasoning: 'Hm.', calls: [call] }],
-      ['tool', { type: 'tool-result', call: 'c', name: 'look_up', text: 'Frozen water.', outcome: 'failed' }],
+      [
+        'tool',
+        {
+          type: 'tool-result',
+          call: 'c',
+          name: 'look_up',
+          text: 'Frozen water.',
+          outcome: 'failed',
+          excerpt: { head: 4, tail: 2 },
+        },
+      ],
       ['assistant', { type: 'question', text: '', calls: [asks] }],
       ['tool', { type: 'tool-result', call: 'q', name: 'ask_user', text: 'a', outcome: 'done' }],
       ['assistant', { type: 'plan', text: '1. Freeze it.' }],

@@ -8,9 +8,11 @@ import {
 } from '../../../protocol/schemas/session.ts';
 import { textOfUnknown } from '../../prompt/prompt.ts';
 import { toolCall, toolResult } from './contentParts.ts';
+import { fileMemory, readMemory } from './cwindowMemory.ts';
 import {
   arrayOf,
   createdAtOf,
+  type FileMemory,
   type JsonObject,
   nameOf,
   objectOf,
@@ -28,17 +30,23 @@ export interface SeenTokens extends Pick<ContextTokens, 'count' | 'source'> {
   readonly ids: readonly number[];
 }
 
+/** What a file has of a conversation besides its text. */
+interface Remembered {
+  /** Null where no ids are known. */
+  readonly seen: SeenTokens | null;
+  /** Null where the session has no virtual memory. */
+  readonly memory: FileMemory | null;
+}
+
 /**
  * A conversation in one file that a person can read: a manifest, the messages, and the token ids that the model server saw of them. It has no
  * KV (docs/storage-format.md says why). Each part has a checksum, so that a reader is told what was changed since.
- *
- * @param seen null where no ids are known.
  */
 export function writeCwindow(
   session: Session,
   system: string | null,
   messages: readonly Message[],
-  seen: SeenTokens | null,
+  { seen, memory }: Remembered,
 ): string {
   const { title, description, tags, model } = session;
   const head = {
@@ -58,6 +66,7 @@ export function writeCwindow(
     ...head,
     ...(tokens && { tokens: { ...tokens, sha256: sha256Hex(tokens.ids) } }),
     messages: said,
+    ...(memory && { memory: fileMemory(memory) }),
     checksums: { head: headChecksum(head), messages: orderChecksum(said) },
   };
   return `${JSON.stringify(file, null, 2)}\n`;
@@ -72,6 +81,7 @@ function fileMessage({ id, role, content, cut, createdAt }: Message): JsonObject
     ...(reasoning !== undefined && { reasoning }),
     ...('calls' in content && { calls: content.calls }),
     ...(content.type === 'text' && content.media && { media: content.media }),
+    ...('excerpt' in content && content.excerpt && { excerpt: content.excerpt }),
     ...(content.type === 'tool-result' && { call: content.call, name: content.name, outcome: content.outcome }),
     ...(content.type === 'unknown' && { whole: { ...content.whole, type: content.kind } }),
     ...(cut !== undefined && { cut }),
@@ -93,7 +103,7 @@ export function readCwindow([document, ...others]: readonly unknown[]): ReadConv
     transcript.say(
       `The file is written in version ${String(version)} of the format, which this program does not know.`,
     );
-  nameChanges(file, transcript);
+  const isUnchanged = nameChanges(file, transcript);
   if (typeof system === 'string') transcript.addSystem(system);
   const whole = version === formatVersion ? wholeMessages(messagesOf(file), transcript) : null;
   // What is whole needs no notes about what became text.
@@ -126,8 +136,16 @@ export function readCwindow([document, ...others]: readonly unknown[]): ReadConv
       ...createdAtOf(createdAt),
     });
   }
+  const memory = readMemory(file, whole !== null && isUnchanged && !hasPictures(messagesOf(file)), transcript);
   const read = transcript.conversation(file['title']);
-  return whole ? { ...read, said: texts.conversation().said, whole } : read;
+  return {
+    ...read,
+    ...(whole && {
+      said: texts.conversation().said,
+      whole: whole.map((each, at) => ({ ...each, ...(memory?.ids && { id: memory.ids[at] }) })),
+    }),
+    ...(memory && { memory }),
+  };
 }
 
 const messagesOf = (file: JsonObject): readonly unknown[] => arrayOf(file['messages']) ?? [];
@@ -197,12 +215,16 @@ function withoutPictures(content: Message['content'], transcript: Transcript): M
   return rest;
 }
 
-/** Says which parts are not those that were exported. The token ids are only compared: what they stand for, nobody could see. */
-function nameChanges(file: JsonObject, transcript: Transcript): void {
+/**
+ * Says which parts are not those that were exported. The token ids are only compared: what they stand for, nobody could see.
+ *
+ * @returns whether the messages are those that were exported.
+ */
+function nameChanges(file: JsonObject, transcript: Transcript): boolean {
   const messages = messagesOf(file).map((message) => objectOf(message) ?? {});
+  const isOther = (message: JsonObject): boolean => message['sha256'] !== checksum(message, file['version']);
   for (const [at, message] of messages.entries())
-    if (message['sha256'] !== checksum(message, file['version']))
-      transcript.say(`Message ${at + 1} was changed since the export.`);
+    if (isOther(message)) transcript.say(`Message ${at + 1} was changed since the export.`);
   // The first files had no other checksums.
   const sums = objectOf(file['checksums']);
   if (sums && sums['head'] !== headChecksum(file))
@@ -214,13 +236,23 @@ function nameChanges(file: JsonObject, transcript: Transcript): void {
   const tokens = objectOf(file['tokens']);
   if (tokens && tokens['sha256'] !== sha256Hex(nameOf(tokens['ids'])))
     transcript.say('The token ids were changed since the export.');
+  return sums?.['messages'] === orderChecksum(messages) && !messages.some(isOther);
 }
+
+const hasPictures = (messages: readonly unknown[]): boolean =>
+  messages.some((message) => (arrayOf(objectOf(message)?.['media']) ?? []).length > 0);
 
 /** Over the fields that say what was said, in the order in which they are written. */
 const checksum = (message: JsonObject, version: unknown): string => {
-  const { role, text, files, reasoning, calls, media, kind, call, name, outcome, whole, cut } = message;
+  const { role, text, files, reasoning, calls, media, kind, call, name, outcome, whole, cut, excerpt } = message;
   const first = [role, text, files, reasoning, calls, media];
-  return sha256Hex(JSON.stringify(version === 1 ? first : [...first, kind, call, name, outcome, whole, cut]));
+  return sha256Hex(
+    JSON.stringify(
+      version === 1
+        ? first
+        : [...first, kind, call, name, outcome, whole, cut, ...(excerpt === undefined ? [] : [excerpt])],
+    ),
+  );
 };
 
 const headChecksum = ({ title, description, tags, session, branch, model, system }: JsonObject): string =>

@@ -1,3 +1,6 @@
+import type { MessageId } from '../../../protocol/ids.ts';
+import type { MemoryRecord } from '../../../protocol/memory/records.ts';
+import type { MemorySettings } from '../../../protocol/schemas/sessionSettings.ts';
 import type { Message } from '../../../protocol/schemas/session.ts';
 
 /** A message as another program stored it. */
@@ -11,8 +14,17 @@ export interface Said {
 
 /** A message in the product's own form. */
 export interface WholeMessage extends Pick<Message, 'role' | 'content' | 'cut'> {
+  /** Left out: it gets a new one. */
+  readonly id?: MessageId;
   /** ISO 8601, where it is known. */
   readonly createdAt?: string;
+}
+
+/** The account of a session's virtual memory. */
+export interface FileMemory {
+  readonly settings: MemorySettings;
+  /** About the messages of the file alone. */
+  readonly records: readonly MemoryRecord[];
 }
 
 export interface ReadConversation {
@@ -22,6 +34,8 @@ export interface ReadConversation {
   readonly said: readonly Said[];
   /** The same messages in the product's own kinds, where the file has them. Default: `said` is all that there is. */
   readonly whole?: readonly WholeMessage[];
+  /** Of its virtual memory. Default: it has none. */
+  readonly memory?: FileMemory;
   /** What was left out or changed, in sentences. */
   readonly notes: readonly string[];
 }
