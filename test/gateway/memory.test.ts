@@ -92,6 +92,27 @@ describe('a model with memory, for any client', () => {
     expect(await client.gateway.sessions()).toHaveLength(1);
   });
 
+  test('a model that calls the memory, or a tool that does not exist, for ever is asked 20 times, and then without tools', async () => {
+    const client = new Client(await gatewayFixture());
+    await client.talk();
+    const { engine } = client.gateway;
+    engine.toolCalls = Array.from({ length: 40 }, (_, at) => [
+      at % 2 === 0 ? call(`${at}`, 'search_pages', { query: 'heron' }) : call(`${at}`, 'no_such_tool', {}),
+    ]);
+    // Room, so that no request for a summary comes between.
+    engine.model = { ...engine.model, maxModelLen: 65_536 };
+    const before = engine.offered.length;
+    const { choices } = await client.ask(user('What is it called?'));
+    expect(choices).toMatchObject([{ finish_reason: 'stop' }]);
+    expect(choices[0]?.message.tool_calls).toBeUndefined();
+    const offered = engine.offered.slice(before);
+    expect(offered).toHaveLength(21);
+    expect(offered.map((names) => names.length > 0)).toEqual([...Array.from({ length: 20 }, () => true), false]);
+    engine.toolCalls = [];
+    expect((await client.ask(user('Thanks.'))).choices[0]?.message.content).toBe('fine');
+    expect(await client.gateway.sessions()).toHaveLength(1);
+  });
+
   test('of an answer with calls of both, the client gets its own; its results and those of the memory come together', async () => {
     const client = new Client(await gatewayFixture());
     await client.talk();

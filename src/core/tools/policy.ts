@@ -30,7 +30,10 @@ export interface Gate {
   readonly tools: ReadonlyMap<string, Tool>;
   /** Names of tools that nobody is asked about, since they reach nothing outside the session. Default: none. */
   readonly free?: ReadonlySet<string>;
-  /** Names of tools that another program runs, which leads the conversation. Default: none. */
+  /**
+   * Names of tools that another program runs, which leads the conversation: nobody is there to decide how long the model calls tools. Default:
+   * nobody else leads it.
+   */
   readonly ofClient?: ReadonlySet<string>;
   /** By the ids of calls that cannot run: why. Default: none. */
   readonly refused?: ReadonlyMap<string, string>;
@@ -52,14 +55,11 @@ function verdictOn(gate: Gate, { id, name, question }: ToolCall): Pick<PendingCa
   const refused = reason === undefined ? refusalOf(gate.settings, tool) : ({ decision: 'denied', reason } as const);
   // Nothing runs, and the model is told why. It may call the same again for ever, though.
   if (!tool || refused) {
-    const why = whyTooLong(gate);
-    if (why !== null && gate.ofClient) return { decision: 'denied', reason: why };
+    const why = gate.ofClient ? null : whyTooLong(gate);
     return why === null ? (refused ?? {}) : { why };
   }
   if (gate.free?.has(name)) {
-    const why = whyTooLong(gate);
-    // Nobody decides where another program leads the conversation.
-    if (why !== null && gate.ofClient) return { decision: 'denied', reason: why };
+    const why = gate.ofClient ? null : whyTooLong(gate);
     return why === null ? {} : { why };
   }
   const { tools: policy } = gate.settings;
@@ -76,7 +76,8 @@ export function refusalOf(
   return { decision: 'denied', reason: 'This session plans: its tools may only read.' };
 }
 
-function whyTooLong({ round, elapsedMs }: Gate): string | null {
+/** Why the model has called tools often or long enough; null: it has not. */
+export function whyTooLong({ round, elapsedMs }: Pick<Gate, 'round' | 'elapsedMs'>): string | null {
   if (round > mostRounds) return `The model has called tools ${mostRounds} times in a row.`;
   if (elapsedMs > loopMs) return `The model has called tools for ${loopMs / 60_000} minutes.`;
   return null;

@@ -14,7 +14,7 @@ import { isMemoryTool, offeredMemoryTools, withMemoryTools } from '../memory/too
 import { citationNotes } from '../memory/pages/citations.ts';
 import { reportTurn } from '../memory/reportTurn.ts';
 import { hasPictures } from '../prompt/pictures.ts';
-import { gated, isUndecided } from '../tools/policy.ts';
+import { gated, isUndecided, whyTooLong } from '../tools/policy.ts';
 import { offeredTools, withQuestion } from '../tools/askUser.ts';
 import { namedCalls } from '../tools/toolCalls.ts';
 import { generate, type Generated, type GenerateOptions } from './generate.ts';
@@ -54,7 +54,8 @@ export interface Standing {
 
 /**
  * Has the model answer. When it calls tools, they run and the model gets their results, again and again, until it calls none or the user must
- * decide: the result says which.
+ * decide: the result says which. Where another program leads, nobody decides: after too many rounds of its own the model is asked once more
+ * without tools, and that is the answer.
  */
 export async function converse(
   core: CoreContext,
@@ -68,25 +69,29 @@ export async function converse(
   const toolNotes: string[] = [];
   for (;;) {
     const toolChoice = round === from.round ? conversing.toolChoice : undefined;
-    const found = await toolsOf(core, turn, { added, inPool, toolChoice, conversing }, signal).catch(
-      async (error: unknown) => {
-        await endFailedTurn(core, turn, error);
-        throw error;
-      },
-    );
+    const { client } = conversing;
+    const elapsedMs = core.clock.elapsedMs() - startedMs;
+    const whyLast = client ? whyTooLong({ round: round - from.round + 1, elapsedMs }) : null;
+    const found =
+      whyLast === null
+        ? await toolsOf(core, turn, { added, inPool, toolChoice, conversing }, signal).catch(async (error: unknown) => {
+            await endFailedTurn(core, turn, error);
+            throw error;
+          })
+        : { tools: [], notes: [`${whyLast} The last answer was made without tools.`], added };
     added = found.added;
     toolNotes.push(...found.notes.filter((note) => !toolNotes.includes(note)));
-    const { blank, generated } = await answerOnce(
+    const { blank, generated: answered } = await answerOnce(
       core,
       turn,
       { added, inPool, tools: found.tools, toolChoice },
       conversing,
       signal,
     );
+    const generated = whyLast === null ? answered : withoutCalls(answered);
     const { generation } = generated;
     const calls = namedCalls(generation.toolCalls ?? []).map(withQuestion);
     const tools = new Map(found.tools.map((tool) => [tool.name, tool]));
-    const { client } = conversing;
     client?.onAnswer(generation);
     const bound =
       client || calls.length === 0
@@ -143,6 +148,12 @@ export async function converse(
     toolNotes.push(...(await runCalls(core, turn, { tools, maxTokens: sampling.maxTokens, reporter }, signal)));
     [added, inPool, round] = [[], true, round + 1];
   }
+}
+
+/** A model may call what it was not offered. */
+function withoutCalls({ generation, ...generated }: Generated): Generated {
+  const finishReason = generation.finishReason === 'tool_calls' ? 'stop' : generation.finishReason;
+  return { ...generated, generation: { ...generation, toolCalls: [], finishReason } };
 }
 
 /** What a strict memory has to say of the pages that an answer cites. */

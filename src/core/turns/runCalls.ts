@@ -166,7 +166,11 @@ export async function closeCalls(core: CoreContext, session: Session, event: 'ca
   for (;;) {
     const call = closed.pendingTools?.calls[0];
     if (!call) break;
-    const said = { text: unfinished(call), outcome: 'interrupted' } as const;
+    // What a user or a client has answered is a result, whatever ended the turn.
+    const said: ToolResult =
+      call.answer === undefined
+        ? { text: unfinished(call), outcome: 'interrupted' }
+        : { text: call.answer, outcome: 'done' };
     const result = messageOf(core, { session: closed, messages }, call, said);
     ({ session: closed, messages } = await storeResult(core, closed, messages, result, [event]));
   }

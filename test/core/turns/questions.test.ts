@@ -76,6 +76,18 @@ describe('a question of the model', () => {
     expect((await send('Never mind.')).text).toBe('fine');
   });
 
+  test('of several that is answered keeps its answer when the turn is cancelled', async () => {
+    await create();
+    fixture.engine.toolCalls = [[asks(colour, 'a'), asks({ question: 'How large?' }, 'b')]];
+    await send();
+    await fixture.cwm.answerQuestion({ ...s, answer: 'red' }, never());
+    await fixture.cwm.cancelTurn(s, never());
+    expect((await contents()).slice(2, 4)).toMatchObject([
+      { call: 'a', text: 'red', outcome: 'done' },
+      { call: 'b', outcome: 'interrupted' },
+    ]);
+  });
+
   test('is answered and not approved, and a call of a tool the other way round', async () => {
     await create({ tools: { policy: 'manual' } });
     fixture.engine.toolCalls = [[asks(colour), { id: 'r', name: 'read_file', arguments: '{}' }]];
