@@ -196,11 +196,11 @@ export function makeCore(parts: CoreParts): Core {
     onFailure(error, 'a state could not be synchronised'),
   );
   return {
-    ...bindOperations(context, (session, route) => {
+    ...bindOperations(context, (session, route, failure) => {
       // The others store no record of KV.
       if (recordingKv.has(route)) onKvWritten();
       else collector.collectSoon();
-      if (session !== undefined) checkpoints.afterTurn(session);
+      if (session !== undefined) checkpoints.afterTurn(session, failure);
     }),
     clientTurns: new ClientTurns(ownContext),
     outside: new OutsideTurns(ownContext, parts.isolation ?? 'project'),

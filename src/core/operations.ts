@@ -194,10 +194,13 @@ export type Operations = {
   readonly [Name in CoreRouteName]: (...given: Arguments<Name>) => Promise<RouteOutput<Name>>;
 };
 
-/** @param onKvWritten runs after each operation that may have made an engine write KV, with the session that the operation names. */
+/**
+ * @param onKvWritten runs after each operation that may have made an engine write KV, with the session that the operation names, and what it
+ *   failed with; null: it succeeded.
+ */
 export function bindOperations(
   core: CoreContext,
-  onKvWritten: (session: SessionId | undefined, route: CoreRouteName) => void,
+  onKvWritten: (session: SessionId | undefined, route: CoreRouteName, failure: unknown) => void,
 ): Operations {
   const bound = Object.entries(operations).map(([name, operation]) => {
     const { run, writesKv, resumes } = operation as Operation<never>;
@@ -207,6 +210,7 @@ export function bindOperations(
       reporter: Reporter = silent,
     ): Promise<unknown> => {
       let session = sessionNamed(input);
+      let failure: unknown = null;
       const route = name as CoreRouteName;
       try {
         if (writesKv) await saveDisplaced(core, input as object, signal);
@@ -230,8 +234,11 @@ export function bindOperations(
         session ??= sessionNamed(result);
         await noteUse(core, route, input as object, result);
         return resumed ? withNote(result, `The session was frozen, and continues. ${resumed.summary}`) : result;
+      } catch (error) {
+        failure = error;
+        throw error;
       } finally {
-        if (writesKv) onKvWritten(session, name as CoreRouteName);
+        if (writesKv) onKvWritten(session, name as CoreRouteName, failure);
       }
     };
     return [name, method];

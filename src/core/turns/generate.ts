@@ -68,7 +68,7 @@ export async function generate(
       ),
     );
     const { generation } = generated;
-    core.took(turn.session.id, tokensTaken(turn.description, generation));
+    tookNow(core, turn, generation);
     if (options.addGenerationPrompt && !generation.toolCalls?.length) requireAnswer(generation, shown.maxTokens);
     movePhase(core, turn, 'streamed');
     core.prefill.observe(turn.engine.spec, generation.reuse);
@@ -118,13 +118,19 @@ export async function continueIds(
     const { generation } = await untilAnswered(core, turn, reporter, signal, () =>
       ask(core, turn, { conversation: [...shown.messages, cut], plan }, asked, signal),
     );
-    core.took(turn.session.id, tokensTaken(turn.description, generation));
+    tookNow(core, turn, generation);
     movePhase(core, turn, 'streamed');
     core.prefill.observe(turn.engine.spec, generation.reuse);
     return { generation };
   } catch (error) {
     throw await endCutTurn(core, turn, error);
   }
+}
+
+/** The engine has computed a request of the turn: it has this conversation in memory now. */
+function tookNow(core: CoreContext, { session, description }: Turn, generation: Generation): void {
+  core.checkpoints.tookEngine(session.engine, session.id);
+  core.took(session.id, tokensTaken(description, generation));
 }
 
 const withoutTools = { tools: [], toolChoice: undefined } as const;

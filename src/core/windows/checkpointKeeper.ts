@@ -1,5 +1,5 @@
 import { unlessAborted } from '../../base/unlessAborted.ts';
-import { CwmError, toCwmError } from '../../protocol/errors.ts';
+import { CwmError, isCwmError, toCwmError } from '../../protocol/errors.ts';
 import type { ProjectUri, SessionId } from '../../protocol/ids.ts';
 import type { CheckpointReason } from '../../protocol/schemas/checkpoint.ts';
 import type { Receipt } from '../../protocol/schemas/receipt.ts';
@@ -31,6 +31,11 @@ const not = (why: string): Kept => ({ receipt: null, why });
 const gaveWay = 'Something else came first.';
 /** After something came before the checkpoint of a session that was left: the model server may lose its KV soon. */
 const leftAgainMs = 5000;
+
+/** Whether an operation ended before a model server computed anything of it. */
+const isRefusal = (failure: unknown): boolean =>
+  isCwmError(failure, 'EngineUnavailable', 'ModelMismatch') ||
+  (isCwmError(failure) && /^CWM-[12378]/.test(failure.code));
 
 /** What the work comes to, or, after that many milliseconds, what `late` does. */
 async function within<T, Late>(ms: number, work: Promise<T>, late: () => Late | Promise<Late>): Promise<T | Late> {
@@ -99,9 +104,14 @@ export class CheckpointKeeper {
     return !this.#unrecorded.has(project) && (await this.#core().store.projects.isRecorded(project));
   }
 
-  /** Call it after each operation that may have been a turn of the session. */
-  afterTurn(id: SessionId): void {
+  /**
+   * Call it after each operation that may have been a turn of the session.
+   *
+   * @param failure what it failed with; null: it succeeded. A model server that it never reached has what it had.
+   */
+  afterTurn(id: SessionId, failure: unknown = null): void {
     if (this.#isClosed) return;
+    if (isRefusal(failure) && ![...this.#holders.values()].includes(id)) return;
     this.#turn(id, undefined);
     this.#track(this.#makeIfLarge(id, true));
   }
@@ -177,9 +187,16 @@ export class CheckpointKeeper {
     else this.#roomForOne.delete(engine);
   }
 
-  /** Whether the session used its engine last, as far as this process knows. */
-  isHolder(id: SessionId): boolean {
-    return [...this.#holders.values()].includes(id);
+  /**
+   * Whether the session used its engine last, as far as this process knows, and the engine was not started again since. One that has room for
+   * several conversations is not asked. @throws the signal's reason, and nothing else.
+   */
+  async isHolder({ id, engine }: Pick<Session, 'id' | 'engine'>, signal: AbortSignal): Promise<boolean> {
+    if (this.#holders.get(engine) !== id) return false;
+    if (!this.#roomForOne.has(engine)) return true;
+    const isUnused = await this.#isUnused(engine, signal);
+    if (isUnused) this.emptied(engine);
+    return !isUnused;
   }
 
   /** Whether an engine may lose a conversation of which no checkpoint was made, when this one comes. */
@@ -207,23 +224,30 @@ export class CheckpointKeeper {
     const holder = this.#holders.get(engine);
     if (holder === undefined || holder === by || !this.#isLostBy(engine, holder)) return;
     const { background, prefill, store } = this.#core();
+    const isUnused = await this.#isUnused(engine, signal);
+    // One that does not tell may have it still: a later try finds out.
+    if (isUnused === null) return;
     // One that was started again would have to compute what is to be saved.
-    if (await unlessAborted(this.#isUnused(engine, signal), signal)) return this.emptied(engine);
+    if (isUnused) return this.emptied(engine);
     const held = await store.sessions.get(holder).catch(() => null);
     const limitMs = prefill.expectedMs(engine, held?.tokens?.count ?? 0) ?? this.#policy.leaveMs;
-    const saving = background.ended(holder, signal).then(() => this.#keep(holder, true));
+    let isLate = false;
+    const saving = background.ended(holder, signal).then(() => (isLate ? not(gaveWay) : this.#keep(holder, true)));
     this.#track(saving.catch(() => undefined));
-    const late = (): Promise<void> => background.stop(holder);
+    const late = (): Promise<void> => {
+      // What is stopped may be an earlier checkpoint, behind which this one would begin beside the caller's request.
+      isLate = true;
+      return background.stop(holder);
+    };
     await unlessAborted(within(limitMs, saving, late), signal);
   }
 
-  /** Also where it does not answer: nothing can be saved there. */
-  async #isUnused(engine: string, signal: AbortSignal): Promise<boolean> {
-    return (
-      (await this.#core()
-        .engines.get(engine)
-        .isUnused?.(signal)
-        .catch(() => true)) ?? false
+  /** Whether it was started again and had no request since; null where it does not answer. @throws the signal's reason, and nothing else. */
+  #isUnused(engine: string, signal: AbortSignal): Promise<boolean | null> {
+    const asked = this.#core().engines.get(engine).isUnused?.(signal) ?? Promise.resolve(false);
+    return unlessAborted(
+      asked.catch(() => null),
+      signal,
     );
   }
 

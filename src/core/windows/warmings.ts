@@ -116,10 +116,10 @@ export class Warmings {
    */
   async makeReady(id: SessionId, signal: AbortSignal): Promise<void> {
     const { background, checkpoints, store } = this.#core();
-    if (checkpoints.isHolder(id)) return;
     const session = await nullOn(store.sessions.get(id), 'Corrupted');
     // A frozen session is resumed by its message.
     if (!session || !isOpen(session) || session.engine.startsWith('embedded')) return;
+    if (await checkpoints.isHolder(session, signal)) return;
     // Server kinds other than llama-server find the blocks of a prompt by themselves.
     const saved = await this.#savedOf(session);
     if (saved?.kv.engineKind !== 'llama-server') return;

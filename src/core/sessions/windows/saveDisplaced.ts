@@ -7,6 +7,8 @@ interface About {
   readonly session?: string;
   readonly window?: string;
   readonly engine?: string;
+  readonly copy?: boolean;
+  readonly insist?: boolean;
 }
 
 /**
@@ -27,16 +29,18 @@ export async function saveDisplaced(core: CoreContext, about: About, signal: Abo
   }
 }
 
-/** The engine that it takes, and the session that it is about: a window is one of its own session. */
+/** The engine that it takes, and the session that it is about: a window is one of its own session, unless it is thawed into a copy. */
 async function findOf(
   { store, engines }: CoreContext,
   id: SessionId | null,
-  { window }: About,
+  { window, session: named, copy, insist, engine }: About,
 ): Promise<{ readonly engine: string; readonly session: SessionId | null }> {
   if (window === undefined) {
     const session = id && (await nullOn(store.sessions.get(id), 'Corrupted'));
     return { engine: session?.engine ?? engines.defaultSpec, session: id };
   }
   const manifest = await nullOn(store.windows.get(parseWindowName(window)), 'Corrupted');
-  return { engine: manifest?.engine ?? engines.defaultSpec, session: manifest?.session ?? null };
+  const isElsewhere = engine !== undefined && engine !== manifest?.engine;
+  const isCopy = copy === true || insist === true || named !== undefined || isElsewhere;
+  return { engine: manifest?.engine ?? engines.defaultSpec, session: isCopy ? null : (manifest?.session ?? null) };
 }

@@ -1,0 +1,118 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { CwmError } from '../../../src/protocol/errors.ts';
+import { coreFixture, never, type CoreFixture } from '../coreFixture.ts';
+import { eventually } from '../../support/eventually.ts';
+import { sessionId } from '../../store/builders.ts';
+
+const s = sessionId('s');
+
+beforeEach(() => vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] }));
+afterEach(() => vi.useRealTimers());
+
+interface OneSlot extends CoreFixture {
+  /** What it says when it is asked whether it had a request since its start. */
+  readonly isUnused: ReturnType<typeof vi.fn<() => Promise<boolean>>>;
+}
+
+/** A model server with room for one conversation, and sessions `s` and `t` that had a turn each, `s` the last one. */
+async function oneSlot(): Promise<OneSlot> {
+  const fixture = await coreFixture({}, undefined, (own) => ({ ...own, checkpoints: { enabled: true } }));
+  const isUnused = vi.fn<() => Promise<boolean>>().mockResolvedValue(false);
+  Object.assign(fixture.engine, { kind: 'llama-server', handle: 'slot-1', isUnused });
+  for (const id of ['t', 's']) {
+    await fixture.cwm.createSession({ id, project: `file:///${id}` });
+    await fixture.cwm.send({ session: id, text: `Please explain what ${id} is good for.` });
+    await fixture.cwm.settled();
+  }
+  fixture.engine.calls = [];
+  return { ...fixture, isUnused };
+}
+
+const restores = ({ engine }: CoreFixture): number => engine.calls.filter((call) => call === 'restore').length;
+
+/** The next checkpoint waits until `go`, or its end. */
+function holdSave({ engine }: CoreFixture) {
+  const reached = Promise.withResolvers<void>();
+  const go = Promise.withResolvers<void>();
+  engine.onCall = async (call) => {
+    if (call !== 'persist') return;
+    reached.resolve();
+    await go.promise;
+  };
+  return { go: () => go.resolve(), reached: reached.promise };
+}
+
+describe('a model server with room for one conversation', () => {
+  it('that was started again gets the checkpoint of its last conversation back before the next message', async () => {
+    const fixture = await oneSlot();
+    await fixture.cwm.closeProject({ project: 'file:///s' });
+    fixture.engine.restart();
+    fixture.isUnused.mockResolvedValueOnce(true);
+    await fixture.cwm.send({ session: 's', text: 'And why?' });
+    expect(restores(fixture)).toBe(1);
+    await fixture.cwm.send({ session: 's', text: 'And how?' });
+    expect(restores(fixture)).toBe(1);
+  });
+
+  it('that does not say whether it was started again loses nothing that a later checkpoint may have', async () => {
+    const fixture = await oneSlot();
+    fixture.isUnused.mockRejectedValue(new CwmError('EngineTimeout', 'It computes a long prompt.'));
+    await fixture.cwm.createSession({ id: 'u' });
+    vi.spyOn(fixture.engine, 'generate').mockRejectedValueOnce(new CwmError('EngineUnavailable', 'Nothing answers.'));
+    await expect(fixture.cwm.send({ session: 'u', text: 'And why?' })).rejects.toThrow('Nothing answers.');
+    expect(await fixture.store.checkpoints.get(s)).toBeNull();
+    expect((await fixture.cwm.closeProject({ project: 'file:///s' })).receipt).not.toBeNull();
+  });
+
+  it('has the conversation of a turn whose second request never reached it', async () => {
+    const fixture = await oneSlot();
+    const { cwm, engine } = fixture;
+    await cwm.createSession({ id: 'u', tools: { policy: 'auto-approve' } });
+    engine.toolCalls = [[{ id: 'c', name: 'look_up', arguments: '{}' }]];
+    const generate = engine.generate.bind(engine);
+    vi.spyOn(engine, 'generate')
+      .mockImplementationOnce(generate)
+      .mockRejectedValueOnce(new CwmError('ModelMismatch', 'It serves another model.'));
+    await expect(cwm.send({ session: 'u', text: 'And why?' })).rejects.toThrow('another model');
+    expect(cwm.outside.holderOf(engine.spec)).toBe('u');
+  });
+
+  it('has the session that moved away and back no more, where another one came meanwhile', async () => {
+    const fixture = await oneSlot();
+    const { cwm, engine, store } = fixture;
+    await cwm.closeProject({ project: 'file:///s' });
+    cwm.outside.tookEngine('http://another', s);
+    cwm.outside.tookEngine(engine.spec, sessionId('t'));
+    await cwm.send({ session: 's', text: 'And why?' });
+    expect(await store.checkpoints.get(s)).not.toBeNull();
+    expect(restores(fixture)).toBe(1);
+  });
+
+  it('gives its last turn to a checkpoint before an older window of the same session is thawed into a copy', async () => {
+    const fixture = await oneSlot();
+    const { cwm, store } = fixture;
+    await cwm.freeze({ session: 's', window: 'w', checkpoint: true }, never());
+    await cwm.send({ session: 's', text: 'And why?' });
+    await cwm.thaw({ window: 'w', copy: true });
+    const { tokens } = await cwm.getSession({ session: 's' });
+    expect((await store.checkpoints.get(s))?.manifest.tokens.sha256).toBe(tokens?.sha256);
+  });
+
+  it('begins no save after the time that a message waits, behind a checkpoint that ran before', async () => {
+    const fixture = await oneSlot();
+    const { cwm, engine } = fixture;
+    const held = holdSave(fixture);
+    const closing = cwm.closeProject({ project: 'file:///s' });
+    await held.reached;
+    await cwm.createSession({ id: 'u' });
+    const timers = vi.getTimerCount();
+    const other = cwm.send({ session: 'u', text: 'And why?' });
+    await eventually(() => expect(vi.getTimerCount()).toBeGreaterThan(timers));
+    await vi.advanceTimersByTimeAsync(30_000);
+    held.go();
+    await other;
+    await closing;
+    await cwm.settled();
+    expect(engine.calls.filter((call) => call === 'persist')).toHaveLength(1);
+  });
+});
