@@ -12,6 +12,7 @@ import { trustFolder } from '../../src/vscode/commands/sessions/trustFolder.ts';
 import { exportConversation, importConversation } from '../../src/vscode/commands/sessions/transfer.ts';
 import { thawWith } from '../../src/vscode/commands/windows/thaw.ts';
 import { ViewState } from '../../src/vscode/state.ts';
+import { evictionPolicies } from '../../src/protocol/settings/sessionChoices.ts';
 import { parseProjectUri } from '../../src/protocol/ids.ts';
 import { wholeBackends } from '../security/support/wholeBackend.ts';
 
@@ -123,6 +124,24 @@ test('a session gets stop texts and tools from its settings, and loses them ther
   expect((await settings())?.tools).toEqual({ policy: 'manual' });
   await change('Tools', 'off');
   expect((await settings())?.tools).toBeUndefined();
+});
+
+test('S1-63 S1-45 a session gets virtual memory, its mode and its policy in the editor', async () => {
+  const { app, client, does } = await editor();
+  await client.call('createSession', { id: 's' });
+  const change = async (...answers: string[]) => {
+    user.answers.push(...answers);
+    await does(sessionSettings(app, { session: 's' }));
+    return (await client.call('getSession', { session: 's' })).settings?.memory;
+  };
+  expect(await change('Virtual Memory', 'on')).toEqual({ enableVm: true });
+  for (const policy of evictionPolicies)
+    expect(await change('Eviction Policy', policy)).toEqual({ enableVm: true, policy });
+  const policy = evictionPolicies.at(-1);
+  expect(await change('Virtual Memory', 'on, strict')).toEqual({ enableVm: true, policy, vmMode: 'strict' });
+  expect(await change('Virtual Memory', 'on, passive')).toEqual({ enableVm: true, policy, vmMode: 'passive' });
+  expect(await change('Virtual Memory', 'on')).toEqual({ enableVm: true, policy });
+  expect(await change('Virtual Memory', 'off')).toBeUndefined();
 });
 
 test('system prompts are created, edited, replaced with the text of an editor, and deleted', async () => {

@@ -32,3 +32,7 @@ export type Isolation = (typeof isolations)[number];
  * and how to bring it back. `passive`: a summary alone; it is offered no tools of the memory.
  */
 export const vmModes = ['strict', 'relaxed', 'passive'] as const;
+
+/** The policies of eviction that come with the product, the default first; whoever makes the core may add others. */
+export const evictionPolicies = ['kv-aware', 'importance-weighted-lru', 'lru', 'modality-aware-lru'] as const;
+export type EvictionPolicyName = (typeof evictionPolicies)[number];

@@ -1,5 +1,8 @@
 import type { Modality } from '../../../protocol/memory/page.ts';
+import type { EvictionPolicyName } from '../../../protocol/settings/sessionChoices.ts';
 import type { Candidate, EvictionPolicy, Pressure } from './policy.ts';
+
+type BuiltIn = EvictionPolicy & { readonly name: EvictionPolicyName };
 
 /** Share of `evictAt` that the newest messages keep: the rest leaves in one batch, since each batch has the engine compute them again. */
 const keptShare = 0.25;
@@ -13,19 +16,19 @@ const recency = ({ page }: Candidate, { sequence }: Pressure): number => page.ac
  * The oldest leave, and nothing of them is held: what stays in a summary is sent with every later prompt, and an index and two tools bring it
  * back. A batch is large where the server reuses prefixes, and small where it does not.
  */
-const kvAware: EvictionPolicy = {
+const kvAware: BuiltIn = {
   name: 'kv-aware',
   score: ({ position }) => position,
   keptTokens: ({ evictAt, target, reused }) => (reused !== null && reused < leastReuse ? target : evictAt * keptShare),
   heldShare: 0,
 };
 
-const importanceWeightedLru: EvictionPolicy = {
+const importanceWeightedLru: BuiltIn = {
   name: 'importance-weighted-lru',
   score: ({ position, page, thrash }) => 0.4 * position + 0.4 * page.importance + 0.2 * thrash,
 };
 
-const lru: EvictionPolicy = { name: 'lru', score: recency };
+const lru: BuiltIn = { name: 'lru', score: recency };
 
 /** What a modality costs beside what it says. */
 const modalityWeights: Readonly<Record<Modality, number>> = {
@@ -36,7 +39,7 @@ const modalityWeights: Readonly<Record<Modality, number>> = {
   video: 0.3,
 };
 
-const modalityAwareLru: EvictionPolicy = {
+const modalityAwareLru: BuiltIn = {
   name: 'modality-aware-lru',
   score: (candidate, pressure) => modalityWeights[candidate.page.modality] * recency(candidate, pressure),
 };

@@ -7,7 +7,7 @@ import type { App } from '../../app.ts';
 import { commandTitles } from '../../contributions.ts';
 import { pickPrompt } from './systemPrompts.ts';
 import { askStops } from './stopTexts.ts';
-import { askMemory, askTools, memorySentence, toolsSentence } from './toolSettings.ts';
+import { askMemory, askPolicy, askTools, memorySentence, policySentence, toolsSentence } from './toolSettings.ts';
 
 export type Change = Omit<RouteInput<'updateSession'>, 'session' | 'breakPrefix' | 'preview'>;
 
@@ -95,6 +95,15 @@ function acting({ settings = {} }: Session): Choice[] {
       description: memorySentence(memory),
       ask: async () => wrap('memory', await askMemory(memory)),
     },
+    ...(memory?.enableVm
+      ? [
+          {
+            label: 'Eviction Policy',
+            description: policySentence(memory),
+            ask: async () => wrap('memory', await askPolicy(memory)),
+          },
+        ]
+      : []),
   ];
 }
 

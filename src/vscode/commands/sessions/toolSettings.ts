@@ -1,7 +1,7 @@
-import { window } from 'vscode';
+import { type QuickPickItem, window } from 'vscode';
 import type { MemorySettings } from '../../../protocol/schemas/sessionSettings.ts';
 import type { ToolSettings } from '../../../protocol/schemas/toolCall.ts';
-import { toolPolicies } from '../../../protocol/settings/sessionChoices.ts';
+import { evictionPolicies, toolPolicies, type EvictionPolicyName } from '../../../protocol/settings/sessionChoices.ts';
 import { commandTitles } from '../../contributions.ts';
 
 const title = commandTitles['cwm.sessionSettings'];
@@ -60,22 +60,58 @@ async function withRounds(settings: ToolSettings, before: number | undefined): P
   return typed.trim() === '' ? settings : { ...settings, rounds: Number(typed) };
 }
 
-export const memorySentence = (memory: MemorySettings | undefined): string =>
-  memory?.enableVm ? 'on: older messages leave the prompt before it is too long' : 'off';
+type Mode = NonNullable<MemorySettings['vmMode']>;
 
-/** Null: the session has no virtual memory. Undefined: no change. */
-export async function askMemory(before: MemorySettings | undefined): Promise<MemorySettings | null | undefined> {
-  const on = {
+const modes: Readonly<Record<Mode, QuickPickItem>> = {
+  relaxed: {
     label: 'on',
     description:
       'older messages leave the prompt before it is too long, and a summary stands there; they stay in the session',
-  };
-  const off = { label: 'off', description: "a conversation ends where the model's context does" };
-  const chosen = await window.showQuickPick([on, off], {
+  },
+  strict: { label: 'on, strict', description: 'the model must cite the pages that it answers from, too' },
+  passive: {
+    label: 'on, passive',
+    description: 'a summary alone: the model is offered no tools that bring messages back',
+  },
+};
+const off: QuickPickItem = { label: 'off', description: "a conversation ends where the model's context does" };
+
+const policies: Readonly<Record<EvictionPolicyName, string>> = {
+  'kv-aware': 'large batches, so that little is computed again; nothing of them stays but a summary',
+  'importance-weighted-lru':
+    'small batches; what is old and says little leaves, and the most important stays in the summary',
+  lru: 'small batches; what was used last stays in the summary',
+  'modality-aware-lru': 'small batches; texts that were used last stay in the summary before pictures',
+};
+
+export const memorySentence = (memory: MemorySettings | undefined): string =>
+  memory?.enableVm
+    ? `${modes[memory.vmMode ?? 'relaxed'].label}: older messages leave the prompt before it is too long`
+    : 'off';
+
+export const policySentence = ({ policy = evictionPolicies[0] }: MemorySettings): string => policy;
+
+/** Null: the session has no virtual memory. Undefined: no change. */
+export async function askMemory(before: MemorySettings | undefined): Promise<MemorySettings | null | undefined> {
+  const chosen = await window.showQuickPick([modes.relaxed, modes.strict, modes.passive, off], {
     title,
     placeHolder: "What happens when the conversation becomes longer than the model's context?",
     ignoreFocusOut: true,
   });
   if (chosen === undefined) return undefined;
-  return chosen === on ? { ...before, enableVm: true } : null;
+  if (chosen === off) return null;
+  const { vmMode: _, ...rest } = before ?? {};
+  const vmMode = chosen === modes.strict ? 'strict' : chosen === modes.passive ? 'passive' : undefined;
+  return { ...rest, enableVm: true, ...(vmMode && { vmMode }) };
+}
+
+/** What leaves the prompt first; undefined: no change. */
+export async function askPolicy(before: MemorySettings): Promise<MemorySettings | undefined> {
+  const rows = evictionPolicies.map((policy) => ({ label: policy, description: policies[policy] }));
+  const chosen = await window.showQuickPick(rows, {
+    title,
+    placeHolder: 'Which messages leave the prompt first, and what of them stays?',
+    ignoreFocusOut: true,
+  });
+  return chosen && { ...before, policy: chosen.label };
 }
