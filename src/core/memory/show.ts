@@ -3,12 +3,14 @@ import { CwmError } from '../../protocol/errors.ts';
 import type { ContextTokens, Message } from '../../protocol/schemas/session.ts';
 import type { CoreContext } from '../context.ts';
 import type { ToolDefinition } from '../ports/tools.ts';
+import { isExcerpted } from '../prompt/excerpt.ts';
 import { renderConversation, renderPrompt } from '../prompt/prompt.ts';
 import { systemPromptOf } from '../session.ts';
 import { budgetOf, limitOf, type Budget } from './segments/budget.ts';
 import { countPrompt, countTools, mostTokens, pictureTokens, sameSegments } from './segments/count.ts';
 import { layoutOf, nextSegment, shownOf, type Layout } from './segments/layout.ts';
 import type { SessionMemory } from './memories.ts';
+import { isMemoryTool } from './memoryTool.ts';
 import type { Remembering } from './remembering.ts';
 import { seal } from './segments/seal.ts';
 
@@ -58,13 +60,16 @@ export async function showConversation(
   if (limit === null) return shown;
   const tools = await toolTokensOf(memory, turn, asking.tools, signal);
   const budget = budgetOf(limit, asking.maxTokens, tools);
+  // Those of the memory come with the first message that leaves, so that the prompt before it had none of them.
+  const hadMemoryTools = before.length > 0 || messages.some(isExcerpted);
+  const lastTools = hadMemoryTools ? asking.tools : asking.tools.filter((tool) => !isMemoryTool(tool));
   let layout = before;
   for (;;) {
     const isKnown = layout.length > 0 || !nextSegment(messages, memory.segments, layout);
     const used = await usedBy(turn, layout, { ...asking, isKnown }, budget, signal);
     const isFull = used > budget.evictAt;
     const sealed = isFull
-      ? await seal({ core, turn, memory, layout, added: asking.added, budget, used, progress: asking.progress }, signal)
+      ? await seal({ core, turn, memory, layout, budget, used, ...asking, tools: lastTools }, signal)
       : null;
     if (sealed) {
       if (sealed.made.length > 0) await core.memories.record(session, sealed.made);

@@ -1,6 +1,6 @@
 import type { CoreContext } from '../context.ts';
 import { isCwmError, nullOn } from '../../protocol/errors.ts';
-import type { Tool, ToolDefinition } from '../ports/tools.ts';
+import type { ToolDefinition } from '../ports/tools.ts';
 import type { MemoryTool } from './memoryTool.ts';
 import { pageFault } from './pageFault.ts';
 import type { Remembering } from './remembering.ts';
@@ -14,8 +14,6 @@ const memoryTools: readonly MemoryTool[] = [pageFault, searchTool];
 
 /** Names that no tool of others has where these are offered. */
 export const memoryToolNames: ReadonlySet<string> = new Set(memoryTools.map(({ name }) => name));
-
-export const isMemoryTool = (tool: Tool | undefined): tool is MemoryTool => tool !== undefined && 'run' in tool;
 
 /**
  * The tools of the session's memory, from the moment on that something has left the prompt: before that, they have nothing to find.

@@ -6,7 +6,7 @@ import type { Reporter } from '../ports/reporter.ts';
 import type { Tool } from '../ports/tools.ts';
 import { fitMessage, withinAnyPrompt } from '../memory/segments/fitMessage.ts';
 import { runGuarded } from '../memory/toolState/toolState.ts';
-import { isMemoryTool } from '../memory/tools.ts';
+import { isMemoryTool } from '../memory/memoryTool.ts';
 import { askUser, questionOf } from '../tools/askUser.ts';
 import { boundedResult, parseArguments } from '../tools/toolCalls.ts';
 import { advance, isAtRest, isPaused, type TurnEvent } from './machine.ts';

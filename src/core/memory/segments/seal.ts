@@ -3,6 +3,7 @@ import type { Message } from '../../../protocol/schemas/session.ts';
 import { isExcerpted } from '../../prompt/excerpt.ts';
 import { renderPrompt } from '../../prompt/prompt.ts';
 import type { CoreContext } from '../../context.ts';
+import type { ToolDefinition } from '../../ports/tools.ts';
 import type { Budget } from './budget.ts';
 import { compressed } from '../compress.ts';
 import { chooseBatch, type Batch, type Resident } from '../eviction/chooseBatch.ts';
@@ -34,6 +35,8 @@ export interface Sealing {
   readonly layout: Layout;
   /** Messages of the request that the conversation does not have yet. */
   readonly added: readonly Message[];
+  /** What the last prompt listed. */
+  readonly tools: readonly ToolDefinition[];
   readonly budget: Budget;
   /** Tokens of the request's messages now. */
   readonly used: number;
@@ -148,7 +151,10 @@ async function makeSegment(
   const ownTokens = segmentTokensOf(budget);
   const characters = ownTokens * charactersPerToken;
   const shown = shownOf(turn.messages, layout);
-  const ofModel = await summarize(core, turn, shown, last, Math.max(24, Math.floor(ownTokens * 0.3)), signal);
+  const maxTokens = Math.max(24, Math.floor(ownTokens * 0.3));
+  const besideTools = budget.room + budget.answer - used;
+  const asked = { shown, tools: sealing.tools, besideTools, last, maxTokens };
+  const ofModel = await summarize(core, turn, asked, signal);
   const claims = extractClaims(run, characters * 0.25);
   const content: Omit<SegmentContent, 'index' | 'unlisted'> = {
     id: memory.nextSegmentId,

@@ -3,12 +3,14 @@ import { isCwmError, nullOn } from '../../../protocol/errors.ts';
 import type { MessageId } from '../../../protocol/ids.ts';
 import type { Message } from '../../../protocol/schemas/session.ts';
 import type { CoreContext } from '../../context.ts';
+import type { ToolDefinition } from '../../ports/tools.ts';
 import { planPrompt, type PromptPlan } from '../../prompt/planPrompt.ts';
 import { renderConversation } from '../../prompt/prompt.ts';
 import { hasPictures, saltWithPictures } from '../../prompt/pictures.ts';
 import { systemPromptOf } from '../../session.ts';
 import { tokensTaken } from '../../prompt/taken.ts';
 import { textOf } from '../page.ts';
+import { countText } from './count.ts';
 import type { Remembering } from '../remembering.ts';
 
 /** After this a summary is not waited for any longer, in milliseconds. */
@@ -16,21 +18,30 @@ const patienceMs = 120_000;
 /** Characters of an answer by which the model knows it again. */
 const quoteCharacters = 60;
 
+interface Summarizing {
+  /** The conversation as the last prompt had it. */
+  readonly shown: readonly Message[];
+  /** Of the last prompt: a prompt that lists others is cold from its beginning on. */
+  readonly tools: readonly ToolDefinition[];
+  /** Tokens that the limit leaves beside the conversation and these tools: for the instruction and the summary. */
+  readonly besideTools: number;
+  /** The last message to summarise; what follows it stays in the prompt. */
+  readonly last: Message;
+  /** Of the summary. */
+  readonly maxTokens: number;
+}
+
 /**
  * Has the model summarise the beginning of the conversation. The request is the last prompt and one more message, so that all of it but that
  * message is warm.
  *
- * @param last the last message to summarise; what follows it stays in the prompt.
- * @param maxTokens of the summary.
  * @returns null where the model does not give a usable one in time; the caller then has its own way.
  * @throws CwmError Cancelled.
  */
 export async function summarize(
   core: CoreContext,
   turn: Remembering,
-  shown: readonly Message[],
-  last: Message,
-  maxTokens: number,
+  { shown, tools, besideTools, last, maxTokens }: Summarizing,
   signal: AbortSignal,
 ): Promise<string | null> {
   const late = new AbortController();
@@ -39,6 +50,10 @@ export async function summarize(
     const request = instruction(last, maxTokens, shown.at(-1));
     const either = AbortSignal.any([signal, late.signal]);
     const plan = await planSummary(core, turn, shown, request, either);
+    // The ids have the tools already. In the middle of a turn, the conversation may be too long for them: the request is cold then.
+    const needed =
+      plan.kind === 'ids' || tools.length === 0 ? 0 : await countText(turn.engine, textOf(request), either);
+    const listed = needed + maxTokens <= besideTools ? tools : [];
     const conversation = [...shown, request];
     const generation = await unlessAborted(
       turn.engine.generate(
@@ -48,7 +63,8 @@ export async function summarize(
           maxTokens,
           temperature: 0,
           addGenerationPrompt: true,
-          ...(plan.kind === 'ids' && { promptIds: plan.promptIds, reasoning: plan.reasoning }),
+          // A model that calls one of them has made no summary.
+          ...(plan.kind === 'ids' ? { promptIds: plan.promptIds, reasoning: plan.reasoning } : { tools: listed }),
         },
         () => undefined,
         either,

@@ -3,7 +3,7 @@ import type { Message, Session } from '../../../protocol/schemas/session.ts';
 import type { ToolCall } from '../../../protocol/schemas/toolCall.ts';
 import { jsonObjectSchema, type JsonObject } from '../../../protocol/schemas/tracker.ts';
 import type { Tool } from '../../ports/tools.ts';
-import { isMemoryTool } from '../tools.ts';
+import { isMemoryTool } from '../memoryTool.ts';
 import { resolveBindings, type Resolved } from './bindings.ts';
 import { callsOf, type PastCall } from './toolHistory.ts';
 

@@ -1,19 +1,15 @@
 import { expect, test } from 'vitest';
 import { coreFixture } from '../../coreFixture.ts';
 import { CountingEngine } from './countingEngine.ts';
-import { TraceTalk } from './talkTrace.ts';
+import { TraceTalk, type Talked } from './talkTrace.ts';
 
 test(
   'N20 in 60 turns of three times the limit each request fits, and five decisions come back with the ids of their pages',
   { timeout: 30_000 },
   async () => {
     const limit = 8000;
-    const talk = new TraceTalk(60, (model) => new CountingEngine(limit, model));
-    const { cwm } = await coreFixture({}, undefined, (own) => ({
-      ...own,
-      engines: { ...own.engines, defaultSpec: talk.engine.spec, get: () => talk.engine as never },
-    }));
-    const { recalled, inPrompt, wholeOriginals, asked, faults, summaries } = await talk.talk(cwm);
+    const { talk, talked } = await talkWithin(limit);
+    const { recalled, inPrompt, wholeOriginals, asked, faults, summaries } = talked;
     expect(Math.max(...talk.engine.counted.map(({ needed }) => needed))).toBeLessThanOrEqual(limit);
     expect({ recalled, inPrompt, wholeOriginals, asked }).toEqual({
       recalled: 5,
@@ -25,3 +21,22 @@ test(
     expect(summaries.length).toBeGreaterThan(3);
   },
 );
+
+test(
+  'S1-80 a request for a summary begins with the last prompt, its tools included, also in the middle of a turn that brought a page back',
+  { timeout: 30_000 },
+  async () => {
+    const { talked } = await talkWithin(7000);
+    expect(talked.summaries.length).toBeGreaterThan(3);
+    for (const { sent, reused } of talked.summaries) expect(reused).toBeGreaterThan(0.8 * sent);
+  },
+);
+
+async function talkWithin(limit: number): Promise<{ talk: TraceTalk; talked: Talked }> {
+  const talk = new TraceTalk(60, (model) => new CountingEngine(limit, model));
+  const { cwm } = await coreFixture({}, undefined, (own) => ({
+    ...own,
+    engines: { ...own.engines, defaultSpec: talk.engine.spec, get: () => talk.engine as never },
+  }));
+  return { talk, talked: await talk.talk(cwm) };
+}
