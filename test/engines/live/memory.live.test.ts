@@ -1,0 +1,61 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { afterEach, expect, test } from 'vitest';
+
+import { countedTalk, sumOf, type CountedTalk } from '../../../bench/memory/countedTalk.ts';
+import { VllmEngine } from '../../../src/engines/vllm/vllmEngine.ts';
+import { EngineProcess } from '../../embedded/support/engineProcess.ts';
+import { noteFigure } from './figures.ts';
+import { gemmaModel } from './gemmaModel.ts';
+import { vllmModel } from './vllmModel.ts';
+import { startVllm } from './vllmServer.ts';
+
+const never = new AbortController().signal;
+const template = join(import.meta.dirname, '..', 'toolCalls', 'templates', 'hermes.jinja');
+const cleanUps: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp();
+});
+
+/** What it computes of a conversation of several times its context; a script answers, and its decisions come back. */
+async function talkOn(
+  label: string,
+  url: string,
+  size: { readonly turns: number; readonly limit: number },
+): Promise<CountedTalk> {
+  const engine = new VllmEngine({ spec: label, connect: async () => ({ url }) });
+  cleanUps.push(() => engine.close());
+  const talked = await countedTalk(engine, size, never);
+  const { requests, sent, reused, computed, sealedComputed, summaries, summaryComputed, largest, over } = talked;
+  noteFigure(
+    `${label}: ${size.turns} turns of ${size.limit} tokens at most: ${requests} requests, ${sent} tokens sent, ${reused} reused, ${computed} computed ` +
+      `(sealed segments by prefixes: ${Math.round(sealedComputed)}), ${summaryComputed} for ${summaries.length} summaries; the largest ${largest}, ${over} over; ` +
+      `${talked.recalled} of ${talked.asked} decisions, ${sumOf(talked.faults)} faults`,
+  );
+  expect(talked).toMatchObject({ over: 0, recalled: 5, asked: 5, inPrompt: 5, wholeOriginals: 5 });
+  expect(Math.max(...talked.faults)).toBeLessThanOrEqual(2);
+  return talked;
+}
+
+const vllmLimit = 8192;
+
+test('N20 on vLLM a conversation of three times the context fits, stays warm, and its decisions come back', async () => {
+  const model = await vllmModel('tiny', { signal: never, log: (line) => console.log(line) });
+  const start = { model, connector: 'none', toolTemplate: template, maxModelLen: vllmLimit } as const;
+  const server = await startVllm(start, never);
+  cleanUps.push(() => server.stop());
+  const { sent, reused, computed, sealedComputed } = await talkOn('vLLM', server.url, { turns: 60, limit: vllmLimit });
+  expect(reused).toBeGreaterThan(0.88 * sent);
+  expect(computed).toBeLessThan(2 * sealedComputed);
+});
+
+test('N20 on a real Gemma, whose sliding window cannot be cut, each request fits, and its decisions come back', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'cwm-memory-'));
+  cleanUps.push(() => rm(folder, { recursive: true, force: true }));
+  const flags = ['--model', gemmaModel(), '--context', '4096', '--chat-template', template];
+  const server = await EngineProcess.start(join(folder, 'kv'), ...flags);
+  cleanUps.push(() => server.kill());
+  await talkOn('Gemma 3 270M, embedded', server.url, { turns: 40, limit: 4096 });
+});
