@@ -190,6 +190,28 @@ describe('a model with memory, for any client', () => {
     expect(said).toHaveLength(26);
   });
 
+  test('what a long prompt takes is no time in which the model calls tools', async () => {
+    const client = new Client(await gatewayFixture());
+    await client.talk();
+    const { engine, clock } = client.gateway;
+    let isFirst = true;
+    engine.onCall = async (name) => {
+      if (name === 'generate' && isFirst) clock.advance(10 * 60_000);
+      isFirst &&= name !== 'generate';
+    };
+    engine.toolCalls = [[call('1', 'page_fault', { page_id: 'p1', target_level: 0 })]];
+    await client.ask(user('What is it called?'));
+    const [{ said } = { said: [] }] = await client.gateway.sessions();
+    expect(said.at(-2)).toMatchObject({ type: 'tool-result', name: 'page_fault', outcome: 'done' });
+    expect(engine.offered.at(-1)).toContain('page_fault');
+  });
+
+  test('a server that tells no number of tokens is reported without one', async () => {
+    const client = new Client(await gatewayFixture());
+    client.gateway.engine.givesIds = false;
+    expect(await client.ask(user('One.'))).not.toHaveProperty('usage');
+  });
+
   test('what cannot be is refused in the format of the client', async () => {
     const client = new Client(await gatewayFixture());
     const picture = { type: 'image_url', image_url: { url: 'data:image/png;base64,AA==' } };

@@ -39,7 +39,7 @@ export interface Gate {
   readonly refused?: ReadonlyMap<string, string>;
   /** Rounds of tool calls since the user's last message, this one included. */
   readonly round: number;
-  /** Since the user's last message or decision. */
+  /** Since the first call behind the user's last message or decision. */
   readonly elapsedMs: number;
 }
 

@@ -65,14 +65,15 @@ export async function converse(
   conversing: Conversing,
   signal: AbortSignal,
 ): Promise<SendResult> {
-  const startedMs = core.clock.elapsedMs();
+  // What the prompt before it takes is no loop.
+  let firstCallMs: number | null = null;
+  const loopMs = (): number => (firstCallMs === null ? 0 : core.clock.elapsedMs() - firstCallMs);
   let { added, inPool, round } = from;
   const toolNotes: string[] = [];
   for (;;) {
     const toolChoice = round === from.round ? conversing.toolChoice : undefined;
     const { client } = conversing;
-    const elapsedMs = core.clock.elapsedMs() - startedMs;
-    const whyLast = client ? whyTooLong({ round: round - from.round + 1, elapsedMs }) : null;
+    const whyLast = client ? whyTooLong({ round: round - from.round + 1, elapsedMs: loopMs() }) : null;
     const found =
       whyLast === null
         ? await toolsOf(core, turn, { added, inPool, toolChoice, conversing }, signal).catch(async (error: unknown) => {
@@ -92,6 +93,7 @@ export async function converse(
     const generated = whyLast === null ? answered : withoutCalls(answered);
     const { generation } = generated;
     const calls = namedCalls(generation.toolCalls ?? []).map(withQuestion);
+    if (calls.length > 0) firstCallMs ??= core.clock.elapsedMs();
     const tools = new Map(found.tools.map((tool) => [tool.name, tool]));
     client?.onAnswer(generation);
     const bound =
@@ -106,7 +108,7 @@ export async function converse(
       ...(client && { ofClient: new Set(found.tools.filter((tool) => !isMemoryTool(tool)).map(({ name }) => name)) }),
       refused: new Map(bound.flatMap(({ call, refused }) => (refused === undefined ? [] : [[call.id, refused]]))),
       round,
-      elapsedMs: core.clock.elapsedMs() - startedMs,
+      elapsedMs: loopMs(),
     };
     const pending: PendingTools | null =
       calls.length === 0
@@ -218,18 +220,20 @@ async function toolsOf(
   const tools = withMemoryTools(ofMachine.tools, await offeredMemoryTools(core, turn, asking, signal));
   const notes = fitted.flatMap(({ note }) => note ?? []);
   const found = { tools, notes: [...ofMachine.notes, ...notes], added };
-  requireChoice(found, toolChoice);
+  requireChoice(found, toolChoice, client !== undefined);
   return found;
 }
 
-function requireChoice({ tools, notes }: OfMachine, toolChoice: string | undefined): void {
+function requireChoice({ tools, notes }: OfMachine, toolChoice: string | undefined, isOfClient: boolean): void {
   if (toolChoice === undefined || toolChoice === 'auto') return;
   if (tools.length === 0) {
     throw new CwmError(
       'InvalidParameter',
       `The answer cannot call a tool: the model is offered none. ${notes.join(' ')}`.trim(),
       {
-        hint: 'Give the session tools ("cwm session set --tools auto-loop").',
+        hint: isOfClient
+          ? 'Send the tools with the request.'
+          : 'Give the session tools ("cwm session set --tools auto-loop").',
       },
     );
   }

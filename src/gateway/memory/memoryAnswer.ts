@@ -30,22 +30,27 @@ export class AnswerUnderWay {
   }
 
   usage(said: ClientAnswer): object {
-    return { ...this.#head('chat.completion.chunk'), choices: [], usage: usageOf(said) };
+    return { ...this.#head('chat.completion.chunk'), choices: [], ...usageOf(said) };
   }
 
   whole(item: Item, said: ClientAnswer): object {
     const choices = [{ index: 0, message: chatMessageOf(item), finish_reason: said.finishReason }];
-    return { ...this.#head('chat.completion'), choices, usage: usageOf(said) };
+    return { ...this.#head('chat.completion'), choices, ...usageOf(said) };
   }
 }
 
-/** What was sent to the model server, whatever the conversation's length. */
-const usageOf = ({ usage: { promptTokens, cachedTokens, outputTokens } }: ClientAnswer): object => ({
-  prompt_tokens: promptTokens,
-  completion_tokens: outputTokens,
-  total_tokens: promptTokens + outputTokens,
-  ...(cachedTokens !== null && { prompt_tokens_details: { cached_tokens: cachedTokens } }),
-});
+/** What was sent to the model server, whatever the conversation's length; nothing where the server does not tell what it wrote. */
+const usageOf = ({ usage: { promptTokens, cachedTokens, outputTokens } }: ClientAnswer): object =>
+  outputTokens === null
+    ? {}
+    : {
+        usage: {
+          prompt_tokens: promptTokens,
+          completion_tokens: outputTokens,
+          total_tokens: promptTokens + outputTokens,
+          ...(cachedTokens !== null && { prompt_tokens_details: { cached_tokens: cachedTokens } }),
+        },
+      };
 
 export interface StreamedAnswer {
   /** A comment, which every client skips: the answer takes a while. */

@@ -6,6 +6,7 @@ import type { ToolCall } from '../../../protocol/schemas/toolCall.ts';
 import type { CoreContext } from '../../context.ts';
 import { memoryToolNames, offeredMemoryTools, withMemoryTools } from '../../memory/tools.ts';
 import type { Generation } from '../../ports/engine.ts';
+import { outputTokensOf } from '../../prompt/taken.ts';
 import { newLineage } from '../../ports/lineages.ts';
 import type { Reporter } from '../../ports/reporter.ts';
 import type { Tool, ToolDefinition } from '../../ports/tools.ts';
@@ -62,7 +63,7 @@ export interface ClientAnswer {
   readonly usage: {
     readonly promptTokens: number;
     readonly cachedTokens: number | null;
-    readonly outputTokens: number;
+    readonly outputTokens: number | null;
   };
 }
 
@@ -115,10 +116,11 @@ export class ClientTurns {
    */
   async answer(turn: ClientTurn, signal: AbortSignal, reporter: Reporter): Promise<ClientAnswer> {
     const core = this.#core();
-    const usage = { promptTokens: 0, cachedTokens: null as number | null, outputTokens: 0 };
-    const onAnswer = ({ promptIds, outputIds, reuse }: Generation): void => {
+    const usage = { promptTokens: 0, cachedTokens: null as number | null, outputTokens: 0 as number | null };
+    const onAnswer = ({ promptIds, outputIds, outputTokens, reuse }: Generation): void => {
       usage.promptTokens += promptIds.length || reuse.promptTokens;
-      usage.outputTokens += outputIds.length;
+      const written = outputTokensOf({ outputIds, outputTokens });
+      usage.outputTokens = written === null || usage.outputTokens === null ? null : usage.outputTokens + written;
       if (reuse.cachedTokens !== null) usage.cachedTokens = (usage.cachedTokens ?? 0) + reuse.cachedTokens;
     };
     const tools = turn.tools.map((tool): Tool => ({ ...tool, readsOnly: false, isDestructive: false }));
