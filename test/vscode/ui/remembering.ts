@@ -28,10 +28,18 @@ export function remembering(workbench: Workbench, storage: string): Step[] {
         await workbench.runCommand('Context Windows: New Session');
         await workbench.quickInput.fill('damsons', 'New Session');
         await workbench.statusBar('damsons 0', workMs);
+        for (const picks of [
+          ['Virtual Memory', 'on'],
+          ['Eviction Policy', 'kv-aware'],
+        ]) {
+          await tree.chooseMenuItem('damsons', 'Session Settings…');
+          for (const label of picks) await workbench.quickInput.pick(label);
+        }
         await asking(storage, async (backend) => {
           const { items } = await backend.call('listSessions', { search: 'damsons' });
-          const session = items[0]?.id ?? '';
-          await backend.call('updateSession', { session, memory: { enableVm: true, maxL0Tokens: limitTokens } });
+          const { id: session = '', settings } = items[0] ?? {};
+          assert.deepEqual(settings?.memory, { enableVm: true, policy: 'kv-aware' });
+          await backend.call('updateSession', { session, memory: { ...settings.memory, maxL0Tokens: limitTokens } });
           for (let round = 0; round < exchanges; round++) {
             await backend.call('send', { session, text: `${round}: ${plum.repeat(2)}`, maxTokens: 24 });
           }
