@@ -44,7 +44,7 @@ export interface BackendArguments {
   readonly http: { readonly address: string; readonly remote: boolean; readonly tokenFile: string } | null;
   /** On loopback, where the gateway listens once it is opened. Null: at the default, which is no wish. */
   readonly gatewayPort: number | null;
-  readonly limits: Pick<SpaceLimits, 'kvBudgetBytes' | 'storageQuotaBytes' | 'retentionDays'>;
+  readonly limits: Pick<SpaceLimits, 'kvBudgetBytes' | 'isBudgetOfAllEngines' | 'storageQuotaBytes' | 'retentionDays'>;
 }
 
 const embeddedOptions = Object.fromEntries(
@@ -113,6 +113,8 @@ export function parseBackendArguments(args: readonly string[], env: NodeJS.Proce
     gatewayPort: settings.gatewayPort === backendSettings.gatewayPort.default ? null : settings.gatewayPort,
     limits: {
       kvBudgetBytes: gigabytes(settings.kvBudgetGb),
+      // VS Code gives the default, too, and nobody chose that one.
+      isBudgetOfAllEngines: settings.kvBudgetGb !== backendSettings.kvBudgetGb.default,
       retentionDays: settings.retentionDays,
       storageQuotaBytes: gigabytes(settings.storageQuotaGb),
     },

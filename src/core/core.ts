@@ -136,7 +136,7 @@ export function makeCore(parts: CoreParts): Core {
   const ownContext = (): CoreContext => context;
   const collector = new Collector(space, clock, (error) => onFailure(error, 'the KV budget could not be enforced'));
   const onKvWritten = (): void => {
-    space.elsewhere.changed();
+    space.kvOfOtherEngines.changed();
     collector.collectSoon();
   };
   const checkpoints = new CheckpointKeeper(

@@ -17,15 +17,18 @@ export interface UsageWords {
 /** What takes the disk space. Every size is measured, and blocks that several windows share count once. */
 export function usageWords(usage: Usage, now: Date): UsageWords {
   const { kv, sessions, windows, reuse } = usage;
+  // The budget counts checkpoints, and nothing that is out of reach: no sum here is what it compares.
+  const ofAll = kv.isBudgetOfAllEngines === true ? kv.budgetBytes : null;
   return {
     rows: [
       ['Total', bytesOfLimit(usage.totalBytes, usage.quotaBytes)],
       ['Free on the disk', bytesOrNull(usage.freeBytes)],
-      ['KV', bytesOfLimit(kv.bytes + kv.elsewhereBytes, kv.budgetBytes)],
-      ['- of the embedded model server', formatBytes(kv.bytes)],
+      ['KV', formatBytes(kv.bytes + kv.elsewhereBytes)],
+      ['- of the embedded model server', ofAll ? formatBytes(kv.bytes) : bytesOfLimit(kv.bytes, kv.budgetBytes)],
       ['- of windows', `${formatBytes(kv.windowBytes)}, ${formatBytes(kv.pinnedBytes)} of it pinned`],
       ['- of no window', formatBytes(kv.looseBytes)],
       ['- on other model servers, of windows, as recorded', formatBytes(kv.elsewhereBytes)],
+      ...(ofAll ? [['Budget for KV of all model servers', formatBytes(ofAll)] as const] : []),
       ['Records of sessions and windows', formatBytes(usage.recordBytes)],
       ['Trash', formatBytes(usage.trashBytes)],
       ['Quarantine', formatBytes(usage.quarantineBytes)],

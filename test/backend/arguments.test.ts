@@ -6,12 +6,21 @@ const limitsOf = (...args: string[]) => parseBackendArguments(['--storage', '/s'
 
 describe('limits of the backend', () => {
   it('S0-50 are 50 GB of KV and 100 GB in all, unless it is said otherwise; 0 is no limit', () => {
-    expect(limitsOf()).toEqual({ kvBudgetBytes: 50e9, storageQuotaBytes: 100e9, retentionDays: 0 });
+    expect(limitsOf()).toEqual({
+      kvBudgetBytes: 50e9,
+      isBudgetOfAllEngines: false,
+      storageQuotaBytes: 100e9,
+      retentionDays: 0,
+    });
     expect(limitsOf('--kv-budget-gb', '0.5')).toMatchObject({ kvBudgetBytes: 5e8, storageQuotaBytes: 100e9 });
     expect(limitsOf('--kv-budget-gb', '0', '--storage-quota-gb', '0')).toMatchObject({
       kvBudgetBytes: null,
       storageQuotaBytes: null,
     });
+    expect([limitsOf('--kv-budget-gb', '20'), limitsOf('--kv-budget-gb', '50')]).toMatchObject([
+      { isBudgetOfAllEngines: true },
+      { isBudgetOfAllEngines: false },
+    ]);
     expect(limitsOf('--retention-days', '30').retentionDays).toBe(30);
   });
 

@@ -57,6 +57,10 @@ export class FakeEngine implements Engine {
   /** A server that speaks the OpenAI API and gives no token ids. */
   givesIds = true;
   hasBlockFiles = true;
+  /** Times of a block's files are joined, as those of several ranks or layer groups are. */
+  filesOfBlock = 1;
+  /** Its block files belong to another user. */
+  keepsFiles = false;
   /** It writes block files, on another machine than ours. */
   filesAreElsewhere = false;
   /** How many blocks it keeps as one: what is left over is not kept. */
@@ -75,7 +79,7 @@ export class FakeEngine implements Engine {
   /** So many of the next measurements are made while others use the server, which moves the last bits of their answers. */
   busyMeasurements = 0;
   /** Runs before the answer of each kind of call. */
-  onCall: (call: 'generate' | 'persist' | 'measure') => Promise<void> = async () => {};
+  onCall: (call: 'generate' | 'persist' | 'measure' | 'locate') => Promise<void> = async () => {};
   /** Text of the next answers. */
   answer = 'fine';
   /** Why the next answers end; one that is cut has no token that ends it. */
@@ -220,6 +224,7 @@ export class FakeEngine implements Engine {
 
   async locate(context: KvContext, signal: AbortSignal): Promise<BlockLocation> {
     this.#enter('locate', signal);
+    await this.onCall('locate');
     if (!this.hasBlockFiles || this.filesAreElsewhere)
       return { reachable: false, why: 'The block files are on another machine.' };
     return {
@@ -228,7 +233,7 @@ export class FakeEngine implements Engine {
         const block = this.#disk.get(hash);
         const stat = block && {
           sizeBytes: block.bytes.length,
-          mtimeNs: block.mtimeNs,
+          mtimeNs: Array.from({ length: this.filesOfBlock }, () => block.mtimeNs).join(','),
           ctimeNs: block.mtimeNs,
           inode: block.inode,
         };
@@ -250,6 +255,7 @@ export class FakeEngine implements Engine {
     signal: AbortSignal,
   ): Promise<number> {
     this.#enter('forget', signal);
+    if (this.keepsFiles) throw new CwmError('WriteFailed', 'The file cannot be deleted.');
     if (target.handle !== null) this.forgottenHandles.push(target.handle);
     let freed = 0;
     for (const hash of target.hashes) {

@@ -21,7 +21,11 @@ const items = [aWindowUsage({ name: windowName('unseen'), kv: null }), aWindowUs
 describe('S0-50 what takes the space', () => {
   test('limits are shown where there are any, and what the system does not report is not observed, never 0', () => {
     const report = usageReport(aUsage({ items }), [], now);
-    expect(report).toContain('| - of the embedded model server | 15 MB |');
+    expect(report).toContain('| - of the embedded model server | 15 MB of at most 50 GB |');
+    const { kv } = aUsage();
+    const ofAll = usageReport(aUsage({ kv: { ...kv, isBudgetOfAllEngines: true } }), [], now);
+    expect(ofAll).toContain('| - of the embedded model server | 15 MB |');
+    expect(ofAll).toContain('| Budget for KV of all model servers | 50 GB |');
     expect(report).toContain('| Total | 16.1 MB |');
     expect(report).toContain('| Free on the disk | not observed |');
     expect(report).toContain('| Reused in thaws | 16,352 tokens of 16,384, in 2 thaws |');

@@ -1,8 +1,8 @@
 import type { Clock } from '../../base/clock.ts';
 import type { CachedBlock } from '../ports/blockCache.ts';
 import type { Store } from '../ports/store.ts';
-import { Elsewhere, type ElsewhereFile } from './elsewhere.ts';
 import { evictionOrder, type BlockUse } from './evictionOrder.ts';
+import type { OtherFile } from './kvOfOtherEngines.ts';
 import type { Space } from './space.ts';
 import { kvOf, lastUsedAt, windowUses } from './windowUses.ts';
 
@@ -12,91 +12,93 @@ const fillAgainTo = 0.95;
 const blocksAtOnce = 256;
 
 /** A file that the budget may evict: of the embedded engine, or of another one. */
-type Evictable =
-  | (CachedBlock & { readonly key?: never })
-  | (ElsewhereFile & { readonly key: string; readonly namespace?: never });
+type Evictable = (CachedBlock & { readonly engine?: never }) | OtherFile;
 
 /**
- * When the KV of all engines is over the budget, deletes blocks in the order of {@link evictionOrder}: the embedded engine's, slot files, and files of
- * vLLM's tier that a window or a checkpoint names. They are only cache: a thaw computes missing blocks again, and says so. An abort leaves the rest.
+ * When KV is over the budget, deletes blocks in the order of {@link evictionOrder}: the embedded engine's, and where the budget is one of all engines also
+ * slot files and files of vLLM's tier that a window or a checkpoint names. They are only cache: a thaw computes missing blocks again, and says so.
+ * An abort leaves the rest. It takes the lock of the space only once it knows which files there are: engines may be slow to say that.
  *
  * @returns the bytes that this freed.
  */
 export async function collect(space: Space, clock: Clock, signal: AbortSignal): Promise<number> {
-  const { cache, elsewhere, inUse, limits } = space;
-  const { kvBudgetBytes } = limits;
+  const { cache, kvOfOtherEngines: others, inUse, limits, lock } = space;
+  const { kvBudgetBytes, isBudgetOfAllEngines } = limits;
   if (kvBudgetBytes === null) return 0;
   const { blockBytes } = await cache.sizes(signal);
   // What is recorded is the most that can be there: only beyond the budget are engines asked.
-  if (blockBytes + (await elsewhere.recordedBytes(signal)) <= kvBudgetBytes) return 0;
-  return inUse.collecting(async () => {
-    const others = (await elsewhere.list(signal)).map((file) => ({ ...file, key: Elsewhere.key(file) }));
-    const blocks: Evictable[] = [...(await cache.list(signal)), ...others];
-    if (sumOf(blocks) <= kvBudgetBytes) return 0;
-    const uses = await usesOf(space.store, new Set(blocks.map(({ key, hash }) => key ?? hash)), signal);
-    const order = evictionOrder(blocks, uses, { nowMs: clock.now().getTime(), graceMs: limits.graceMs });
-    let excessBytes = sumOf(blocks) - kvBudgetBytes * fillAgainTo;
-    let freedBytes = 0;
-    let at = 0;
-    while (excessBytes > 0 && at < order.length) {
-      signal.throwIfAborted();
-      const batch: Evictable[] = [];
-      for (let batchBytes = 0; batchBytes < excessBytes && batch.length < blocksAtOnce && at < order.length; at++) {
-        const block = order[at];
-        if (!block || inUse.isHeld(block.hash)) continue;
-        batch.push(block);
-        batchBytes += block.sizeBytes;
-      }
-      const freed = await inUse.delete(batch, (free) => deleteAll(space, free, signal));
-      excessBytes -= freed;
-      freedBytes += freed;
-    }
-    return freedBytes;
-  });
+  const recordedBytes = isBudgetOfAllEngines ? await others.recordedBytes(signal) : 0;
+  if (blockBytes + recordedBytes <= kvBudgetBytes) return 0;
+  const files = isBudgetOfAllEngines ? await others.list(signal) : [];
+  return lock.run(() => inUse.collecting(() => evict(space, kvBudgetBytes, files, clock, signal)), signal);
 }
 
-async function deleteAll(
-  { cache, elsewhere }: Space,
-  blocks: readonly Evictable[],
+async function evict(
+  { store, cache, kvOfOtherEngines: others, inUse, limits }: Space,
+  budgetBytes: number,
+  files: readonly OtherFile[],
+  clock: Clock,
   signal: AbortSignal,
 ): Promise<number> {
-  const [own, others]: [CachedBlock[], ElsewhereFile[]] = [[], []];
-  for (const block of blocks) {
-    if (block.key === undefined) own.push(block);
-    else others.push(block);
+  const own = await cache.list(signal);
+  if (sumOf(own) + sumOf(files) <= budgetBytes) return 0;
+  const uses = await usesOf(store, new Set([...own, ...files].map(({ hash }) => hash)), signal);
+  // The record that named it may have been deleted since, and its file with it.
+  const blocks: Evictable[] = [...own, ...files.filter(({ hash }) => uses.has(hash))];
+  const order = evictionOrder(blocks, uses, { nowMs: clock.now().getTime(), graceMs: limits.graceMs });
+  let excessBytes = sumOf(blocks) - budgetBytes * fillAgainTo;
+  const freedBytes = new Map<string | undefined, number>();
+  let at = 0;
+  while (excessBytes > 0 && at < order.length) {
+    signal.throwIfAborted();
+    const batch: Evictable[] = [];
+    for (let batchBytes = 0; batchBytes < excessBytes && batch.length < blocksAtOnce && at < order.length; at++) {
+      const block = order[at];
+      if (!block || inUse.isHeld(block.hash) || (block.engine && others.isResting(block.engine))) continue;
+      // Whether an engine deletes its files decides what else has to go.
+      if (batch[0] && batch[0].engine !== block.engine) break;
+      batch.push(block);
+      batchBytes += block.sizeBytes;
+    }
+    const engine = batch[0]?.engine;
+    const freed = await inUse.delete(batch, async (free) =>
+      engine === undefined
+        ? cache.delete(free.filter((block) => block.engine === undefined))
+        : others.delete(
+            engine,
+            free.filter((block) => block.engine !== undefined),
+            signal,
+          ),
+    );
+    excessBytes -= freed;
+    freedBytes.set(engine, (freedBytes.get(engine) ?? 0) + freed);
+    // Nobody else pays for files that cannot be deleted.
+    if (engine !== undefined && others.isResting(engine))
+      excessBytes -= sumOf(blocks.filter((block) => block.engine === engine)) - (freedBytes.get(engine) ?? 0);
   }
-  return (await cache.delete(own)) + (others.length === 0 ? 0 : await elsewhere.delete(others, signal));
+  return [...freedBytes.values()].reduce((sum, bytes) => sum + bytes, 0);
 }
 
-/** How windows and checkpoints use the blocks of these keys; a block that none of them names is absent. */
+/** How windows and checkpoints use these blocks, on whichever engine; a block that none of them names is absent. */
 async function usesOf(
   store: Store,
   present: ReadonlySet<string>,
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, BlockUse>> {
   const uses = new Map<string, BlockUse>();
-  const keyIn =
-    (engine: string | undefined, kind: string) =>
-    (hash: string): string =>
-      kind === 'embedded' || engine === undefined ? hash : Elsewhere.key({ engine, hash });
   for (const { name, window } of await windowUses(store)) {
     signal.throwIfAborted();
     const isPinned = window === null || window.pinned;
     const lastUsedMs = window === null ? Infinity : Date.parse(lastUsedAt(window));
     const kv = await kvOf(store, name);
-    const keyOf = keyIn(window?.engine, kv?.engineKind ?? '');
     for (const [index, { hash }] of (kv?.blocks ?? []).entries()) {
-      // Of a window that cannot be read, the engine is not known.
-      const keys = window === null ? [...present].filter((key) => key.split('\0').at(-1) === hash) : [keyOf(hash)];
-      for (const key of keys) {
-        if (!present.has(key)) continue;
-        const known = uses.get(key);
-        uses.set(key, {
-          isPinned: isPinned || known?.isPinned === true,
-          lastUsedMs: Math.max(lastUsedMs, known?.lastUsedMs ?? -Infinity),
-          index: Math.max(index, known?.index ?? 0),
-        });
-      }
+      if (!present.has(hash)) continue;
+      const known = uses.get(hash);
+      uses.set(hash, {
+        isPinned: isPinned || known?.isPinned === true,
+        lastUsedMs: Math.max(lastUsedMs, known?.lastUsedMs ?? -Infinity),
+        index: Math.max(index, known?.index ?? 0),
+      });
     }
   }
   for (const session of await store.sessions.ids()) {
@@ -104,13 +106,11 @@ async function usesOf(
     const checkpoint = await store.checkpoints.get(session);
     if (!checkpoint) continue;
     const lastUsedMs = Date.parse(checkpoint.manifest.createdAt);
-    const keyOf = keyIn(checkpoint.manifest.engine, checkpoint.kv.engineKind);
     for (const [index, { hash }] of checkpoint.kv.blocks.entries()) {
-      const key = keyOf(hash);
-      const known = uses.get(key);
-      if (!present.has(key) || (known && known.isCheckpoint !== true)) continue;
+      const known = uses.get(hash);
+      if (!present.has(hash) || (known && known.isCheckpoint !== true)) continue;
       // Of several checkpoints that share it, the newest one decides.
-      uses.set(key, {
+      uses.set(hash, {
         isPinned: false,
         isCheckpoint: true,
         lastUsedMs: Math.max(lastUsedMs, known?.lastUsedMs ?? lastUsedMs),
@@ -121,4 +121,5 @@ async function usesOf(
   return uses;
 }
 
-const sumOf = (blocks: readonly Evictable[]): number => blocks.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+const sumOf = (blocks: readonly { readonly sizeBytes: number }[]): number =>
+  blocks.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);

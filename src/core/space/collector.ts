@@ -1,4 +1,5 @@
 import type { Clock } from '../../base/clock.ts';
+import { SerialQueue } from '../../base/serialQueue.ts';
 import { isCwmError } from '../../protocol/errors.ts';
 import { collect } from './collect.ts';
 import type { Space } from './space.ts';
@@ -9,6 +10,8 @@ export class Collector {
   readonly #clock: Clock;
   readonly #onFailure: (error: unknown) => void;
   readonly #ended = new AbortController();
+  /** One collection at a time; it takes the lock of the space only to delete. */
+  readonly #queue = new SerialQueue();
   #isWaiting = false;
   #last: Promise<void> = Promise.resolve();
 
@@ -25,7 +28,7 @@ export class Collector {
     if (this.#isWaiting || this.#ended.signal.aborted || this.#space.limits.kvBudgetBytes === null) return;
     this.#isWaiting = true;
     const { signal } = this.#ended;
-    this.#last = this.#space.lock
+    this.#last = this.#queue
       .run(async () => {
         this.#isWaiting = false;
         await collect(this.#space, this.#clock, signal);

@@ -13,12 +13,8 @@ export interface BlockUse {
 /** A file of KV. */
 interface Evictable {
   readonly hash: string;
-  /** Names it among the files of all engines. Default: its hash. */
-  readonly key?: string;
   readonly writtenAtMs: number;
 }
-
-const keyOf = ({ key, hash }: Evictable): string => key ?? hash;
 
 /**
  * The blocks that a budget may evict, the least useful first. Blocks of no window come first, the oldest before the others. Blocks of
@@ -31,9 +27,9 @@ export function evictionOrder<Block extends Evictable>(
   { nowMs, graceMs }: { readonly nowMs: number; readonly graceMs: number },
 ): Block[] {
   const isFresh = ({ writtenAtMs }: Block): boolean => Math.abs(nowMs - writtenAtMs) < graceMs;
-  const loose = blocks.filter((block) => !uses.has(keyOf(block)) && !isFresh(block));
+  const loose = blocks.filter((block) => !uses.has(block.hash) && !isFresh(block));
   const owned = blocks.flatMap((block) => {
-    const use = uses.get(keyOf(block));
+    const use = uses.get(block.hash);
     return use && !use.isPinned ? [{ block, use }] : [];
   });
   loose.sort((a, b) => a.writtenAtMs - b.writtenAtMs);

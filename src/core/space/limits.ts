@@ -7,8 +7,10 @@ export interface CountLimit {
 }
 
 export interface SpaceLimits {
-  /** For the KV of all engines, as far as its files are reached; null is no limit. */
+  /** For the KV of the embedded engine; null is no limit. */
   readonly kvBudgetBytes: number | null;
+  /** That budget is one of all engines, as far as their files are reached: files in folders of other programs are only deleted where a user chose it. */
+  readonly isBudgetOfAllEngines: boolean;
   /** For everything below the storage directory; null is no limit. */
   readonly storageQuotaBytes: number | null;
   readonly sessions: CountLimit;
@@ -22,6 +24,7 @@ export interface SpaceLimits {
 /** N15, S0-50. */
 export const defaultLimits: SpaceLimits = {
   kvBudgetBytes: backendSettings.kvBudgetGb.default * 1e9,
+  isBudgetOfAllEngines: false,
   storageQuotaBytes: backendSettings.storageQuotaGb.default * 1e9,
   sessions: { soft: 100, hard: 1000 },
   windows: { soft: 1000, hard: 10_000 },

@@ -5,7 +5,7 @@ import type { ProjectUsage } from '../../protocol/schemas/space.ts';
 import type { KvRecord, WindowSummary } from '../../protocol/schemas/window.ts';
 import type { StorageSizes } from '../ports/space.ts';
 import type { Store } from '../ports/store.ts';
-import { Elsewhere } from './elsewhere.ts';
+import type { KvOfOtherEngines } from './kvOfOtherEngines.ts';
 import { lastUsedAt } from './windowUses.ts';
 
 type Kv = Pick<KvRecord, 'engineKind' | 'blocks' | 'kvBytes'>;
@@ -24,15 +24,15 @@ interface Row {
 export class ProjectUsages {
   readonly #sizes: StorageSizes;
   readonly #present: ReadonlyMap<string, number>;
-  readonly #elsewhere: Pick<Elsewhere, 'isGone'>;
+  readonly #others: Pick<KvOfOtherEngines, 'isGone'>;
   readonly #rows = new Map<ProjectUri | null, Row>();
   readonly #projects = new Map<SessionId, ProjectUri | null>();
 
   /** @param present bytes of the embedded engine's blocks, by hash. */
-  constructor(sizes: StorageSizes, present: ReadonlyMap<string, number>, elsewhere: Pick<Elsewhere, 'isGone'>) {
+  constructor(sizes: StorageSizes, present: ReadonlyMap<string, number>, others: Pick<KvOfOtherEngines, 'isGone'>) {
     this.#sizes = sizes;
     this.#present = present;
-    this.#elsewhere = elsewhere;
+    this.#others = others;
   }
 
   /** Call it first: a window belongs to the project that its session belongs to. */
@@ -44,7 +44,7 @@ export class ProjectUsages {
         signal.throwIfAborted();
         this.#addSession(session);
         const checkpoint = await nullOn(store.checkpoints.get(session.id), 'Corrupted');
-        if (checkpoint) this.#addKv(this.#row(session.project), checkpoint.kv, checkpoint.manifest.engine);
+        if (checkpoint) this.#addKv(this.#row(session.project), checkpoint.kv);
       }
       if (items.length === 0 || offset >= total) return;
     }
@@ -58,7 +58,7 @@ export class ProjectUsages {
   }
 
   addKvOf(window: WindowSummary, kv: Kv): void {
-    this.#addKv(this.#rowOf(window), kv, window.engine);
+    this.#addKv(this.#rowOf(window), kv);
   }
 
   /** Largest first. */
@@ -81,16 +81,15 @@ export class ProjectUsages {
     this.#usedAt(row, updatedAt);
   }
 
-  #addKv(row: Row, { engineKind, blocks, kvBytes }: Kv, engine: string): void {
+  #addKv(row: Row, { engineKind, blocks, kvBytes }: Kv): void {
     const isOurs = engineKind === 'embedded';
     if (blocks.length === 0 && !isOurs) row.elsewhereBytes += kvBytes ?? 0;
     for (const block of blocks) {
       const { hash, sizeBytes } = block;
-      const key = isOurs ? hash : Elsewhere.key({ engine, hash });
-      if (row.counted.has(key)) continue;
-      row.counted.add(key);
+      if (row.counted.has(hash)) continue;
+      row.counted.add(hash);
       if (isOurs) row.kvBytes += this.#present.get(hash) ?? 0;
-      else if (!this.#elsewhere.isGone(engine, block)) row.elsewhereBytes += sizeBytes;
+      else if (!this.#others.isGone(block)) row.elsewhereBytes += sizeBytes;
     }
   }
 

@@ -4,7 +4,7 @@ import type { BlockCache } from '../ports/blockCache.ts';
 import type { EngineRegistry } from '../ports/engineRegistry.ts';
 import type { Store } from '../ports/store.ts';
 import { BlocksInUse } from './blocksInUse.ts';
-import { Elsewhere } from './elsewhere.ts';
+import { KvOfOtherEngines } from './kvOfOtherEngines.ts';
 import type { SpaceLimits } from './limits.ts';
 import { Places, type Census } from './places.ts';
 import { UsedBytes } from './usedBytes.ts';
@@ -13,8 +13,7 @@ import { UsedBytes } from './usedBytes.ts';
 export interface Space {
   readonly store: Store;
   readonly cache: BlockCache;
-  /** Files of KV that other engines have. */
-  readonly elsewhere: Elsewhere;
+  readonly kvOfOtherEngines: KvOfOtherEngines;
   readonly limits: SpaceLimits;
   readonly inUse: BlocksInUse;
   readonly used: UsedBytes;
@@ -34,7 +33,7 @@ export const makeSpace = (
 ): Space => ({
   store,
   cache,
-  elsewhere: new Elsewhere(store, engines, clock),
+  kvOfOtherEngines: new KvOfOtherEngines(store, engines, clock),
   limits,
   inUse: new BlocksInUse(),
   used: new UsedBytes(store, cache, clock),

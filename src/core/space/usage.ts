@@ -21,7 +21,7 @@ export async function usage(
   }
   const kvBytes = [...present.values()].reduce((sum, bytes) => sum + bytes, 0);
   const windows = await store.windows.all();
-  const projects = new ProjectUsages(sizes, present, space.elsewhere);
+  const projects = new ProjectUsages(sizes, present, space.kvOfOtherEngines);
   await projects.addSessions(store, signal);
   for (const window of windows) projects.addWindow(window);
   const kv = new KvSums(present, (window, record) => projects.addKvOf(window, record));
@@ -44,6 +44,7 @@ export async function usage(
       pinnedBytes: kv.pinnedBytes,
       looseBytes: kvBytes - kv.windowBytes,
       budgetBytes: limits.kvBudgetBytes,
+      isBudgetOfAllEngines: limits.isBudgetOfAllEngines,
       elsewhereBytes: kv.elsewhereBytes,
     },
     recordBytes,
@@ -99,7 +100,7 @@ class KvSums {
     this.#read = read;
   }
 
-  async add({ store, elsewhere }: Space, windows: readonly WindowSummary[], signal: AbortSignal): Promise<void> {
+  async add({ store, kvOfOtherEngines }: Space, windows: readonly WindowSummary[], signal: AbortSignal): Promise<void> {
     const read: { readonly window: WindowSummary; readonly kv: KvRecord }[] = [];
     const holders = new Map<string, number>();
     for (const window of windows) {
@@ -118,7 +119,7 @@ class KvSums {
       for (const block of kv.blocks) {
         const { hash, sizeBytes } = block;
         const presentBytes = isOurs ? this.#present.get(hash) : undefined;
-        const isMissing = isOurs ? presentBytes === undefined : elsewhere.isGone(window.engine, block);
+        const isMissing = isOurs ? presentBytes === undefined : kvOfOtherEngines.isGone(block);
         const bytes = presentBytes ?? (isMissing ? 0 : sizeBytes);
         if (isMissing) missingBlocks++;
         if ((holders.get(hash) ?? 0) > 1) sharedBytes += bytes;

@@ -126,7 +126,7 @@ export const backendSettings = {
     maximum: tera,
     default: 50,
     means: 'a number of gigabytes, 0 for no limit',
-    help: 'gigabytes for the KV of all model servers, as far as its files are reached; 0 is no limit',
+    help: 'gigabytes for KV; the default counts the embedded model server alone, any other number all servers whose files are reached; 0 is no limit',
     setting: 'cwm.kvBudgetGb',
   },
   storageQuotaGb: {

@@ -243,6 +243,7 @@ describe('usage', () => {
       pinnedBytes: a!.bytes,
       looseBytes: 74,
       budgetBytes: 50e9,
+      isBudgetOfAllEngines: false,
       elsewhereBytes: 0,
     });
     expect(now.items.map(({ name, pinned }) => [name, pinned])).toEqual([
