@@ -94,11 +94,19 @@ export class Run {
     }
   }
 
-  /** The project that a folder belongs to; a URI names one itself. @throws CwmError for a folder whose configuration is bad. */
+  /**
+   * The project that a folder belongs to; a URI names one itself.
+   *
+   * @throws CwmError InvalidDirectory for a folder that is not there and that nothing is stored of; InvalidParameter for a bad configuration.
+   */
   async project(folder: string): Promise<string> {
     if (/^[a-z][a-z0-9+.-]+:\/\//i.test(folder)) return folder;
-    const uri = await projectUriOfFolder(absolutePath(folder, this.terminal.cwd));
-    return (await this.call('findProject', { folder: uri })).project ?? uri;
+    const path = absolutePath(folder, this.terminal.cwd);
+    const uri = await projectUriOfFolder(path);
+    const found = await this.call('findProject', { folder: uri });
+    // A folder that is gone may have sessions. A name that was mistyped has none: the backend looks at a path, and not at a URI.
+    if (found.tier === 'default') await this.call('findProject', { folder: path });
+    return found.project ?? uri;
   }
 
   /** Prints the command's one result: as one line of JSON for a script, in words for people. */

@@ -133,7 +133,7 @@ export const errors = {
     code: 'CWM-3108',
     status: 409,
     retryable: false,
-    hint: 'Confirm the change with "breakPrefix", or leave the session as it is; nothing was changed.',
+    hint: 'Confirm the change with "breakPrefix" ("--break-prefix" of cwm), or leave the session as it is; nothing was changed.',
   },
   WriteFailed: {
     code: 'CWM-4001',

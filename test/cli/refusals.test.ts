@@ -43,6 +43,9 @@ describe('cwm refuses', () => {
       ['CWM-2009', ['send', 'taken', 'What is this?', '--image', 'no-such-picture.png']],
       ['CWM-1003', ['send', 'taken', 'What is this?', '--image', import.meta.filename]],
       ['CWM-1003', ['session', 'new', '--engine', 'ftp://x']],
+      ['CWM-1102', ['open', 'no-such-folder']],
+      ['CWM-1102', ['session', 'new', '--project', 'no-such-folder']],
+      ['CWM-1102', ['base', 'show', '--project', 'no-such-folder']],
     ];
     for (const [code, args] of refused) {
       const report = await cwm.refusal(...args);

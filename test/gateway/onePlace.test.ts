@@ -64,7 +64,7 @@ describe('a model server with one slot', () => {
     await fake.restart();
     const again = await chat([...messages, assistant(first.said), user('And again')]);
     expect(again.reused).toBe(0);
-    expect(again.why).toMatch(/^; KV from disk: None of its KV was saved; \d+ tokens computed again$/);
+    expect(again.why).toMatch(/^; KV from disk: No checkpoint of it was made; \d+ tokens computed again$/);
   });
 
   test('each conversation finds its own KV again when another one had the slot', async () => {

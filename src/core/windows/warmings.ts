@@ -153,7 +153,7 @@ export class Warmings {
   #plan(session: Session, saved: Saved | null, { insist }: Opening): Warming {
     if (session.lifecycle !== 'frozen' && !isOpen(session)) return notBegun(`The session is ${session.lifecycle}.`);
     if (!session.tokens) return notBegun('It has no context yet.');
-    if (!saved) return notBegun('None of its KV was saved.');
+    if (!saved) return notBegun('No checkpoint of it was made.');
     const { manifest, kv } = saved;
     if (session.lifecycle !== 'frozen' && manifest.engine !== session.engine)
       return notBegun('Its KV was saved by another model server.');
@@ -184,7 +184,7 @@ export class Warmings {
         if (!opening.insist && (await this.#isGone(session, saved, planned, signal)))
           return { ...planned, state: 'ask' as const, why: 'Its KV is gone, and computing it again takes long.' };
         const receipt = await this.#bringBack(session, saved, signal);
-        if (!receipt) return notBegun('None of its KV was saved.');
+        if (!receipt) return notBegun('No checkpoint of it was made.');
         this.#note(session, receipt);
         return { ...planned, state: 'done' as const, why: receipt.summary, receipt };
       });
