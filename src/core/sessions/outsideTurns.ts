@@ -16,6 +16,7 @@ import { nextEngine, promptText, requireSession } from '../session.ts';
 import { freeBranchName, headOf, requireMessageOf, switched, withBranchAt } from '../turns/branchAt.ts';
 import { recoverTurn } from '../turns/cutAnswer.ts';
 import { storeAnswer } from '../turns/storeAnswer.ts';
+import { openWithoutWindow } from '../windows/resumeFrozen.ts';
 import { thaw } from '../windows/thaw.ts';
 
 /** The session of a conversation that another program leads. */
@@ -198,6 +199,7 @@ export class OutsideTurns {
     const session = await core.store.sessions.get(id);
     if (!session) return gone;
     if (session.lifecycle === 'frozen' && session.frozenAs !== null) {
+      if (await openWithoutWindow(core, id, signal)) return { isThere: true, why: 'The window of its KV was deleted.' };
       const { summary } = await thaw(core, { window: session.frozenAs, resume: true }, signal, silent);
       return { isThere: true, why: summary };
     }

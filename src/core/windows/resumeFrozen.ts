@@ -4,6 +4,7 @@ import type { Receipt } from '../../protocol/schemas/receipt.ts';
 import type { Session } from '../../protocol/schemas/session.ts';
 import type { CoreContext } from '../context.ts';
 import { modelDifference } from '../identity.ts';
+import { moveLifecycle } from '../lifecycle.ts';
 import type { Reporter } from '../ports/reporter.ts';
 import { requireWindow } from './windows.ts';
 import { thaw } from './thaw.ts';
@@ -26,6 +27,26 @@ export async function resumeUnasked(
   if (difference !== null) throw new CwmError('ModelMismatch', `The session stays frozen: ${difference}`);
   return thaw(core, { window: frozenAs, resume: true }, signal, reporter);
 }
+
+/**
+ * Opens a frozen session whose window was deleted. Its text is the session's own, so that only the KV is gone, which the next message computes.
+ *
+ * @returns whether that was so.
+ */
+export const openWithoutWindow = (core: CoreContext, id: SessionId, signal: AbortSignal): Promise<boolean> =>
+  core.turns.run(
+    id,
+    async () => {
+      const { sessions, windows } = core.store;
+      const session = await sessions.get(id);
+      if (session?.lifecycle !== 'frozen' || session.frozenAs === null) return false;
+      if ((await windows.get(session.frozenAs)) !== null) return false;
+      const lifecycle = moveLifecycle('frozen', 'thawed');
+      await sessions.update({ ...session, lifecycle, frozenAs: null, version: session.version + 1 });
+      return true;
+    },
+    signal,
+  );
 
 interface Message {
   readonly session: string;
@@ -56,6 +77,7 @@ export async function resumeForMessage(
   } catch (error) {
     // Two messages at once: the first one resumes it.
     if (isCwmError(error, 'InvalidTransition')) return null;
+    if (isCwmError(error, 'WindowNotFound') && (await openWithoutWindow(core, id, signal))) return null;
     // The error that refused the message says more than one of storing the draft.
     if (input.text !== undefined && isCwmError(error, 'EngineUnavailable', 'ModelMismatch'))
       await storeDraft(core, id, input.text, signal).catch(() => undefined);

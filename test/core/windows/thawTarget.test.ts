@@ -53,6 +53,17 @@ describe('S0-05 what a thaw continues', () => {
     expect((await cwm.listSessions({})).total).toBe(1);
   });
 
+  it('is not needed where the window of a frozen session was deleted: a message continues from the text', async () => {
+    const { cwm } = await frozen();
+    await cwm.deleteWindow({ window: 'w' });
+    const before = await cwm.getSession({ session: 's' });
+    const answer = await cwm.send({ session: 's', text: 'And on it goes.' });
+    expect(answer.text).not.toBe('');
+    const after = await cwm.getSession({ session: 's' });
+    expect(after).toMatchObject({ lifecycle: 'active', frozenAs: null });
+    expect(after.branches['main']?.length).toBe((before.branches['main']?.length ?? 0) + 2);
+  });
+
   it('S0-11 is a branch of its own for a clone', async () => {
     const { cwm } = await frozen();
     await cwm.clone({ window: 'w', target: 'c' });

@@ -54,7 +54,8 @@ async function measure(
     const tokens = receipt?.tokens ?? 0;
     const expected = Math.floor(tokens / blockTokens) - Math.floor(before / blockTokens);
     const blocks = { ofTurn: afterTurn - atStart, ofCheckpoint: atEnd - afterTurn, expected };
-    const { ms = Number.NaN, kvBytesWritten: bytes = Number.NaN } = receipt ?? {};
+    const ms = receipt?.ms ?? Number.NaN;
+    const bytes = receipt?.kvBytesWritten ?? Number.NaN;
     costs.push({ turnMs: sent.ms, ms, bytes, tokens, blocks });
     before = tokens;
   }
