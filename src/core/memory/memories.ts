@@ -23,10 +23,10 @@ export class SessionMemory {
   readonly #pinned = new Set<string>();
   /** Of the conversation that was looked at last: a branch has most of its pages in common with the others. */
   readonly #pages = new ConversationPages();
-  /** By the list of tools: what it adds to a prompt, as the server counted it. */
+  /** By a hash of the model and the list of tools: what it adds to a prompt, as the server counted it. Of the lists that came last. */
   readonly toolTokens = new Map<string, number>();
-  /** The server refused a request because of the memory's own tools. */
-  takesNoTools = false;
+  /** Models that answered a request only without the memory's own tools, by {@link modelKey}. */
+  readonly takingNoTools = new Set<string>();
 
   add(record: MemoryRecord): void {
     this.#records.push(record);

@@ -10,3 +10,7 @@ export interface Remembering {
   readonly messages: readonly Message[];
   readonly salt: string;
 }
+
+/** Says which model it is, and whose template and tokenizer. */
+export const modelKey = ({ engine, description: { model } }: Pick<Remembering, 'engine' | 'description'>): string =>
+  JSON.stringify([engine.spec, model.id, model.fingerprint]);

@@ -1,4 +1,5 @@
 import { formatCount } from '../../base/format.ts';
+import { sha256Hex } from '../../base/hash.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import type { ContextTokens, Message } from '../../protocol/schemas/session.ts';
 import type { CoreContext } from '../context.ts';
@@ -11,7 +12,7 @@ import { countPrompt, countTools, mostTokens, pictureTokens, sameSegments } from
 import { layoutOf, nextSegment, shownOf, type Layout } from './segments/layout.ts';
 import type { SessionMemory } from './memories.ts';
 import { isMemoryTool } from './memoryTool.ts';
-import type { Remembering } from './remembering.ts';
+import { modelKey, type Remembering } from './remembering.ts';
 import { seal } from './segments/seal.ts';
 
 /** What the model gets of a conversation in one request. */
@@ -155,19 +156,25 @@ export async function budgetFor(
   return budgetOf(limit, maxTokens, await toolTokensOf(await core.memories.of(session), turn, tools, signal));
 }
 
-/** Known from the last answer with these tools, else counted as JSON. */
+/** Lists of tools whose tokens are remembered: some clients describe their tools anew with each request. */
+const mostToolLists = 16;
+
+/** Known from the last answer of this model with these tools, else counted as JSON. */
 async function toolTokensOf(
   memory: SessionMemory,
-  { engine }: Remembering,
+  turn: Remembering,
   tools: readonly ToolDefinition[],
   signal: AbortSignal,
 ): Promise<number> {
   if (tools.length === 0) return 0;
-  const key = JSON.stringify(tools.map(({ name, description, inputSchema }) => ({ name, description, inputSchema })));
+  const list = tools.map(({ name, description, inputSchema }) => ({ name, description, inputSchema }));
+  const key = sha256Hex(modelKey(turn) + JSON.stringify(list));
   const known = memory.toolTokens.get(key);
   if (known !== undefined) return known;
-  const counted = Math.ceil((await countTools(engine, tools, signal)) * 1.25) + 64;
+  const counted = Math.ceil((await countTools(turn.engine, tools, signal)) * 1.25) + 64;
   memory.toolTokens.set(key, counted);
+  const [oldest] = memory.toolTokens.keys();
+  if (memory.toolTokens.size > mostToolLists && oldest !== undefined) memory.toolTokens.delete(oldest);
   return counted;
 }
 

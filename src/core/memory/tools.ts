@@ -3,7 +3,7 @@ import { isCwmError, nullOn } from '../../protocol/errors.ts';
 import type { ToolDefinition } from '../ports/tools.ts';
 import type { MemoryTool } from './memoryTool.ts';
 import { pageFault } from './pageFault.ts';
-import type { Remembering } from './remembering.ts';
+import { modelKey, type Remembering } from './remembering.ts';
 import { searchTool } from './search/searchTool.ts';
 import { isExcerpted } from '../prompt/excerpt.ts';
 import type { Budget } from './segments/budget.ts';
@@ -32,7 +32,7 @@ export async function offeredMemoryTools(
   if (!session.settings?.memory?.enableVm || description.noToolsWhy !== undefined) return [];
   if (session.settings.memory.vmMode === 'passive') return [];
   const memory = await core.memories.of(session);
-  if (memory.takesNoTools) return [];
+  if (memory.takingNoTools.has(modelKey(turn))) return [];
   const hasLeft = (): boolean =>
     memory.segments.length > 0 || turn.messages.some(isExcerpted) || asking?.added.some(isExcerpted) === true;
   if (asking === null) return hasLeft() ? memoryTools : [];
@@ -49,20 +49,29 @@ export async function offeredMemoryTools(
  * How the turn's requests divide their tokens once something has left the prompt: the memory's tools are offered then, where they leave room
  * enough.
  *
- * @returns null: nobody knows the model's limit. @throws CwmError Cancelled, EngineUnavailable.
+ * @throws CwmError Cancelled, EngineUnavailable.
  */
 export async function budgetWithTools(
   core: CoreContext,
   turn: Remembering,
   { maxTokens, tools }: Budgeting,
   signal: AbortSignal,
-): Promise<Budget | null> {
+): Promise<BudgetWithTools> {
   const all = { maxTokens, tools: withMemoryTools(tools, memoryTools) };
   const isPassive = turn.session.settings?.memory?.vmMode === 'passive';
   const takesTools =
-    !isPassive && turn.description.noToolsWhy === undefined && !(await core.memories.of(turn.session)).takesNoTools;
+    !isPassive &&
+    turn.description.noToolsWhy === undefined &&
+    !(await core.memories.of(turn.session)).takingNoTools.has(modelKey(turn));
   const areOffered = takesTools && (await leaveRoom(core, turn, all, signal));
-  return budgetFor(core, turn, areOffered ? all : { maxTokens, tools }, signal);
+  return { budget: await budgetFor(core, turn, areOffered ? all : { maxTokens, tools }, signal), areOffered };
+}
+
+interface BudgetWithTools {
+  /** Null: nobody knows the model's limit. */
+  readonly budget: Budget | null;
+  /** The memory's tools. */
+  readonly areOffered: boolean;
 }
 
 /** What of a request says how much room its messages have. */
@@ -81,11 +90,11 @@ export const withMemoryTools = <Offered extends ToolDefinition>(
 
 /**
  * Asks, and asks again without tools where the server refuses the memory's own: some chat templates take none, and only a request shows it.
- * Tools of the machine are the user's wish: there the refusal stands.
+ * The session does without them from then on, if that was the reason. Tools of the machine are the user's wish: there the refusal stands.
  */
 export async function askWithMemoryTools<T>(
   core: CoreContext,
-  { session }: Pick<Remembering, 'session'>,
+  turn: Pick<Remembering, 'session' | 'engine' | 'description'>,
   tools: readonly ToolDefinition[] | undefined,
   ask: (tools: readonly ToolDefinition[] | undefined) => Promise<T>,
 ): Promise<T> {
@@ -94,7 +103,8 @@ export async function askWithMemoryTools<T>(
   } catch (error) {
     const isOwn = tools !== undefined && tools.length > 0 && tools.every((tool) => 'run' in tool);
     if (!isOwn || !isCwmError(error, 'EngineRejected')) throw error;
-    (await core.memories.of(session)).takesNoTools = true;
-    return ask(undefined);
+    const answer = await ask(undefined);
+    (await core.memories.of(turn.session)).takingNoTools.add(modelKey(turn));
+    return answer;
   }
 }

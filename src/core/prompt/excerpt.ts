@@ -7,14 +7,15 @@ interface Excerpted {
   readonly excerpt?: Excerpt | undefined;
 }
 
-/** The text of a message as prompts have it: all of it, or its beginning and its end around a sentence that says how to read the rest. */
+/** The text of a message as prompts have it: all of it, or its beginning and its end around a sentence that says how to read the rest.
+ * The sentence is the same whatever a request offers, so that prompts stay alike. */
 export function textInPrompt(message: Pick<Message, 'id' | 'sequence'>, { text, excerpt }: Excerpted): string {
   if (!excerpt) return text;
   const { head, tail } = excerpt;
   const left = text.length - head - tail;
   if (left <= 0) return text;
   const page = pageIdOf(message);
-  const notice = `[${formatCount(left)} of ${formatCount(text.length)} characters are left out here: page ${page}. page_fault with page_id "${page}" and from_character ${head} brings them back.]`;
+  const notice = `[${formatCount(left)} of ${formatCount(text.length)} characters are left out here: page ${page}. The tool page_fault, if it is offered, brings them back with page_id "${page}" and from_character ${head}.]`;
   return [text.slice(0, head), notice, text.slice(text.length - tail)].filter((part) => part !== '').join('\n');
 }
 

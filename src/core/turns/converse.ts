@@ -92,7 +92,7 @@ export async function converse(
     );
     const generated = whyLast === null ? answered : withoutCalls(answered);
     const { generation } = generated;
-    const calls = namedCalls(generation.toolCalls ?? []).map(withQuestion);
+    const calls = namedCalls(generation.toolCalls ?? []).map((call) => (client ? call : withQuestion(call)));
     if (calls.length > 0) firstCallMs ??= core.clock.elapsedMs();
     const tools = new Map(found.tools.map((tool) => [tool.name, tool]));
     client?.onAnswer(generation);

@@ -51,7 +51,7 @@ export async function runCalls(
     // The tool has run: a model server that does not count must not lose what came of it.
     const { message: fitted, note } = await fitMessage(core, turn, message, fitting, signal).catch((error: unknown) => {
       if (!isCwmError(error) && !signal.aborted) throw error;
-      return withinAnyPrompt(message);
+      return withinAnyPrompt(message, true);
     });
     if (note !== null) notes.push(note);
     const stored = await storeResult(core, turn.session, turn.messages, fitted, [last]);

@@ -49,7 +49,9 @@ describe('what is too long for a prompt', () => {
     expect(prompt).toContain('line 0 of the log');
     expect(prompt).toContain('line 1999 of the log');
     expect(prompt).not.toContain('line 1000 of the log');
-    expect(prompt).toMatch(/\[[\d,]+ of [\d,]+ characters are left out here: page p3-[0-9a-f]{4}\. page_fault with/);
+    expect(prompt).toMatch(
+      /\[[\d,]+ of [\d,]+ characters are left out here: page p3-[0-9a-f]{4}\. The tool page_fault, if it is offered,/,
+    );
     expect(fixture.engine.offered.at(-1)).toContain('page_fault');
   });
 
@@ -84,6 +86,23 @@ describe('what is too long for a prompt', () => {
     // It stays as the model had it, so that the prefix stays, too.
     await say(fixture, 'And now?');
     expect(wire.prompts.at(-1)).toContain(wire.prompts[0]?.slice(0, -2));
+  });
+
+  test('S1-50 where no tool is offered, the user is told that the model cannot read the rest, and the prompt promises none', async () => {
+    const { fixture, wire } = await talkative();
+    await fixture.cwm.updateSession({ session: 's', memory: { enableVm: true, vmMode: 'passive' } }, never());
+    const { notes } = await say(fixture, `Here is a log.\n${lines(800)}What went wrong?`);
+    expect(notes).toContainEqual(expect.stringContaining('It is offered no tool with which it could read the rest.'));
+    expect(wire.prompts.at(-1)).toContain('The tool page_fault, if it is offered,');
+  });
+
+  test('S1-50 a message of which the prompt has a part comes back whole when the user asks for it', async () => {
+    const { fixture } = await talkative();
+    await say(fixture, `Here is a log.\n${lines(800)}What went wrong?`);
+    fixture.engine.model = { ...fixture.engine.model, maxModelLen: 131_072 };
+    await fixture.cwm.faultPage({ session: 's', page: 'p1' }, never());
+    const { items } = await fixture.cwm.listMessages({ session: 's', limit: 10 });
+    expect(JSON.stringify(items.at(-1)?.content)).toContain('line 400 of the log');
   });
 
   test('several results of one answer share the room', async () => {

@@ -154,11 +154,12 @@ describe('policies of eviction', () => {
     engine.model = { ...engine.model, maxModelLen: 16_384 };
     for (let turn = 0; turn < 3; turn++) {
       await say(`Pinned ${turn}: ${'filler '.repeat(110)}`);
-      await cwm.pinPage({ session: 's', page: `p${2 * turn + 3}`, pinned: true });
+      await cwm.pinPage({ session: 's', page: `p${2 * turn + 3}`, pinned: true }, never());
     }
     await cwm.updateSession({ session: 's', memory: { enableVm: true, maxL0Tokens: 2048 } }, never());
     expect(await codeOf(say(`More: ${'filler '.repeat(60)}`))).toBe('CWM-7013');
-    for (let turn = 0; turn < 3; turn++) await cwm.pinPage({ session: 's', page: `p${2 * turn + 3}`, pinned: false });
+    for (let turn = 0; turn < 3; turn++)
+      await cwm.pinPage({ session: 's', page: `p${2 * turn + 3}`, pinned: false }, never());
     expect((await say(`More: ${'filler '.repeat(60)}`)).text).toBe('fine');
   });
 });
@@ -168,7 +169,7 @@ describe('the account of a memory', () => {
     const { cwm, say } = await talk({}, 2);
     const before = await cwm.memoryState({ session: 's' });
     const page = before.pages[0]?.id ?? '';
-    await cwm.pinPage({ session: 's', page, pinned: true });
+    await cwm.pinPage({ session: 's', page, pinned: true }, never());
     for (let turn = 0; turn < 5; turn++) await say(`Later ${turn}: ${'filler '.repeat(100)}`);
     const then = await cwm.memoryState({ session: 's', at: '6' });
     expect(then).toMatchObject({ segments: [], messages: 5, inPrompt: 5 });

@@ -10,7 +10,7 @@ async function longTalk(pin?: string): Promise<CoreFixture> {
   await fixture.cwm.createSession({ id: 's', memory: { enableVm: true } });
   const send = (text: string) => fixture.cwm.send({ session: 's', text, maxTokens: 32 }, never());
   await send(first);
-  if (pin !== undefined) await fixture.cwm.pinPage({ session: 's', page: pin, pinned: true });
+  if (pin !== undefined) await fixture.cwm.pinPage({ session: 's', page: pin, pinned: true }, never());
   for (let turn = 0; turn < 5; turn++) await send(`Turn ${turn}: ${'filler '.repeat(100)}`);
   return fixture;
 }
@@ -47,15 +47,63 @@ describe('what a user sees of memory and does with it', () => {
   test('a page that nobody has, and a pin of one that left, are clear errors', async () => {
     const { cwm } = await longTalk();
     expect(await codeOf(cwm.memoryPage({ session: 's', page: 'p99-aaaa' }))).toBe('CWM-2007');
-    expect(await codeOf(cwm.pinPage({ session: 's', page: 'p1', pinned: true }))).toBe('CWM-3001');
+    expect(await codeOf(cwm.pinPage({ session: 's', page: 'p1', pinned: true }, never()))).toBe('CWM-3001');
     expect(await codeOf(cwm.faultPage({ session: 's', page: 'p12' }, never()))).toBe('CWM-1003');
+  });
+
+  test('S1-42 a page that came back is pinned as its copy and unpinned by either name, and comes back only once', async () => {
+    const { cwm, engine } = await longTalk();
+    const page = (await cwm.memoryState({ session: 's' })).pages[0]?.id ?? '';
+    await cwm.faultPage({ session: 's', page }, never());
+    await expect(cwm.faultPage({ session: 's', page }, never())).rejects.toMatchObject({
+      name: 'InvalidParameter',
+      message: expect.stringMatching(/in the prompt already, as p13-/) as string,
+    });
+    const pinned = await cwm.pinPage({ session: 's', page, pinned: true }, never());
+    expect(pinned.page).toMatch(/^p13-/);
+    engine.model = { ...engine.model, maxModelLen: 2400 };
+    for (let turn = 0; turn < 5; turn++)
+      await cwm.send({ session: 's', text: `Later ${turn}: ${'filler '.repeat(60)}`, maxTokens: 32 }, never());
+    const { segments } = await cwm.memoryState({ session: 's' });
+    expect(segments.at(-1)?.lastSequence).toBeGreaterThanOrEqual(13);
+    expect(segments.map(({ text }) => text).join('\n')).toContain(`Pinned (${pinned.page})`);
+    expect(await cwm.pinPage({ session: 's', page: pinned.page, pinned: false }, never())).toMatchObject({
+      page: pinned.page,
+    });
+  });
+
+  test('a summary cannot be pinned, since no pin keeps it', async () => {
+    const { cwm } = await longTalk();
+    expect(await codeOf(cwm.pinPage({ session: 's', page: 's1', pinned: true }, never()))).toBe('CWM-1003');
+  });
+
+  test('whoever leaves while a turn runs pins nothing', async () => {
+    const { cwm } = await longTalk();
+    const left = AbortSignal.abort();
+    await expect(cwm.pinPage({ session: 's', page: 'p12', pinned: true }, left)).rejects.toThrow();
+    expect((await cwm.memoryState({ session: 's' })).pages.some(({ pinned }) => pinned)).toBe(false);
+  });
+
+  test('S1-70 why a page left is told of its own branch alone', async () => {
+    const { cwm, engine } = await longTalk();
+    engine.model = { ...engine.model, maxModelLen: 65_536 };
+    const { items } = await cwm.listMessages({ session: 's' });
+    await cwm.createBranch({ session: 's', name: 'short', at: items[1]!.id }, never());
+    for (let turn = 0; turn < 2; turn++)
+      await cwm.send({ session: 's', text: `Here ${turn}.`, maxTokens: 32 }, never());
+    const { pages, segments } = await cwm.memoryState({ session: 's' });
+    expect(segments).toEqual([]);
+    const why = await cwm.memoryHistory({ session: 's', page: pages[4]?.id ?? '' });
+    expect(why).toMatchObject({ leftWith: null, inPrompt: { from: 6, to: 6 } });
+    // What both have in common is whole here.
+    expect((await cwm.memoryHistory({ session: 's', page: pages[0]?.id ?? '' })).leftWith).toBeNull();
   });
 
   test('S1-72 a branch and a window have the segments of their ids, and a thaw continues from exactly those', async () => {
     const { cwm, store } = await longTalk();
     const before = await store.sessions.get('s' as never);
     const last = (await cwm.memoryState({ session: 's' })).pages.at(-1)?.id ?? '';
-    await cwm.pinPage({ session: 's', page: last, pinned: true });
+    await cwm.pinPage({ session: 's', page: last, pinned: true }, never());
     const then = await cwm.memoryState({ session: 's' });
     await cwm.freeze({ session: 's', window: 'w' }, never());
     const receipt = await cwm.thaw({ window: 'w', session: 't' }, never());

@@ -83,6 +83,30 @@ describe('a page that left the prompt', () => {
     expect((await fixture.cwm.send({ session: 's', text: 'And now?', maxTokens: 32 }, never())).text).toBe('fine');
   });
 
+  test('S1-50 a request that is refused for another reason takes no tool from the session, and a template’s refusal takes them from its model alone', async () => {
+    const fixture = await forgetful();
+    const { engine } = fixture;
+    const generate = engine.generate.bind(engine);
+    const say = () => fixture.cwm.send({ session: 's', text: 'And now?', maxTokens: 32 }, never());
+    let refuses: (hasTools: boolean) => boolean = () => true;
+    engine.generate = async (request, onPiece, signal) => {
+      if (refuses((request.tools?.length ?? 0) > 0)) throw new CwmError('EngineRejected', 'Bad sampling value.');
+      return generate(request, onPiece, signal);
+    };
+    await expect(say()).rejects.toMatchObject({ name: 'EngineRejected' });
+    refuses = () => false;
+    await say();
+    expect(engine.offered.at(-1)).toContain('page_fault');
+    refuses = (hasTools) => hasTools;
+    await say();
+    refuses = () => false;
+    await say();
+    expect(engine.offered.at(-1)).toEqual([]);
+    engine.model = { ...engine.model, fingerprint: 'of a file that was loaded anew' };
+    await say();
+    expect(engine.offered.at(-1)).toContain('page_fault');
+  });
+
   test('S1-06 a session without memory is offered no tool of it', async () => {
     const fixture = await coreFixture();
     await fixture.cwm.createSession({ id: 's' });

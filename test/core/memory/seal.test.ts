@@ -1,6 +1,7 @@
 import { describe, expect, test, vi } from 'vitest';
 import { batchMs } from '../../../src/core/answers/answerBatches.ts';
 import type { CoreParts } from '../../../src/core/core.ts';
+import { strongestClaims } from '../../../src/core/memory/segments/extract.ts';
 import { Memories } from '../../../src/core/memory/memories.ts';
 import type { MemoryRecord } from '../../../src/protocol/memory/records.ts';
 import type { TokensTaken } from '../../../src/protocol/schemas/session.ts';
@@ -102,6 +103,35 @@ describe('what leaves the prompt', () => {
     for (let turn = 0; turn < 12; turn++) await say(fixture, `Question ${turn}: ${filler}`);
     expect(requests).toBeGreaterThan(12);
     expect(taken).toHaveLength(requests);
+  });
+});
+
+describe('what outlives a summary', () => {
+  test('S1-43 is the latest of the decisions, where there is no room for all: it may take back an earlier one', () => {
+    const claims = Array.from({ length: 40 }, (_, at) => ({ text: `We decided: item ${at + 10} is called heron.` }));
+    const kept = strongestClaims([{ text: 'We use tabs, and no spaces anywhere else.' }, ...claims], 400);
+    expect(kept.length).toBeGreaterThan(2);
+    expect(kept).toEqual(claims.slice(-kept.length));
+  });
+
+  test('S1-43 of a summary of summaries, both ends stand in the next one; its record holds no more than the prompt has of it', async () => {
+    const fixture = await longTalk(0);
+    fixture.engine.model = { ...fixture.engine.model, maxModelLen: 3072 };
+    const generate = fixture.engine.generate.bind(fixture.engine);
+    let made = 0;
+    fixture.engine.generate = (request, onPiece, signal) => {
+      fixture.engine.answer = request.messages.at(-1)?.content.startsWith('Summarise') ? `Part ${made++}.` : 'fine';
+      return generate(request, onPiece, signal);
+    };
+    for (let turn = 0; turn < 70; turn++) await say(fixture, `Question ${turn}: ${filler}`);
+    const records = await fixture.store.memory.load(sessionId('s'));
+    const folds = records.flatMap((each) => (each.type === 'segment' && each.covers ? [each] : []));
+    expect(folds.length).toBeGreaterThan(3);
+    const parts = (folds.at(-1)?.text.match(/Part \d+/g) ?? []).map((part) => Number(part.slice(5)));
+    const newest = parts.at(-1) ?? 0;
+    expect(newest).toBeGreaterThan(10);
+    expect(parts).toEqual(expect.arrayContaining([0, newest - 1]));
+    for (const { summary, text } of folds) expect(summary.length).toBeLessThan(text.length);
   });
 });
 

@@ -17,7 +17,7 @@ async function exported(): Promise<{ fixture: CoreFixture; file: File }> {
   await cwm.createSession({ id: 's', memory: { enableVm: true } });
   for (let turn = 0; turn < 6; turn++) {
     await cwm.send({ session: 's', text: `Turn ${turn}: ${'filler '.repeat(100)}`, maxTokens: 32 }, never());
-    if (turn === 0) await cwm.pinPage({ session: 's', page: 'p1', pinned: true });
+    if (turn === 0) await cwm.pinPage({ session: 's', page: 'p1', pinned: true }, never());
   }
   engine.toolCalls = [[{ id: 'call-0', name: 'page_fault', arguments: JSON.stringify({ page_id: 'p2' }) }]];
   await cwm.send({ session: 's', text: 'What was it?', maxTokens: 32 }, never());

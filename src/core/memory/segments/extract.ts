@@ -38,14 +38,15 @@ export const extractClaims = (
 /** Words of what was decided, which outlives whatever else was said. */
 const decisionCues = /\b(?:decid\w*|decision\w*|agreed?|must|never|always|chose|is called|named)\b/i;
 
-/** Of sentences that stood in older summaries, as many as the characters allow: decisions first. They keep their order. */
+/** Of sentences that stood in older summaries, as many as the characters allow: decisions first, and of those the latest. They keep their order. */
 export function strongestClaims<Claim extends { readonly text: string }>(
   claims: readonly Claim[],
   characters: number,
 ): Claim[] {
   let left = characters;
   const kept = new Set<Claim>();
-  const ranked = [...claims.filter(({ text }) => decisionCues.test(text)), ...claims];
+  // What was decided later may take back what was decided before.
+  const ranked = [...claims.filter(({ text }) => decisionCues.test(text)).reverse(), ...[...claims].reverse()];
   for (const claim of ranked) {
     if (kept.has(claim) || claim.text.length + framingCharacters > left) continue;
     left -= claim.text.length + framingCharacters;

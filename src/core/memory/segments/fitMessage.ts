@@ -49,8 +49,8 @@ export async function fitMessage(
   if (!turn.session.settings?.memory?.enableVm || !isText(content)) return { message, note: null };
   const { text } = content;
   if (mostTokens([{ role: 'user', content: text }]) < fewestBytes) return { message, note: null };
-  const budget = await budgetWithTools(core, turn, asking, signal);
-  if (!budget) return withinAnyPrompt(message);
+  const { budget, areOffered } = await budgetWithTools(core, turn, asking, signal);
+  if (!budget) return withinAnyPrompt(message, areOffered);
   const countAll = (messages: readonly Message[]): Promise<number> =>
     countPrompt(turn.engine, renderConversation(systemPromptOf(turn.session), messages), true, signal);
   const firm = await firmPart(core, turn, message);
@@ -64,12 +64,12 @@ export async function fitMessage(
     return (await countPrompt(turn.engine, rendered, false, signal)) - pictureTokens(rendered);
   };
   const own = await count(message);
-  if (own <= left * wholeShare) return withinAnyPrompt(message);
+  if (own <= left * wholeShare) return withinAnyPrompt(message, areOffered);
   let characters = Math.min(mostCharacters, (text.length * left * excerptShare) / own);
   for (;;) {
     const cut = excerpted(message, content, Math.floor(characters));
     if (characters < 1 || (await count(cut)) <= left * excerptShare)
-      return { message: cut, note: noteOf(message, content, formatTokens(own)) };
+      return { message: cut, note: noteOf(message, content, formatTokens(own), areOffered) };
     characters = characters < 64 ? 0 : characters * 0.7;
   }
 }
@@ -90,12 +90,12 @@ export async function fitMessages(
   return fitted;
 }
 
-/** The message with an excerpt where its text is too long for any prompt. */
-export function withinAnyPrompt(message: Message): Fitted {
+/** The message with an excerpt where its text is too long for any prompt. @param areOffered whether the model can read on in it. */
+export function withinAnyPrompt(message: Message, areOffered: boolean): Fitted {
   const { content } = message;
   if (!isText(content) || content.text.length <= mostCharacters) return { message, note: null };
   const size = `${formatCount(content.text.length)} characters`;
-  return { message: excerpted(message, content, mostCharacters), note: noteOf(message, content, size) };
+  return { message: excerpted(message, content, mostCharacters), note: noteOf(message, content, size, areOffered) };
 }
 
 type TextContent = Extract<MessageContent, { readonly type: 'text' | 'tool-result' }>;
@@ -108,9 +108,11 @@ const excerpted = (message: Message, content: TextContent, characters: number): 
   content: { ...content, excerpt: excerptOf(content.text, characters) },
 });
 
-const noteOf = (message: Message, content: TextContent, size: string): string =>
+const noteOf = (message: Message, content: TextContent, size: string, areOffered: boolean): string =>
   `${content.type === 'text' ? 'The message' : `The result of ${content.name}`} takes ${size}, more than the prompt has room for. ` +
-  `The model sees its beginning and its end, and can read the rest as page ${pageIdOf(message)}.`;
+  (areOffered
+    ? `The model sees its beginning and its end, and can read the rest as page ${pageIdOf(message)}.`
+    : 'The model sees its beginning and its end. It is offered no tool with which it could read the rest.');
 
 /** What stands in front of a message in the next prompt, and no eviction of other turns can take out. */
 interface FirmPart {

@@ -46,8 +46,8 @@ function isGapless(messages: readonly Message[], layout: Layout): boolean {
   );
 }
 
-/** Messages name the one before them, so that the last one of a segment names all of them. */
-const fits = (messages: readonly Message[], { to, lastSequence }: Segment): boolean =>
+/** Whether a segment is of this conversation. Messages name the one before them, so that the last one of a segment names all of them. */
+export const fits = (messages: readonly Message[], { to, lastSequence }: Segment): boolean =>
   messages[lastSequence - 1]?.id === to;
 
 /** How many messages the segments stand for. */

@@ -254,9 +254,12 @@ async function fold(sealing: Sealing, newest: Segment, signal: AbortSignal): Pro
   const { firstSequence } = first;
   const { lastSequence } = last;
   for (const [at, [ofSummaries, ofClaims]] of foldShares.entries()) {
+    const summaries = layout.map((each) =>
+      shortened(each, Math.floor((characters * summaryShare * ofSummaries) / layout.length)),
+    );
     const index = layout.map(
-      (each) =>
-        `${each.id} (messages ${each.firstSequence} to ${each.lastSequence}): ${quoted(shortened(each, (characters * summaryShare * ofSummaries) / layout.length))}`,
+      (each, at) =>
+        `${each.id} (messages ${each.firstSequence} to ${each.lastSequence}): ${quoted(summaries[at] ?? '')}`,
     );
     const claims = strongestClaims(said, characters * (1 - summaryShare) * ofClaims);
     const content: SegmentContent = {
@@ -281,7 +284,8 @@ async function fold(sealing: Sealing, newest: Segment, signal: AbortSignal): Pro
       to: last.to,
       firstSequence,
       lastSequence,
-      summary: layout.map(({ summary }) => summary).join(' '),
+      // No more than the prompt has of it: the segments that it covers have the rest.
+      summary: summaries.join(' '),
       summaryBy: 'extract',
       text,
       tokens,
@@ -305,8 +309,13 @@ const foldShares = [
 ] as const;
 
 /** A segment's own claims say more than its summary where a model made the summary. Where they are recorded, they stand beside it. */
-function shortened({ text, summary, claims: recorded }: Segment, characters: number): string {
+function shortened({ text, summary, claims: recorded, covers }: Segment, characters: number): string {
   const claims = recorded ? [] : (text.match(/^Said \([^)]*\): .*$/gm) ?? []);
   const whole = [...claims.map((line) => line.replace(/^Said /, '')), summary].join(' ');
-  return whole.slice(0, Math.max(0, Math.floor(characters))).toWellFormed();
+  if (!covers || whole.length <= characters) return whole.slice(0, characters).toWellFormed();
+  // The summary of a fold ends with what was said last.
+  const half = Math.max(0, Math.floor((characters - gap.length) / 2));
+  return `${whole.slice(0, half)}${gap}${whole.slice(whole.length - half)}`.toWellFormed();
 }
+
+const gap = ' … ';

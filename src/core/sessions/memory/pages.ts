@@ -11,7 +11,7 @@ import { limitOf } from '../../memory/segments/budget.ts';
 import type { ConversationPages } from '../../memory/pages/conversationPages.ts';
 import { findPage, type FoundPage } from '../../memory/pages/findPage.ts';
 import { segmentPageText } from '../../memory/pages/segmentPages.ts';
-import { layoutOf, sealedCount, type Layout } from '../../memory/segments/layout.ts';
+import { fits, layoutOf, sealedCount, type Layout } from '../../memory/segments/layout.ts';
 import { SessionMemory } from '../../memory/memories.ts';
 import { statsOf } from '../../memory/stats.ts';
 import { hintOf, textOf } from '../../memory/page.ts';
@@ -114,15 +114,23 @@ export async function memoryHistory(
   const found = await remembered(core, parseSessionId(input.session));
   const { page } = await requirePage(core, found, input.page);
   const { memory, pages } = found;
-  const { sequence } = page;
+  const { sequence, tier } = page;
   const isHere = pages.messageOf(page) !== null;
+  // Of this branch: others may have places of the same numbers.
+  const { messages } = found;
   const had = memory.turns.filter((turn) => {
     const last = turn.segments.map((id) => memory.segment(id)).at(-1);
-    return isHere && turn.sequence >= sequence && (last?.lastSequence ?? 0) < sequence;
+    const isOfBranch = messages[turn.sequence - 1]?.id === turn.answer;
+    return isHere && isOfBranch && turn.sequence >= sequence && (last?.lastSequence ?? 0) < sequence;
   });
   const [first] = had;
   const left = memory.segments.find(
-    (segment) => !segment.covers && segment.firstSequence <= sequence && sequence <= segment.lastSequence,
+    (segment) =>
+      tier !== 'L0' &&
+      !segment.covers &&
+      fits(messages, segment) &&
+      segment.firstSequence <= sequence &&
+      sequence <= segment.lastSequence,
   );
   return {
     page: page.id,
@@ -148,27 +156,49 @@ function whyLeft({ firstSequence, lastSequence, decided }: Segment): string {
 }
 
 /**
- * Whether a page stays whole in the prompt.
+ * Whether a page stays whole in the prompt. Of one that came back, the copy stays: the result names it.
  *
- * @throws CwmError as {@link memoryPage}; InvalidTransition (it left the prompt already).
+ * @throws CwmError as {@link memoryPage}; InvalidParameter (a summary: it stays by itself), InvalidTransition (it left the prompt already).
  */
-export async function pinPage(core: CoreContext, input: ParsedInput<'pinPage'>): Promise<RouteOutput<'pinPage'>> {
+export async function pinPage(
+  core: CoreContext,
+  input: ParsedInput<'pinPage'>,
+  signal: AbortSignal,
+): Promise<RouteOutput<'pinPage'>> {
   const id = parseSessionId(input.session);
-  return core.turns.run(id, async () => {
+  const pin = async () => {
     const found = await remembered(core, id);
-    const { page } = await requirePage(core, found, input.page);
-    if (input.pinned && page.tier !== 'L0')
-      throw new CwmError('InvalidTransition', `Page ${page.id} is not in the prompt.`, {
+    const { page: named, message } = await requirePage(core, found, input.page);
+    if (!message)
+      throw new CwmError('InvalidParameter', `Page ${named.id} is a summary, which no pin keeps.`, {
+        hint: 'Pin the messages that it stands for, before they leave the prompt.',
+      });
+    const copies = found.pages.table
+      .inPromptAs(named.id)
+      .filter(({ page, level }) => level === 0 && found.pages.messageOf(page) !== null)
+      .map(({ page }) => page);
+    const page = input.pinned
+      ? named.tier === 'L0'
+        ? named
+        : copies[0]
+      : [named, ...copies].find(({ pinned }) => pinned);
+    if (!page && input.pinned)
+      throw new CwmError('InvalidTransition', `Page ${named.id} is not in the prompt.`, {
         hint: 'Bring it back first ("cwm memory fault").',
       });
-    if (input.pinned !== page.pinned) {
+    if (page && input.pinned !== page.pinned) {
       await core.memories.record(found.session, [byUser(core, found, page.id, input.pinned ? 'pin' : 'unpin')]);
     }
-    return { page: page.id, pinned: input.pinned };
-  });
+    return { page: page?.id ?? named.id, pinned: input.pinned };
+  };
+  return core.turns.run(id, pin, signal);
 }
 
-/** Brings a page back behind the last message. @throws CwmError as {@link memoryPage}, and as `prime`. */
+/**
+ * Brings a page back behind the last message, also one of which the prompt has only a part.
+ *
+ * @throws CwmError as {@link memoryPage}, and as `prime`; InvalidParameter (the prompt has it whole).
+ */
 export async function faultPage(
   core: CoreContext,
   input: RouteInput<'faultPage'>,
@@ -178,7 +208,11 @@ export async function faultPage(
   const session = parseSessionId(input.session);
   const found = await remembered(core, session);
   const { page, message } = await requirePage(core, found, input.page);
-  if (page.tier === 'L0') throw new CwmError('InvalidParameter', `Page ${page.id} is in the prompt already.`);
+  const [here] = found.pages.table.inPromptAs(page.id);
+  if (here?.level === 0) {
+    const as = here.page.id === page.id ? '' : `, as ${here.page.id}`;
+    throw new CwmError('InvalidParameter', `Page ${page.id} is in the prompt already${as}.`);
+  }
   if (!message) throw noSuchPage(session, input.page);
   const files = [{ path: `page ${page.id}, ${message.role}`, text: textOf(message) }];
   const read = async () => ({ files, skipped: [] });

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { ConversationPages } from '../../../../src/core/memory/pages/conversationPages.ts';
+import { copiesIn } from '../../../../src/core/memory/pages/copiesIn.ts';
 import { pageIdOf } from '../../../../src/core/memory/page.ts';
 import { sealedCount, type Layout } from '../../../../src/core/memory/segments/layout.ts';
 import type { MemorySearch, Mutation, Segment } from '../../../../src/protocol/memory/records.ts';
@@ -114,6 +115,15 @@ describe('the pages of a conversation', () => {
       ['s104-index', 3],
     ]);
     expect(table.inPromptAs(pageIdOf(messages[1]!))).toEqual([]);
+  });
+
+  test('S1-47 a page that came back in a result which is itself too long for the prompt is there in part', () => {
+    const [message] = conversation(1);
+    const text = JSON.stringify({ page: { page_id: 'p1-aaaa', level: 0 } });
+    const result = { type: 'tool-result', call: 'c', name: 'page_fault', text, outcome: 'done' } as const;
+    const of = (content: Message['content']) => copiesIn({ ...message!, content });
+    expect(of(result)).toEqual([{ page: 'p1-aaaa', level: 0 }]);
+    expect(of({ ...result, excerpt: { head: 9, tail: 3 } })).toEqual([{ page: 'p1-aaaa', level: 1 }]);
   });
 
   test('S1-42 the messages of the last three turns and the last plan stay by themselves, and what a user pinned says so', () => {
