@@ -184,7 +184,7 @@ export const composeServices =
     if (recovered.length > 0) log.write('warning', 'turns interrupted by a crash', { sessions: recovered.length });
     const onGatewayFailure = (error: unknown, what: string): void => log.failure(what, error);
     const gatewayClients = new Clients(join(storage, 'gateway', 'clients.json'), onGatewayFailure);
-    await gatewayClients.load();
+    await gatewayClients.load(store.isReadOnly);
     const gateway = new Gateway({
       outside: core.outside,
       clientTurns: core.clientTurns,
@@ -192,7 +192,7 @@ export const composeServices =
       clock: systemClock,
       clients: gatewayClients,
       healing,
-      journal: journalFile(join(storage, 'gateway', 'said.jsonl'), store.envelope),
+      journal: journalFile(join(storage, 'gateway', 'said.jsonl'), store.envelope, store.isReadOnly),
       onFailure: onGatewayFailure,
     });
     listening = gateway;

@@ -1,5 +1,5 @@
 import { createSecretKey, randomBytes } from 'node:crypto';
-import { readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { journalFile } from '../../src/gateway/recording/journalFile.ts';
@@ -42,4 +42,18 @@ test('an addition that a crash or a full disk cut costs itself and no other one'
     await journal.append([lines[1]!]);
     expect(await journal.read()).toEqual(expect.arrayContaining(lines));
   }
+});
+
+test('an index that another process writes is read, and nothing of it is written', async () => {
+  const folder = makeDirectory();
+  const file = path.join(folder, 'said.jsonl');
+  const clear = `${lines.join('\n')}\n`;
+  writeFileSync(file, clear);
+  const journal = journalFile(file, sealedEnvelope(createSecretKey(randomBytes(32))), true);
+  expect(await journal.read()).toEqual(lines);
+  await journal.append(['{"s":"1","m":"c"}']);
+  await journal.setAside(['{"s":"half']);
+  await journal.replace([]);
+  expect(readFileSync(file, 'utf8')).toBe(clear);
+  expect(readdirSync(folder)).toEqual(['said.jsonl']);
 });

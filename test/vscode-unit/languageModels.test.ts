@@ -188,6 +188,15 @@ test("a refusal has the server's own words, and a stream that fails in the middl
   await expect(respond([user(new Text('Hi'))])).rejects.toThrow('It broke.');
 });
 
+test('an answer that was cut at its longest length says so, and none of its calls runs', async () => {
+  const call = { index: 0, id: 'c1', function: { name: 'write', arguments: '{"path": "a' } };
+  const end = `data: ${JSON.stringify({ choices: [{ index: 0, delta: {}, finish_reason: 'length' }] })}\n\n`;
+  for (const delta of [{ content: 'So' }, { tool_calls: [call] }]) {
+    answer = () => answering(200, chunk(delta), end, 'data: [DONE]\n\n');
+    await expect(respond([user(new Text('Hi'))])).rejects.toThrow('The answer reached its longest length');
+  }
+});
+
 test('a cancelled chat ends the request at the model server', async () => {
   let cancel = (): void => undefined;
   const cancellable: CancellationToken = {

@@ -70,11 +70,13 @@ export class Clients {
   /**
    * A file that is not there has no clients. Of a damaged one, a copy stays beside it before anything is written. A file that cannot be read
    * costs the tokens of its clients, and nothing else.
+   *
+   * @param isReadOnly another process writes the folder: no copy is made.
    */
-  async load(): Promise<void> {
+  async load(isReadOnly = false): Promise<void> {
     try {
       const text = await readIfThere(this.#path);
-      if (text !== null && !this.#read(text)) await this.#setAside();
+      if (text !== null && !this.#read(text) && !isReadOnly) await this.#setAside();
       this.#address = (await readIfThere(this.#addressPath))?.trim() || null;
     } catch (error) {
       this.#unread = error;

@@ -9,8 +9,12 @@ interface Sealing {
   open(raw: Uint8Array): { readonly plain: Buffer; readonly isOld: boolean };
 }
 
-/** Lines of a file that can be made again at any time: nothing waits for an fsync, and half a line is skipped. */
-export function journalFile(path: string, sealing: Sealing): JournalFile {
+/**
+ * Lines of a file that can be made again at any time: nothing waits for an fsync, and half a line is skipped.
+ *
+ * @param isReadOnly another process writes the file: nothing is written.
+ */
+export function journalFile(path: string, sealing: Sealing, isReadOnly = false): JournalFile {
   const mode = 0o600;
   const sealed = (text: string): Uint8Array => sealing.seal(Buffer.from(text));
   const replace = async (lines: readonly string[]): Promise<void> => {
@@ -18,7 +22,7 @@ export function journalFile(path: string, sealing: Sealing): JournalFile {
     await writeFile(beside, sealed(`${lines.join('\n')}\n`), { mode });
     await rename(beside, path);
   };
-  return {
+  const file: JournalFile = {
     async read() {
       try {
         const { plain, isOld } = sealing.open(await readFile(path));
@@ -26,7 +30,7 @@ export function journalFile(path: string, sealing: Sealing): JournalFile {
           .toString('utf8')
           .split('\n')
           .filter((line) => line !== '');
-        if (isOld) await replace(lines);
+        if (isOld && !isReadOnly) await replace(lines);
         return lines;
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
@@ -43,4 +47,6 @@ export function journalFile(path: string, sealing: Sealing): JournalFile {
     },
     replace,
   };
+  const nothing = async (): Promise<void> => undefined;
+  return isReadOnly ? { ...file, append: nothing, setAside: nothing, replace: nothing } : file;
 }

@@ -19,6 +19,7 @@ interface StreamListener {
 
 interface Chunk {
   readonly choices?: readonly {
+    readonly finish_reason?: string | null;
     readonly delta?: {
       readonly content?: string | null;
       readonly tool_calls?: readonly {
@@ -32,17 +33,24 @@ interface Chunk {
   readonly error?: { readonly message?: string };
 }
 
-/** Reads a stream of chat completions. @throws CwmError EngineRejected with the server's words where it fails in the middle. */
+/**
+ * Reads a stream of chat completions. What was written of an answer is given before its failure.
+ *
+ * @throws CwmError EngineRejected with the server's words where it fails in the middle, and where the answer was cut at its longest length: no tool
+ *   may run with a part of its arguments.
+ */
 export async function readChatStream(pieces: AsyncIterable<Uint8Array>, listener: StreamListener): Promise<void> {
   const calls = new Map<number, { id: string; name: string; written: string }>();
   let failure: string | null = null;
+  let isCut = false;
   const parser = createParser({
     onEvent({ data }) {
       if (data === '[DONE]') return;
       const chunk = JSON.parse(data) as Chunk;
       if (chunk.error) failure = chunk.error.message ?? 'The model server failed.';
       if (chunk.usage) listener.usage(chunk.usage);
-      for (const { delta } of chunk.choices ?? []) {
+      for (const { delta, finish_reason: reason } of chunk.choices ?? []) {
+        isCut ||= reason === 'length';
         if (delta?.content) listener.text(delta.content);
         for (const { index = 0, id, function: named } of delta?.tool_calls ?? []) {
           const call = calls.get(index) ?? { id: '', name: '', written: '' };
@@ -58,6 +66,11 @@ export async function readChatStream(pieces: AsyncIterable<Uint8Array>, listener
   const decoder = new TextDecoder();
   for await (const piece of pieces) parser.feed(decoder.decode(piece, { stream: true }));
   if (failure !== null) throw new CwmError('EngineRejected', failure);
+  if (isCut) {
+    throw new CwmError('EngineRejected', 'The answer reached its longest length, and was cut there.', {
+      hint: 'Ask the model to continue, or to answer in smaller steps. Its context bounds the length: serve the model with a larger one.',
+    });
+  }
   for (const { id, name, written } of calls.values()) listener.call({ id, name, input: objectIn(written) });
 }
 
