@@ -1,9 +1,10 @@
+import { setImmediate } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { parseProjectUri } from '../../src/protocol/ids.ts';
 import type { ProjectResolution } from '../../src/protocol/schemas/projectConfig.ts';
 import type { Warming } from '../../src/protocol/schemas/warming.ts';
 import { BackendConnection } from '../../src/vscode/connection/backendConnection.ts';
-import { FolderOpener } from '../../src/vscode/following/openFolder.ts';
+import { FolderOpener, type BranchOf } from '../../src/vscode/following/openFolder.ts';
 import { ViewState } from '../../src/vscode/state.ts';
 import type { App } from '../../src/vscode/app.ts';
 import { aReceipt, aSession } from './builders.ts';
@@ -26,14 +27,22 @@ const warming = (changes: Partial<Warming>): Warming => ({
   ...changes,
 });
 
-function opening(above?: ProjectResolution, mayRecord = { value: true }, begun: Warming = warming({})) {
+function opening(
+  above?: ProjectResolution,
+  mayRecord = { value: true },
+  begun: Warming = warming({}),
+  branch?: BranchOf,
+) {
   const receipt = aReceipt({ operation: 'thaw', window: 'auto-session-1', verdict: 'proven' });
+  const gate = { open: Promise.resolve() };
   const backend = new FakeBackend({
     health: () => healthAnswer,
-    openProject: ({ project }) =>
-      above
+    openProject: async ({ project }) => {
+      await gate.open;
+      return above
         ? { project: above.project ?? '', resolution: above, session: null, warming: null }
-        : { project, session: aSession(), warming: begun },
+        : { project, session: aSession(), warming: begun };
+    },
     openedProject: ({ project }) => ({ project, session: aSession(), warming: warming({ state: 'done', receipt }) }),
     closeProject: ({ project }) => ({ project, session: 'session-1', receipt: null, why: 'Nothing changed.' }),
   });
@@ -46,9 +55,9 @@ function opening(above?: ProjectResolution, mayRecord = { value: true }, begun: 
   const log = { error: (...given: unknown[]) => errors.push(given) } as unknown as App['log'];
   const pulls: string[] = [];
   const puller = { all: async () => void pulls.push('all') };
-  const opener = new FolderOpener({ state, connection, log, puller }, () => mayRecord.value);
+  const opener = new FolderOpener({ state, connection, log, puller }, () => mayRecord.value, branch);
   const asked = () => backend.asked.map(({ route, input }) => [route, input]);
-  return { pulls, backend, state, connection, opener, errors, asked, receipt };
+  return { gate, pulls, backend, state, connection, opener, errors, asked, receipt };
 }
 
 describe('S2-16 the folder that the user works in', () => {
@@ -62,6 +71,31 @@ describe('S2-16 the folder that the user works in', () => {
     opener.again();
     await eventually(() => expect(asked()).toHaveLength(2));
     expect(asked().at(-1)).toEqual(['openProject', { project: a.uri, record: true }]);
+  });
+
+  test('is opened with one git branch after the other, and not again where nothing changed', async () => {
+    let gitBranch = 'main';
+    const { backend, gate, state, connection, opener } = opening(undefined, undefined, undefined, () => ({
+      gitBranch,
+    }));
+    const branches = () => backend.asked.map(({ input }) => (input as { readonly gitBranch?: string }).gitBranch);
+    state.update({ project: a });
+    await connection.open();
+    await eventually(() => expect(branches()).toEqual(['main']));
+    opener.again();
+    await setImmediate();
+    expect(branches()).toEqual(['main']);
+    const { promise, resolve: answer } = Promise.withResolvers<void>();
+    gate.open = promise;
+    gitBranch = 'other';
+    opener.again();
+    await eventually(() => expect(branches()).toEqual(['main', 'other']));
+    gitBranch = 'main';
+    opener.again();
+    await setImmediate();
+    expect(branches()).toEqual(['main', 'other']);
+    answer();
+    await eventually(() => expect(branches()).toEqual(['main', 'other', 'main']));
   });
 
   test('is opened once the backend is there, and the receipt comes into the state by itself', async () => {

@@ -55,8 +55,8 @@ export class Warmings {
   readonly #onFailure: (error: unknown) => void;
   readonly #onKvWritten: () => void;
   readonly #last = new Map<SessionId, Warming>();
-  /** How many clients opened a session whose KV is being brought back. */
-  readonly #openers = new Map<SessionId, number>();
+  /** The clients that opened a session whose KV is being brought back. */
+  readonly #openers = new Map<SessionId, Set<string>>();
   /** By engine: what its last loading took. */
   readonly #loads = new Map<string, { readonly bytes: number; readonly ms: number }>();
   readonly #running = new Set<Promise<unknown>>();
@@ -75,11 +75,11 @@ export class Warmings {
 
   /** Starts it where it is worth it, and returns at once. */
   async open(session: Session, opening: Opening): Promise<Warming> {
-    const { background, checkpoints, turns } = this.#core();
+    const { background, caller, checkpoints, turns } = this.#core();
     const { id } = session;
     const running = this.#openers.get(id);
     if (running !== undefined) {
-      this.#openers.set(id, running + 1);
+      running.add(caller().client);
       return this.of(id);
     }
     const isUnsaved = session.lifecycle !== 'frozen' && checkpoints.isOnlyInMemory(session);
@@ -92,7 +92,7 @@ export class Warmings {
       this.#track(checkpoints.leave(session, opening.leaving));
       return this.#tell(id, opening, planned.state === 'running' ? notBegun('The session is busy.') : planned);
     }
-    this.#openers.set(id, 1);
+    this.#openers.set(id, new Set([caller().client]));
     this.#tell(id, opening, planned);
     this.#track(this.#run(session, saved, planned, opening));
     return planned;
@@ -100,10 +100,12 @@ export class Warmings {
 
   /** The last client that leaves stops what runs. */
   async leave(id: SessionId): Promise<void> {
+    const { background, caller } = this.#core();
     const openers = this.#openers.get(id);
     if (openers === undefined) return;
-    this.#openers.set(id, openers - 1);
-    if (openers <= 1) await this.#core().background.stop(id);
+    // Each run of a command line is another client: one that opened nothing leaves for one that did.
+    if (!openers.delete(caller().client)) for (const first of [...openers].slice(0, 1)) openers.delete(first);
+    if (openers.size === 0) await background.stop(id);
   }
 
   async settled(): Promise<void> {

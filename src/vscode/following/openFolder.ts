@@ -1,6 +1,7 @@
 import { inBackground } from '../../base/inBackground.ts';
 import type { Disposable } from '../../base/disposable.ts';
 import { DisposableStore } from '../../base/disposable.ts';
+import { SerialQueue } from '../../base/serialQueue.ts';
 import { parseProjectUri, type ProjectUri } from '../../protocol/ids.ts';
 import type { App } from '../app.ts';
 
@@ -22,6 +23,10 @@ export class FolderOpener implements Disposable {
   readonly #subscriptions = new DisposableStore();
   /** By the backend that is connected. */
   #opened: ProjectUri | null = null;
+  /** The backend would not keep two calls in order, and the older git branch could win. */
+  readonly #calls = new SerialQueue();
+  /** What the last call said besides the folder. */
+  #said = '';
 
   /** @param mayRecord whether anything of the folder may be saved without being asked. @param branch default: none is known. */
   constructor(app: FolderApp, mayRecord: () => boolean, branch: BranchOf = () => ({})) {
@@ -47,9 +52,10 @@ export class FolderOpener implements Disposable {
     });
   }
 
-  /** What may be recorded, or the git branch, has changed. */
+  /** What may be recorded, or the git branch, may have changed. */
   again(): void {
     const opened = this.#opened;
+    if (opened !== null && this.#said === JSON.stringify(this.#saying(opened))) return;
     this.#opened = null;
     if (opened !== null) this.#follow();
   }
@@ -64,25 +70,22 @@ export class FolderOpener implements Disposable {
     else if (project.kind === 'folder' && project.uri !== this.#opened) {
       const leaving = this.#opened;
       this.#opened = project.uri;
-      const input = {
-        project: project.uri,
-        ...(leaving !== null && { leaving }),
-        record: this.#mayRecord(),
-        ...this.#branch(project.uri),
-      };
-      inBackground(this.#app.log, 'Opening the folder', this.#open(input));
+      const opening = this.#calls.run(() => this.#open({ project: project.uri, ...(leaving !== null && { leaving }) }));
+      inBackground(this.#app.log, 'Opening the folder', opening);
     }
   }
 
+  #saying(project: ProjectUri) {
+    return { record: this.#mayRecord(), ...this.#branch(project) };
+  }
+
   /** The project may be that of a folder above, which has the configuration. */
-  async #open(input: {
-    readonly project: ProjectUri;
-    readonly leaving?: ProjectUri;
-    readonly record?: boolean;
-    readonly gitBranch?: string;
-    readonly eachBranch?: boolean;
-  }): Promise<void> {
-    const answer = await this.#app.connection.call('openProject', input);
+  async #open(input: { readonly project: ProjectUri; readonly leaving?: ProjectUri }): Promise<void> {
+    // It was closed, or its backend ended, while this call waited.
+    if (this.#opened === null) return;
+    const saying = this.#saying(input.project);
+    this.#said = JSON.stringify(saying);
+    const answer = await this.#app.connection.call('openProject', { ...input, ...saying });
     const { project, warmings } = this.#app.state.current;
     const { session, warming } = answer;
     if (session && warming?.state === 'ask')

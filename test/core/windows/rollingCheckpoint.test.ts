@@ -3,6 +3,7 @@ import { CwmError } from '../../../src/protocol/errors.ts';
 import { collect } from '../../../src/core/space/collect.ts';
 import { defaultLimits } from '../../../src/core/space/limits.ts';
 import { makeSpace } from '../../../src/core/space/space.ts';
+import type { Caller } from '../../../src/core/ports/projects.ts';
 import type { CheckpointPolicy } from '../../../src/core/windows/checkpointPolicy.ts';
 import { fakeFolders } from '../fakeFolders.ts';
 import { coreFixture, never, talkedSession, type CoreFixture } from '../coreFixture.ts';
@@ -468,8 +469,8 @@ describe('where each checkpoint is a whole slot file', () => {
 });
 
 describe('opening a folder', () => {
-  async function closed(): Promise<CoreFixture> {
-    const fixture = await keeping();
+  async function closed(caller = (): Caller => ({ client: 'core', isAgent: false })): Promise<CoreFixture> {
+    const fixture = await coreFixture({}, undefined, (own) => ({ ...own, checkpoints: { enabled: true }, caller }));
     await talkedIn(fixture, 's', 'file:///a');
     await fixture.cwm.closeProject({ project: 'file:///a' });
     fixture.engine.restart();
@@ -538,8 +539,9 @@ describe('opening a folder', () => {
     expect(engine.calls.filter((call) => call === 'restore')).toHaveLength(1);
   });
 
-  it('two clients join one loading, and only the last one that leaves stops it', async () => {
-    const fixture = await closed();
+  it('two clients join one loading, and only the last one that leaves stops it, however often each opened it', async () => {
+    let client = 'one';
+    const fixture = await closed(() => ({ client, isAgent: false }));
     const { cwm, engine } = fixture;
     const go = Promise.withResolvers<void>();
     const measuring = Promise.withResolvers<void>();
@@ -550,6 +552,8 @@ describe('opening a folder', () => {
     };
     engine.calls = [];
     await cwm.openProject({ project: 'file:///a' });
+    await cwm.openProject({ project: 'file:///a' });
+    client = 'other';
     await cwm.openProject({ project: 'file:///a' });
     await measuring.promise;
     await cwm.closeProject({ project: 'file:///a' });

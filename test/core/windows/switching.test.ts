@@ -1,4 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
+import type { Caller } from '../../../src/core/ports/projects.ts';
 import { coreFixture, type CoreFixture } from '../coreFixture.ts';
 import { fakeFolders } from '../fakeFolders.ts';
 import { sessionId } from '../../support/ids.ts';
@@ -7,8 +8,10 @@ import { eventually } from '../../support/eventually.ts';
 const uri = (name: string): string => `file:///${name}`;
 
 /** Folders that each have a session with one turn and a checkpoint, after a restart of the model server. */
-async function leftFolders(...names: readonly string[]): Promise<CoreFixture> {
-  const fixture = await coreFixture({}, undefined, (own) => ({ ...own, checkpoints: { enabled: true } }));
+async function leftFolders(...names: readonly string[]): Promise<CoreFixture & { as: (client: string) => void }> {
+  let client = 'one';
+  const caller = (): Caller => ({ client, isAgent: false });
+  const fixture = await coreFixture({}, undefined, (own) => ({ ...own, checkpoints: { enabled: true }, caller }));
   const { cwm, engine } = fixture;
   for (const name of names) {
     await cwm.createSession({ id: name, project: uri(name) });
@@ -18,7 +21,7 @@ async function leftFolders(...names: readonly string[]): Promise<CoreFixture> {
   await cwm.settled();
   engine.restart();
   engine.calls = [];
-  return fixture;
+  return { ...fixture, as: (next) => void (client = next) };
 }
 
 const stateOf = async ({ cwm }: CoreFixture, name: string) =>
@@ -171,9 +174,10 @@ describe('S2-16 two editor windows', () => {
 
   it('on one folder: when one closes, the loading goes on for the other, and is made once', async () => {
     const fixture = await leftFolders('a');
-    const { cwm, engine } = fixture;
+    const { as, cwm, engine } = fixture;
     const held = hold(fixture, 'measure');
     await cwm.openProject({ project: uri('a') });
+    as('other');
     await cwm.openProject({ project: uri('a') });
     await held.reached;
     await cwm.closeProject({ project: uri('a') });
