@@ -3,11 +3,14 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { BackendEngines } from '../../src/backend/engines/backendEngines.ts';
+import { UrlEngine } from '../../src/backend/engines/urlEngine.ts';
+import { watchedEngine } from '../../src/backend/engines/watchedEngine.ts';
 import { requireTls } from '../../src/backend/engines/requireTls.ts';
 import { withRequest } from '../../src/backend/requestScope.ts';
 import type { Engine } from '../../src/core/ports/engine.ts';
+import type { EngineAdapter } from '../../src/engines/engineAdapter.ts';
 import { FakeLlamaServer, type FakeLlamaOptions } from '../fakes/fakeLlamaServer.ts';
 import { FakeVllm } from '../fakes/fakeVllm.ts';
 
@@ -39,6 +42,27 @@ async function fakeLlama(options: FakeLlamaOptions = {}): Promise<FakeLlamaServe
   onTestFinished(() => fake.stop());
   return fake;
 }
+
+test('what only some engines can do reaches the engine behind a URL', async () => {
+  type Optional = { [Name in keyof Engine]-?: undefined extends Engine[Name] ? Name : never }[keyof Engine];
+  const optional: { readonly [Name in Optional]-?: NonNullable<Engine[Name]> } = {
+    expect: vi.fn(),
+    letPass: vi.fn(async () => null),
+    isUnused: vi.fn(async () => true),
+  };
+  const behind = { ...optional, probe: async () => ({}), close: async () => undefined } as unknown as Engine;
+  const adapter: EngineAdapter = { places: {}, recognises: async () => true, create: () => behind };
+  const connect = async () => ({ url: 'http://127.0.0.1:1' });
+  const url = new UrlEngine({ spec: 'http://127.0.0.1:1', connect, places: {}, adapters: [adapter] });
+  onTestFinished(() => url.close());
+  const none = (): void => undefined;
+  const engine = watchedEngine(url, { seen: none, failed: none, generated: none });
+  await engine.probe(never);
+  await engine.letPass?.('salt', never);
+  await engine.isUnused?.(never);
+  engine.expect?.(['hash']);
+  for (const method of Object.values(optional)) expect(method).toHaveBeenCalledOnce();
+});
 
 test('what a URL leads to is found by asking', async () => {
   const [vllm, llama] = [await fakeVllm(), await fakeLlama()];

@@ -100,6 +100,10 @@ export class UrlEngine implements Engine {
     return this.#ask(args[1], (engine) => engine.persist(...args));
   }
 
+  expect(hashes: readonly string[]): void {
+    this.#recognised?.engine.expect?.(hashes);
+  }
+
   letPass(salt: string, signal: AbortSignal): Promise<Passage | null> {
     return this.#ask(signal, async (engine) => (await engine.letPass?.(salt, signal)) ?? null);
   }

@@ -83,6 +83,8 @@ export interface GenerateRequest {
   readonly toolChoice?: string | undefined;
   /** Of an answer to `promptIds`, whose reasoning the server leaves in its text. Default `text`. */
   readonly reasoning?: ReasoningForm;
+  /** The caller asks again after a failure that will soon be over. Default: the engine does. */
+  readonly callerRetries?: boolean;
 }
 
 /** A piece of an answer, as it arrives. A field that is left out holds nothing. */

@@ -1,5 +1,4 @@
 import { randomId, sha256Hex } from '../../base/hash.ts';
-import { unlessAborted } from '../../base/unlessAborted.ts';
 import { SerialQueue } from '../../base/serialQueue.ts';
 import { newSession, type Message, type Session } from '../../protocol/schemas/session.ts';
 import { nullOn } from '../../protocol/errors.ts';
@@ -247,11 +246,7 @@ export class OutsideTurns {
 
   /** Saves what an engine has in memory, before another conversation takes its place. @throws the signal's reason, and nothing else. */
   async saveHolder(engine: string, signal: AbortSignal): Promise<void> {
-    const { background, checkpoints } = this.#core();
-    const holder = checkpoints.holderOf(engine);
-    if (holder === null) return;
-    await background.ended(holder, signal);
-    await unlessAborted(checkpoints.keepOfLeft(holder), signal);
+    await this.#core().checkpoints.saveDisplaced(engine, null, signal);
   }
 
   /** A request takes the engine. @param by null: one of no session. */

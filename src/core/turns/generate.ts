@@ -190,6 +190,8 @@ async function ask(
     messages: renderConversation(systemPromptOf(turn.session), conversation),
     salt: saltWithPictures(turn.salt, conversation),
     ...options,
+    // What `untilAnswered` does: the user sees it wait.
+    callerRetries: true,
   };
   const byTemplate = async (why: string | null): Promise<Generated> => {
     const answered = await turn.engine.generate(request, hear, signal);

@@ -20,14 +20,14 @@ const path = '/completion';
  */
 export const streamRequest = (
   prompt: readonly number[] | PicturePrompt,
-  { maxTokens, temperature, topP, stop, seed, tools = [], toolChoice = 'auto' }: GenerateRequest,
+  { maxTokens, temperature, topP, stop, seed, tools = [], toolChoice = 'auto', callerRetries = false }: GenerateRequest,
   { slot, reuse }: SlotUse,
 ): LinkRequest => ({
   method: 'POST',
   path,
   patience: 'long',
   wrongAnswer: 'EngineFailed',
-  callerRetries: true,
+  callerRetries,
   body: {
     prompt,
     id_slot: slot,

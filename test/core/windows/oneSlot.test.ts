@@ -98,6 +98,35 @@ describe('a model server with room for one conversation', () => {
     expect((await store.checkpoints.get(s))?.manifest.tokens.sha256).toBe(tokens?.sha256);
   });
 
+  it('that is not the default one: a freeze saves the other conversation that is there, and not its own', async () => {
+    const fixture = await coreFixture({}, undefined, (own) => ({
+      ...own,
+      checkpoints: { enabled: true },
+      engines: { ...own.engines, defaultSpec: 'http://default' },
+    }));
+    const { cwm, engine, store } = fixture;
+    Object.assign(engine, { kind: 'llama-server', handle: 'slot-1' });
+    for (const session of ['t', 's']) {
+      await cwm.createSession({ id: session, engine: engine.spec });
+      await cwm.send({ session, text: `Please explain what ${session} is good for.` });
+      await cwm.settled();
+    }
+    engine.calls = [];
+    await cwm.freeze({ session: 's', window: 'own', checkpoint: true }, never());
+    expect(await store.checkpoints.get(s)).toBeNull();
+    await cwm.send({ session: 's', text: 'And why?' });
+    await cwm.settled();
+    await cwm.freeze({ session: 't', window: 'other', checkpoint: true }, never());
+    expect(await store.checkpoints.get(s)).not.toBeNull();
+  });
+
+  it('is saved for another program, too, while other requests run', async () => {
+    const { cwm, engine, store } = await oneSlot();
+    cwm.outside.passing();
+    await cwm.outside.saveHolder(engine.spec, never());
+    expect(await store.checkpoints.get(s)).not.toBeNull();
+  });
+
   it('begins no save after the time that a message waits, behind a checkpoint that ran before', async () => {
     const fixture = await oneSlot();
     const { cwm, engine } = fixture;

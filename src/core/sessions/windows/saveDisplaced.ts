@@ -35,12 +35,13 @@ async function findOf(
   id: SessionId | null,
   { window, session: named, copy, insist, engine }: About,
 ): Promise<{ readonly engine: string; readonly session: SessionId | null }> {
-  if (window === undefined) {
+  const manifest = window === undefined ? null : await nullOn(store.windows.get(parseWindowName(window)), 'Corrupted');
+  // The window that a freeze names is only to be made.
+  if (manifest === null) {
     const session = id && (await nullOn(store.sessions.get(id), 'Corrupted'));
     return { engine: session?.engine ?? engines.defaultSpec, session: id };
   }
-  const manifest = await nullOn(store.windows.get(parseWindowName(window)), 'Corrupted');
-  const isElsewhere = engine !== undefined && engine !== manifest?.engine;
+  const isElsewhere = engine !== undefined && engine !== manifest.engine;
   const isCopy = copy === true || insist === true || named !== undefined || isElsewhere;
-  return { engine: manifest?.engine ?? engines.defaultSpec, session: isCopy ? null : (manifest?.session ?? null) };
+  return { engine: manifest.engine, session: isCopy ? null : manifest.session };
 }

@@ -14,7 +14,7 @@ export const chatRequest = (model: string, request: GenerateRequest, isStrict = 
   path: '/v1/chat/completions',
   patience: 'long',
   wrongAnswer: 'EngineFailed',
-  callerRetries: true,
+  callerRetries: request.callerRetries === true,
   body: {
     model,
     messages: wireMessages(request.messages),
@@ -57,7 +57,7 @@ export const idsRequest = (
   path: '/v1/completions',
   patience: 'long',
   wrongAnswer: 'EngineFailed',
-  callerRetries: true,
+  callerRetries: request.callerRetries === true,
   body: {
     model,
     prompt: request.promptIds,
