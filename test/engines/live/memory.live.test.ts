@@ -1,14 +1,10 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { afterEach, expect, test } from 'vitest';
 
 import { countedTalk, sumOf, type CountedTalk } from '../../../bench/memory/countedTalk.ts';
 import { VllmEngine } from '../../../src/engines/vllm/vllmEngine.ts';
-import { EngineProcess } from '../../embedded/support/engineProcess.ts';
 import { noteFigure } from './figures.ts';
-import { gemmaModel } from './gemmaModel.ts';
 import { vllmModel } from './vllmModel.ts';
 import { startVllm } from './vllmServer.ts';
 
@@ -49,13 +45,4 @@ test('N20 on vLLM a conversation of three times the context fits, stays warm, an
   const { sent, reused, computed, sealedComputed } = await talkOn('vLLM', server.url, { turns: 60, limit: vllmLimit });
   expect(reused).toBeGreaterThan(0.88 * sent);
   expect(computed).toBeLessThan(2 * sealedComputed);
-});
-
-test('N20 on a real Gemma, whose sliding window cannot be cut, each request fits, and its decisions come back', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'cwm-memory-'));
-  cleanUps.push(() => rm(folder, { recursive: true, force: true }));
-  const flags = ['--model', gemmaModel(), '--context', '4096', '--chat-template', template];
-  const server = await EngineProcess.start(join(folder, 'kv'), ...flags);
-  cleanUps.push(() => server.kill());
-  await talkOn('Gemma 3 270M, embedded', server.url, { turns: 40, limit: 4096 });
 });
