@@ -86,7 +86,7 @@ export class Gateway {
     this.#context = {
       outside,
       clientTurns,
-      talks: new Talks(clientTurns),
+      talks: new Talks(clientTurns, onFailure),
       clock,
       recorder,
       recent: new RecentAnswers(),

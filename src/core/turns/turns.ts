@@ -4,6 +4,7 @@ import type { Message, Session } from '../../protocol/schemas/session.ts';
 import type { CoreContext } from '../context.ts';
 import { requireSameModel } from '../identity.ts';
 import { requireOpen } from '../lifecycle.ts';
+import type { EngineDescription } from '../ports/engine.ts';
 import { saltOf } from '../ports/lineages.ts';
 import { nextEngine, requireSession } from '../session.ts';
 import { AnswerUnderWay } from '../answers/answerUnderWay.ts';
@@ -78,6 +79,19 @@ export async function beginTurn(
   }
 }
 
+/** @throws CwmError ModelMismatch where the session cannot continue with the engine's model; as the engine. */
+export async function requireModel(
+  core: CoreContext,
+  session: Session,
+  spec: string,
+  signal: AbortSignal,
+): Promise<EngineDescription> {
+  const description = await core.engines.get(spec).describe(signal);
+  core.checkpoints.describes(spec, description.kind);
+  requireSameModel(session.model, description.model);
+  return description;
+}
+
 /** A turn that begins behind its first steps: nothing is stored. */
 export async function resumeTurn(
   core: CoreContext,
@@ -86,9 +100,7 @@ export async function resumeTurn(
   signal: AbortSignal,
 ): Promise<Turn> {
   const engine = core.engines.get(spec);
-  const description = await engine.describe(signal);
-  core.checkpoints.describes(spec, description.kind);
-  requireSameModel(session.model, description.model);
+  const description = await requireModel(core, session, spec, signal);
   const messages = await core.conversations.of(session);
   const lineage = await core.store.lineages.get(session.lineage);
   return { session, answer: null, engine, description, messages, shown: null, salt: saltOf(lineage), failedTries: 0 };

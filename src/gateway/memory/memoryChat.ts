@@ -1,8 +1,8 @@
 import { randomId } from '../../base/hash.ts';
-import type { ClientAnswer, ClientMessage, ClientTurn } from '../../core/sessions/memory/clientTurns.ts';
+import type { ClientTurn } from '../../core/sessions/memory/clientTurns.ts';
 import { silent } from '../../core/ports/reporter.ts';
 import type { ToolDefinition } from '../../core/ports/tools.ts';
-import { CwmError, isCwmError } from '../../protocol/errors.ts';
+import { CwmError } from '../../protocol/errors.ts';
 import type { ProjectUri } from '../../protocol/ids.ts';
 import { maxAnswerTokens } from '../../protocol/schemas/sessionSettings.ts';
 import type { GatewayContext, GatewayRequest } from '../context.ts';
@@ -12,7 +12,7 @@ import type { Asked, Item } from '../formats/item.ts';
 import { countOf, listOf, objectOf, parsed, textOf, type JsonObject } from '../formats/json.ts';
 import { AnswerUnderWay, streamTo } from './memoryAnswer.ts';
 import { memorySuffix } from './memoryModels.ts';
-import type { Place } from './talks.ts';
+import { itemOf, turnOf, type SaidTurn } from './memoryTurn.ts';
 
 /** A request for a conversation with memory. */
 export interface MemoryRequest {
@@ -23,6 +23,8 @@ export interface MemoryRequest {
   readonly chat: string;
   readonly client: string;
   readonly project: ProjectUri | null;
+  /** By which the client names the conversation; null: it does not. */
+  readonly key: string | null;
   /** Why nothing of it is recorded; null: it is. */
   readonly whyNot: string | null;
   readonly isAnswering: () => void;
@@ -64,99 +66,26 @@ export async function answerWithMemory(format: Format, gateway: GatewayContext, 
     },
     reasoning: (piece: string) => out?.send(answer.chunk({ reasoning_content: piece })),
   };
-  const said = await turnOf(gateway, given, asked, { chat, reporter, answer });
-  figure.sessions.add(said.place.session);
-  figure.promptTokens += said.usage.promptTokens;
-  figure.cachedTokens += said.usage.cachedTokens ?? 0;
-  figure.project = given.project;
-  figure.lastSession = said.place.session;
-  const item: Item = { role: 'assistant', text: answer.text, ...(said.calls.length > 0 && { calls: said.calls }) };
-  gateway.talks.put(given.project, [...asked.items, item], said.place);
-  if (format.previousOf) gateway.recent.put(answerId, { sent: given.chat, hasInstructions: asked.system !== '', item });
-  if (signal.aborted) return;
-  if (out) return out.end(said);
-  const whole = format.whole(JSON.stringify(answer.whole(item, said)), { body, answerId, closing: () => null });
-  res.writeHead(200, { 'content-type': 'application/json', ...receiptOf(said.place) });
-  res.end(whole);
-}
-
-interface SaidTurn extends ClientAnswer {
-  readonly place: Place;
-}
-
-interface TurnParts {
-  readonly chat: JsonObject;
-  readonly reporter: typeof silent;
-  readonly answer: AnswerUnderWay;
-}
-
-/** The turn in the session that has what the client says again; in a new one where none has. */
-async function turnOf(
-  gateway: GatewayContext,
-  { request: { signal }, project, client }: MemoryRequest,
-  asked: Asked,
-  { chat, reporter, answer }: TurnParts,
-): Promise<SaidTurn> {
-  const { talks, clientTurns, targets } = gateway;
-  const common = {
+  const turn = {
     system: asked.system,
     tools: toolsOf(asked, chat['tool_choice']),
     toolChoice: choiceOf(chat['tool_choice']),
     sampling: samplingOf(chat),
   };
-  const run = async (place: Omit<ClientTurn, keyof typeof common>): Promise<SaidTurn> => {
-    const said = await clientTurns.answer({ ...common, ...place }, signal, reporter);
-    return { ...said, place: { session: place.session, message: said.message } };
-  };
-  const { place, known } = await talks.find(project, asked.items);
-  const rest = place ? newPart(asked.items.slice(known)) : null;
-  if (place && rest) {
-    try {
-      return await run({ session: place.session, after: place.message, ...rest });
-    } catch (error) {
-      // The session is gone or frozen, or its calls have been given up: the request has the whole conversation.
-      const isLost =
-        isCwmError(error, 'SessionNotFound', 'MessageNotFound', 'AlreadyFrozen') ||
-        (rest.results.length > 0 && isCwmError(error, 'InvalidTransition'));
-      if (!isLost || answer.text !== '') throw error;
-    }
-  }
-  const last = asked.items.at(-1);
-  const isSaid = last?.role === 'user';
-  const before = isSaid ? asked.items.slice(0, -1) : asked.items;
-  const begun = await clientTurns.begin({
-    project,
-    engine: targets.defaultSpec,
-    tags: tagsOf(client),
-    system: asked.system,
-    messages: before.map((item, at) => messageOf(item, before.slice(0, at))),
-  });
-  return run({ session: begun.session, after: begun.last, results: [], text: isSaid ? last.text : null });
-}
-
-/** What a request adds: results of calls, then what the user says. Null: something else. */
-function newPart(items: readonly Item[]): Pick<ClientTurn, 'results' | 'text'> | null {
-  const end = items.findIndex(({ role }) => role !== 'tool');
-  const tools = end === -1 ? items : items.slice(0, end);
-  const said = end === -1 ? [] : items.slice(end);
-  const results = tools.map(({ callId = '', text }) => ({ call: callId, text }));
-  if (said.some(({ role }) => role !== 'user') || (said.length === 0 && results.length === 0)) return null;
-  return { results, text: said.length === 0 ? null : said.map(({ text }) => text).join('\n\n') };
-}
-
-function messageOf({ role, text, calls = [], callId = '', reasoning }: Item, before: readonly Item[]): ClientMessage {
-  if (role === 'tool') {
-    const call = before.flatMap(({ calls: each = [] }) => each).findLast(({ id }) => id === callId);
-    return { role, content: { type: 'tool-result', call: callId, name: call?.name ?? 'tool', text, outcome: 'done' } };
-  }
-  const thought = reasoning !== undefined && { reasoning };
-  return {
-    role,
-    content:
-      calls.length > 0
-        ? { type: 'tool-calls', text, ...thought, calls: [...calls] }
-        : { type: 'text', text, ...thought },
-  };
+  const asker = { client, project: given.project, key: given.key, system: asked.system };
+  const said = await turnOf(gateway, { asker, items: asked.items, turn, answer }, signal, reporter);
+  figure.sessions.add(said.session);
+  figure.promptTokens += said.usage.promptTokens;
+  figure.cachedTokens += said.usage.cachedTokens ?? 0;
+  figure.project = given.project;
+  figure.lastSession = said.session;
+  const item = itemOf(answer, said);
+  if (format.previousOf) gateway.recent.put(answerId, { sent: given.chat, hasInstructions: asked.system !== '', item });
+  if (signal.aborted) return;
+  if (out) return out.end(said);
+  const whole = format.whole(JSON.stringify(answer.whole(item, said)), { body, answerId, closing: () => null });
+  res.writeHead(200, { 'content-type': 'application/json', ...receiptOf(said) });
+  res.end(whole);
 }
 
 /** @throws CwmError InvalidParameter. */
@@ -200,12 +129,7 @@ function samplingOf(chat: JsonObject): ClientTurn['sampling'] {
   };
 }
 
-const tagsOf = (client: string): string[] => {
-  const name = client.replaceAll(/[^A-Za-z0-9_-]+/g, '-').slice(0, 32);
-  return /^[A-Za-z0-9]/.test(name) ? [name] : [];
-};
-
-const receiptOf = ({ session }: Place): Record<string, string> => ({
+const receiptOf = ({ session }: SaidTurn): Record<string, string> => ({
   'x-cwm-recorded': 'yes',
   'x-cwm-session': session,
 });

@@ -1,76 +1,224 @@
-import { asClientKnows, type ClientMessage, type ClientTurns } from '../../core/sessions/memory/clientTurns.ts';
+import type { ClientTurns, KnownMessage } from '../../core/sessions/memory/clientTurns.ts';
 import type { MessageId, ProjectUri, SessionId } from '../../protocol/ids.ts';
 import type { Item } from '../formats/item.ts';
-import { chainOf, rootOf } from '../recognition/canonical.ts';
+import { chainOf, rootOf, shortHash } from '../recognition/canonical.ts';
 
-/** A place in a session: what the client knows up to it names it. */
-export interface Place {
-  readonly session: SessionId;
-  /** The stored message there. */
-  readonly message: MessageId;
+/** Who asks. */
+export interface MemoryAsker {
+  readonly client: string;
+  readonly project: ProjectUri | null;
+  /** By which the client names the conversation; null: it does not. */
+  readonly key: string | null;
+  readonly system: string;
 }
 
-/** How much of a request is known. */
-interface Found {
-  /** Null: nothing is. */
-  readonly place: Place | null;
-  /** How many of the items lead to it. */
+/** A conversation of one client, which is a session. */
+export interface Talk {
+  readonly session: SessionId;
+  /** Tags of the session, one of which names the client. */
+  readonly tags: readonly string[];
+  readonly project: ProjectUri | null;
+  /** Hash of its last request's system prompt. */
+  systemKey: string;
+  /** By which the client names it. */
+  readonly keys: Set<string>;
+  /** Ids of the calls that the client was asked for. */
+  readonly calls: Set<string>;
+}
+
+/** Where a request goes on. */
+export interface Place {
+  readonly talk: Talk;
+  /** The stored message there; null: nothing is stored. */
+  readonly message: MessageId | null;
+  /** Names what the client knows up to it. */
+  readonly chain: string;
+  /** How many of the request's items lead to it. */
   readonly known: number;
 }
 
+interface Stored {
+  readonly talk: Talk;
+  readonly message: MessageId;
+}
+
 const mostPlaces = 20_000;
+/** Requests that failed before anything behind which the conversation could be found was stored. */
+const mostUnanswered = 1_000;
 /** Sessions of an earlier process that are looked through. */
 const mostSessions = 50;
 
 /** Which session with memory a request continues. Clients send the whole conversation, and no id. */
 export class Talks {
   readonly #turns: ClientTurns;
-  readonly #places = new Map<string, Place>();
+  readonly #onFailure: (error: unknown, what: string) => void;
+  /** What stands behind an answer, by the chain of what was said. The talk that was used last comes last. */
+  readonly #places = new Map<string, readonly Stored[]>();
+  readonly #unanswered = new Map<string, Place>();
   #restored: Promise<void> | null = null;
 
-  constructor(turns: ClientTurns) {
+  constructor(turns: ClientTurns, onFailure: (error: unknown, what: string) => void) {
     this.#turns = turns;
+    this.#onFailure = onFailure;
   }
 
-  /** @throws CwmError ReadFailed. */
-  async find(project: ProjectUri | null, items: readonly Item[]): Promise<Found> {
+  /**
+   * Of the client's own talks, the one that it names, else one whose calls the request has, else one with its system prompt; of those, the one that
+   * has most of it. One that only begins alike is taken where it is alone: system prompts change.
+   *
+   * @returns null: none goes on with it.
+   */
+  async find(asker: MemoryAsker, items: readonly Item[]): Promise<Place | null> {
     await (this.#restored ??= this.#restore());
-    let found: Found = { place: null, known: 0 };
-    let chain = rootOf(project);
+    const rankOf = ranking(asker, items);
+    let found: { readonly place: Place; readonly rank: number; readonly isAlone: boolean } | null = null;
+    let chain = rootOf(asker.project);
     for (const [at, item] of items.entries()) {
       chain = chainOf(chain, item);
-      const place = this.#places.get(chain);
-      if (place) found = { place, known: at + 1 };
-    }
-    return found;
-  }
-
-  /** A conversation ends with these items at this place now. */
-  put(project: ProjectUri | null, items: readonly Item[], place: Place): void {
-    this.#put(items.reduce(chainOf, rootOf(project)), place);
-  }
-
-  #put(chain: string, place: Place): void {
-    this.#places.delete(chain);
-    this.#places.set(chain, place);
-    const [oldest] = this.#places.keys();
-    if (this.#places.size > mostPlaces && oldest !== undefined) this.#places.delete(oldest);
-  }
-
-  async #restore(): Promise<void> {
-    const known = await this.#turns.known(mostSessions);
-    // The one that was used last counts where two begin alike.
-    for (const { session, messages } of [...known].reverse()) {
-      let chain = rootOf(session.project);
-      for (const said of asClientKnows(messages)) {
-        chain = chainOf(chain, itemOf(said));
-        this.#put(chain, { session: session.id, message: said.id });
+      // The results of one message's calls belong together.
+      if (item.role === 'tool' && items[at + 1]?.role === 'tool') continue;
+      const own = (this.#places.get(chain) ?? []).filter(({ talk }) => isOf(talk, asker.client));
+      for (const { talk, message } of own) {
+        const rank = rankOf(talk);
+        if (!found || rank >= found.rank)
+          found = { place: { talk, message, chain, known: at + 1 }, rank, isAlone: own.length === 1 };
       }
+    }
+    if (found && (found.rank > 0 || found.isAlone)) return found.place;
+    return this.#unanswered.get(unansweredKey(asker, chain)) ?? null;
+  }
+
+  /** A talk whose session was just made. */
+  begun({ client, project, key, system }: MemoryAsker, session: SessionId): Talk {
+    const keys = new Set(key === null ? [] : [key]);
+    return { session, tags: tagsOf(client), project, systemKey: shortHash(system), keys, calls: new Set() };
+  }
+
+  /**
+   * A turn has ended.
+   *
+   * @param before where it went on; null: it was the first.
+   * @param answer what the client got; null: the turn failed.
+   */
+  async ended(
+    talk: Talk,
+    before: Place | null,
+    asker: MemoryAsker,
+    { items, answer }: { readonly items: readonly Item[]; readonly answer: Item | null },
+  ): Promise<void> {
+    if (asker.key !== null) talk.keys.add(asker.key);
+    talk.systemKey = shortHash(asker.system);
+    const said = await this.#turns.said(talk.session);
+    const at = before?.message ? said.findIndex(({ id }) => id === before.message) : -1;
+    const isBehind = before !== null && at !== -1;
+    this.#put(talk, said, isBehind ? { chain: before.chain, at: at + 1 } : { chain: rootOf(talk.project), at: 0 });
+    const last = said.at(-1);
+    // As the client has it, which the store may spell otherwise.
+    if (answer && last) this.#putOne([...items, answer].reduce(chainOf, rootOf(talk.project)), talk, last.id);
+    if (answer) for (const [key, place] of this.#unanswered) if (place.talk === talk) this.#unanswered.delete(key);
+    if (answer || items.some(({ role }) => role === 'assistant')) return;
+    const known = Math.min(said.length, items.length);
+    const message = said[known - 1]?.id ?? null;
+    const chain = items.reduce(chainOf, rootOf(talk.project));
+    const knownChain = items.slice(0, known).reduce(chainOf, rootOf(talk.project));
+    bounded(this.#unanswered, mostUnanswered).set(unansweredKey(asker, chain), {
+      talk,
+      message,
+      chain: knownChain,
+      known,
+    });
+  }
+
+  /** Its session is gone. */
+  forget(talk: Talk): void {
+    for (const [chain, all] of this.#places) {
+      const left = all.filter((each) => each.talk !== talk);
+      if (left.length === 0) this.#places.delete(chain);
+      else if (left.length < all.length) this.#places.set(chain, left);
+    }
+    for (const [key, place] of this.#unanswered) if (place.talk === talk) this.#unanswered.delete(key);
+  }
+
+  /** Many conversations begin with the same words: a beginning without an answer names none. */
+  #put(talk: Talk, said: readonly KnownMessage[], from: { readonly chain: string; readonly at: number }): void {
+    let { chain } = from;
+    let isAnswered = false;
+    for (const [at, each] of said.entries()) {
+      isAnswered ||= each.role === 'assistant';
+      if (at < from.at) continue;
+      const item = itemOf(each);
+      chain = chainOf(chain, item);
+      for (const { id } of item.calls ?? []) talk.calls.add(id);
+      if (isAnswered) this.#putOne(chain, talk, each.id);
+    }
+  }
+
+  #putOne(chain: string, talk: Talk, message: MessageId): void {
+    const others = (this.#places.get(chain) ?? []).filter((each) => each.talk !== talk);
+    this.#places.delete(chain);
+    bounded(this.#places, mostPlaces).set(chain, [...others, { talk, message }]);
+  }
+
+  /** A failure costs only the recognition of earlier conversations, until the next request. */
+  async #restore(): Promise<void> {
+    try {
+      // The one that was used last counts where two begin alike.
+      for (const { session, tags, system, branches } of [...(await this.#turns.known(mostSessions))].reverse()) {
+        const { project, id } = session;
+        const talk = {
+          session: id,
+          tags,
+          project,
+          systemKey: shortHash(system),
+          keys: new Set<string>(),
+          calls: new Set<string>(),
+        };
+        for (const said of branches) this.#put(talk, said, { chain: rootOf(project), at: 0 });
+      }
+    } catch (error) {
+      this.#restored = null;
+      this.#onFailure(error, 'earlier conversations with memory could not be read');
     }
   }
 }
 
-function itemOf({ role, content }: ClientMessage): Item {
+/** The tag that names a client; none where its name has nothing that a tag can have. */
+export const tagsOf = (client: string): readonly string[] => {
+  const name = client.replaceAll(/[^A-Za-z0-9_-]+/g, '-').slice(0, 32);
+  return /^[A-Za-z0-9]/.test(name) ? [name] : [];
+};
+
+const isOf = ({ tags }: Talk, client: string): boolean => {
+  const [name] = tagsOf(client);
+  return name === undefined ? tags.length === 0 : tags.includes(name);
+};
+
+function ranking({ key, system }: MemoryAsker, items: readonly Item[]): (talk: Talk) => number {
+  const systemKey = shortHash(system);
+  const calls = [...new Set(items.flatMap(({ calls: own = [] }) => own.map(({ id }) => id)))];
+  const known = new Map<Talk, number>();
+  return (talk) => {
+    const rank =
+      known.get(talk) ??
+      (key !== null && talk.keys.has(key) ? 4 : 0) +
+        (calls.some((id) => talk.calls.has(id)) ? 2 : 0) +
+        (talk.systemKey === systemKey ? 1 : 0);
+    known.set(talk, rank);
+    return rank;
+  };
+}
+
+const unansweredKey = ({ client, key, system }: MemoryAsker, chain: string): string =>
+  shortHash([client, key ?? '', shortHash(system), chain].join('\n'));
+
+/** The map with room for one more: its oldest goes. */
+function bounded<Value>(map: Map<string, Value>, most: number): Map<string, Value> {
+  const [oldest] = map.keys();
+  if (map.size >= most && oldest !== undefined) map.delete(oldest);
+  return map;
+}
+
+function itemOf({ role, content }: KnownMessage): Item {
   const text = 'text' in content ? content.text : '';
   if (content.type === 'tool-result') return { role, text, callId: content.call };
   return { role, text, ...('calls' in content && { calls: content.calls }) };

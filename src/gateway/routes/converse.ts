@@ -34,6 +34,8 @@ interface Read {
   readonly previous: Previous | null;
   readonly client: string;
   readonly project: ProjectUri | null;
+  /** By which the client names the conversation; null: it does not. */
+  readonly key: string | null;
   /** Why nothing of it is recorded; null: it may be. */
   readonly whyNot: string | null;
   /** Null: it is not recorded. */
@@ -53,7 +55,8 @@ async function read(format: Format, gateway: GatewayContext, request: GatewayReq
   const client = known?.name ?? clientOf(header);
   const previous = await previousTurn(gateway, format.previousOf?.(body) ?? null);
   const project = previous?.said?.conversation.project ?? projectOf(address.project, header, asked);
-  const asker = { client, project, ...conversationName(header, body, client, project) };
+  const named = conversationName(header, body, client, project);
+  const asker = { client, project, ...named };
   const isRecorded = await outside.isRecorded(project);
   const whyNot =
     known?.records === false ? 'The client is not recorded.' : isRecorded ? null : 'The project is not recorded.';
@@ -69,7 +72,7 @@ async function read(format: Format, gateway: GatewayContext, request: GatewayReq
       return null;
     }
   };
-  return { text, body, asked, previous, client, project, whyNot, recognise };
+  return { text, body, asked, previous, client, project, key: named.isOfCache ? null : named.key, whyNot, recognise };
 }
 
 /** The lineage whose salt the request carries: that of its conversation, which it has from its first request on. */
@@ -93,9 +96,18 @@ const pass =
     const { res, signal } = request;
     const given = await read(format, gateway, request);
     if (hasMemory(given.asked)) {
-      const { text, body, previous, client, project, whyNot } = given;
+      const { text, body, previous, client, project, key, whyNot } = given;
       const chat = format.chatBody(text, body, {}, previous?.messages);
-      return await answerWithMemory(format, gateway, { request, body, chat, client, project, whyNot, isAnswering });
+      return await answerWithMemory(format, gateway, {
+        request,
+        body,
+        chat,
+        client,
+        project,
+        key,
+        whyNot,
+        isAnswering,
+      });
     }
     const target = await targets.of(targets.defaultSpec, signal);
     const enter = async (): Promise<Passing> => {

@@ -10,15 +10,15 @@ import { outputTokensOf } from '../../prompt/taken.ts';
 import { newLineage } from '../../ports/lineages.ts';
 import type { Reporter } from '../../ports/reporter.ts';
 import type { Tool, ToolDefinition } from '../../ports/tools.ts';
-import { promptText } from '../../session.ts';
-import { headOf } from '../../turns/branchAt.ts';
+import { nextEngine, promptText, requireSession } from '../../session.ts';
+import { headOf, requireMessageOf } from '../../turns/branchAt.ts';
 import { converse, type Conversing } from '../../turns/converse.ts';
 import { advance, isPaused } from '../../turns/machine.ts';
 import { closeCalls, runCalls } from '../../turns/runCalls.ts';
 import { addRecalled } from '../../turns/send.ts';
 import { storeAnswer } from '../../turns/storeAnswer.ts';
 import { newMessage, updateRecord, type Turn } from '../../turns/turn.ts';
-import { beginTurn, resumeTurn, withTurn } from '../../turns/turns.ts';
+import { beginTurn, requireModel, resumeTurn, withTurn } from '../../turns/turns.ts';
 import { placedAfter, promptId } from '../outsideTurns.ts';
 
 /** Tag of a session whose conversation another program leads, with virtual memory. */
@@ -30,23 +30,38 @@ export interface ClientMessage {
   readonly content: MessageContent;
 }
 
-/** A conversation that begins here, perhaps behind what was said elsewhere. */
+/** As the client knows it; `id` is that of the last stored message that belongs to it. */
+export interface KnownMessage extends ClientMessage {
+  readonly id: MessageId;
+}
+
+interface KnownSession {
+  readonly session: Session;
+  /** Those that it was begun with, and the user's. */
+  readonly tags: readonly string[];
+  readonly system: string;
+  readonly branches: readonly (readonly KnownMessage[])[];
+}
+
+/** A conversation that begins here. */
 export interface ClientStart {
   readonly project: ProjectUri | null;
   readonly engine: string;
   readonly tags: readonly string[];
   readonly system: string;
-  readonly messages: readonly ClientMessage[];
 }
 
 export interface ClientTurn {
   readonly session: SessionId;
+  readonly engine: string;
   /** The stored message that the turn continues; null: the first of the session. */
   readonly after: MessageId | null;
   readonly system: string;
-  /** Of the calls of the last answer, in any order. */
+  /** Of the calls of that message, in any order. Where none of the ids is known, they are those of its calls in their order. */
   readonly results: readonly { readonly call: string; readonly text: string }[];
-  /** What the user says; null: nothing, behind results or messages that are stored. */
+  /** What was said behind that, here or elsewhere. */
+  readonly said: readonly ClientMessage[];
+  /** What the user says then; null: nothing, behind results or messages that are stored. */
   readonly text: string | null;
   /** The client's own: it runs them. */
   readonly tools: readonly ToolDefinition[];
@@ -78,12 +93,10 @@ export class ClientTurns {
     this.#core = core;
   }
 
-  /** Makes the session. @returns it with the last of its messages. @throws CwmError Exhausted, and those of the store. */
-  async begin({ project, engine, tags, system, messages }: ClientStart): Promise<{
-    readonly session: SessionId;
-    readonly last: MessageId | null;
-  }> {
+  /** Makes the session, where there is a model that answers in it. @throws CwmError Exhausted, those of the engine and of the store. */
+  async begin({ project, engine, tags, system }: ClientStart, signal: AbortSignal): Promise<Session> {
     const core = this.#core();
+    await core.engines.get(engine).describe(signal);
     const lineage = newLineage();
     const id = randomId() as SessionId;
     return core.space.sessions.take(async () => {
@@ -102,17 +115,13 @@ export class ClientTurns {
         createdAt: core.clock.now().toISOString(),
       });
       await core.store.sessions.create(session);
-      if (messages.length === 0) return { session: id, last: null };
-      const said: Message[] = [];
-      for (const { role, content } of messages) said.push(newMessage(core, said, role, content));
-      await storeAnswer(core, session, { messages: said, length: said.length, ids: null, events: [], changed: {} });
-      return { session: id, last: said.at(-1)?.id ?? null };
+      return session;
     });
   }
 
   /**
-   * @throws CwmError InvalidTransition (results that nothing waits for, a turn under way), SessionNotFound, MessageNotFound, AlreadyFrozen,
-   *   ModelMismatch, ContextTooLong, Cancelled, and the engine's. What was said stays in the session.
+   * @throws CwmError InvalidTransition (a turn under way, or it has expired), SessionNotFound, MessageNotFound (also of calls that results name),
+   *   AlreadyFrozen, ModelMismatch, ContextTooLong, Cancelled, and the engine's. What was said stays in the session.
    */
   async answer(turn: ClientTurn, signal: AbortSignal, reporter: Reporter): Promise<ClientAnswer> {
     const core = this.#core();
@@ -123,7 +132,9 @@ export class ClientTurns {
       usage.outputTokens = written === null || usage.outputTokens === null ? null : usage.outputTokens + written;
       if (reuse.cachedTokens !== null) usage.cachedTokens = (usage.cachedTokens ?? 0) + reuse.cachedTokens;
     };
-    const tools = turn.tools.map((tool): Tool => ({ ...tool, readsOnly: false, isDestructive: false }));
+    // A client that has tools of the memory's names cannot be told its calls from the memory's.
+    const offered = turn.tools.filter(({ name }) => !memoryToolNames.has(name));
+    const tools = offered.map((tool): Tool => ({ ...tool, readsOnly: false, isDestructive: false }));
     const { sampling, toolChoice } = turn;
     const conversing = { sampling, toolChoice, continueFrom: undefined, reporter, client: { tools, onAnswer } };
     const said = await withTurn(
@@ -137,65 +148,160 @@ export class ClientTurns {
     return {
       message: said.messageId,
       calls: (said.pendingTools?.calls ?? [])
-        .filter(({ name }) => tools.some((tool) => tool.name === name) && !memoryToolNames.has(name))
+        .filter(({ name }) => tools.some((tool) => tool.name === name))
         .map(({ id, name, arguments: given }) => ({ id, name, arguments: given })),
       finishReason: said.pendingTools ? 'tool_calls' : said.finishReason,
       usage,
     };
   }
 
-  /** The sessions of this kind that were used last, with what their clients know of them. A damaged one is left out. */
-  async known(most: number): Promise<readonly { readonly session: Session; readonly messages: readonly Message[] }[]> {
+  /** What the client knows of the conversation, as it stands. @throws CwmError SessionNotFound, Corrupted. */
+  async said(id: SessionId): Promise<readonly KnownMessage[]> {
     const core = this.#core();
-    const { items } = await core.store.sessions.list({ limit: 100, offset: 0 });
-    const own = items.filter(({ tags = [] }) => tags.includes(rememberedTag)).slice(0, most);
-    return (
-      await Promise.all(
-        own.map(async (session) => {
-          const messages = await core.conversations.of(session).catch(() => null);
-          return messages === null ? [] : [{ session, messages }];
-        }),
-      )
-    ).flat();
+    return asClientKnows(await core.conversations.of(await requireSession(core, id)));
   }
+
+  /**
+   * The sessions of this kind that were used last, with what their clients know of each branch, the active one last. A damaged one is left out.
+   *
+   * @throws CwmError ReadFailed.
+   */
+  async known(most: number): Promise<readonly KnownSession[]> {
+    const core = this.#core();
+    const own: Session[] = [];
+    for (let offset = 0; own.length < most; offset += 100) {
+      const { items } = await core.store.sessions.list({ limit: 100, offset });
+      own.push(...items.filter(({ tags = [] }) => tags.includes(rememberedTag)));
+      if (items.length < 100) break;
+    }
+    const known: KnownSession[] = [];
+    for (const session of own.slice(0, most)) {
+      const branches = await branchesOf(core, session).catch(() => []);
+      known.push({
+        session,
+        tags: (session.tags ?? []).filter((tag) => tag !== rememberedTag),
+        system: promptText(session) ?? '',
+        branches: branches.map(asClientKnows),
+      });
+    }
+    return known;
+  }
+}
+
+/** The messages of each branch, the active one last. @throws CwmError Corrupted. */
+async function branchesOf(core: CoreContext, session: Session): Promise<(readonly Message[])[]> {
+  const { id, activeBranch, branches } = session;
+  const active = await core.conversations.of(session);
+  const read = new Map(active.map((message) => [message.id, message]));
+  const found: (readonly Message[])[] = [];
+  for (const { name, head } of Object.values(branches)) {
+    if (name === activeBranch) continue;
+    const ids = await core.store.messages.chain(id, head);
+    const unread = ids.filter((each) => !read.has(each));
+    for (const message of await core.store.messages.load(id, unread)) read.set(message.id, message);
+    found.push(ids.flatMap((each) => read.get(each) ?? []));
+  }
+  return [...found, active];
 }
 
 async function converseAs(
   core: CoreContext,
   given: Session,
-  { after, system, results, text }: ClientTurn,
+  turn: ClientTurn,
   conversing: Conversing,
   signal: AbortSignal,
 ) {
+  const { after, engine, system, text } = turn;
+  const called = after === null || turn.results.length === 0 ? null : await requireMessageOf(core, given, after);
+  const calls = called && 'calls' in called.content ? called.content.calls : [];
+  const results = resultsOf(calls, turn.results);
   const isAnswered = isPaused(given) && headOf(given) === after && results.length > 0;
-  if (results.length > 0 && !isAnswered)
-    throw new CwmError('InvalidTransition', 'No call of the conversation waits for these results.');
+  // Nothing is stored in a session that cannot go on here.
+  await requireModel(core, given, engine, signal);
   const rested = isPaused(given) && !isAnswered ? await closeCalls(core, given, 'cancel') : given;
-  const placed = isAnswered ? rested : await placedAfter(core, rested, after);
+  // The calls may have results already, and the client others: they stand beside them.
+  const isBeside = results.length > 0 && !isAnswered;
+  const place = isBeside ? after : await behindResults(core, rested, after);
+  const placed = isAnswered ? rested : await placedAfter(core, rested, place);
   const session =
     promptText(placed) === (system || null)
       ? placed
       : await updateRecord(core, placed, {
           settings: { ...placed.settings, systemPrompt: { id: promptId, text: system } },
         });
-  const turn = isAnswered
-    ? await withResults(core, session, results, conversing, signal)
-    : await beginTurn(core, session, session.engine, text, signal);
-  if (!isAnswered && text !== null) await addRecalled(core, turn, text, signal);
-  const question = text === null ? null : newMessage(core, turn.messages, 'user', { type: 'text', text });
+  const ofCalls = isBeside ? calls.map((call) => resultMessage(call, results)) : [];
+  const said = [...ofCalls, ...turn.said];
+  const going = isAnswered
+    ? await withResults(core, session, { engine, results }, conversing, signal)
+    : await beginTurn(core, await withSaid(core, session, said), engine, text, signal);
+  if (isAnswered && said.length > 0) {
+    going.session = await withSaid(core, going.session, said);
+    going.messages = await core.conversations.of(going.session);
+  }
+  if (!isAnswered && text !== null) await addRecalled(core, going, text, signal);
+  const question = text === null ? null : newMessage(core, going.messages, 'user', { type: 'text', text });
   const round = isAnswered && !question ? (given.pendingTools?.round ?? 0) + 1 : 1;
-  return converse(core, turn, { added: question ? [question] : [], inPool: !question, round }, conversing, signal);
+  return converse(core, going, { added: question ? [question] : [], inPool: !question, round }, conversing, signal);
+}
+
+/** @throws CwmError MessageNotFound where a result is of none of the calls. */
+function resultsOf(calls: readonly ToolCall[], results: ClientTurn['results']): ClientTurn['results'] {
+  const isKnown = ({ call }: { readonly call: string }): boolean => calls.some(({ id }) => id === call);
+  if (results.every(isKnown)) return results;
+  const own = calls.filter(({ name }) => !memoryToolNames.has(name));
+  if (own.length === results.length && !results.some(isKnown))
+    return results.map(({ text }, at) => ({ call: own[at]!.id, text }));
+  throw new CwmError('MessageNotFound', 'No call of the conversation waits for these results.');
+}
+
+function resultMessage({ id, name }: ToolCall, results: ClientTurn['results']): ClientMessage {
+  const text = results.find(({ call }) => call === id)?.text;
+  const result = { type: 'tool-result', call: id, name } as const;
+  return {
+    role: 'tool',
+    content:
+      text === undefined
+        ? { ...result, text: 'The call has no result here.', outcome: 'interrupted' }
+        : { ...result, text: text.toWellFormed(), outcome: 'done' },
+  };
+}
+
+/** The last of the results that stand behind a message: clients know none of those that only the core gave, and templates refuse calls without. */
+async function behindResults(core: CoreContext, session: Session, after: MessageId | null): Promise<MessageId | null> {
+  if (after === null) return null;
+  const { content } = await requireMessageOf(core, session, after);
+  if (!('calls' in content) && content.type !== 'tool-result') return after;
+  const active = await core.conversations.of(session);
+  const isActive = active.some(({ id }) => id === after);
+  const there = isActive
+    ? active
+    : (await branchesOf(core, session)).find((branch) => branch.some(({ id }) => id === after));
+  let at = there?.findIndex(({ id }) => id === after) ?? 0;
+  while (there?.[at + 1]?.content.type === 'tool-result') at++;
+  return there?.[at]?.id ?? after;
+}
+
+/** The session with more messages at its end. */
+async function withSaid(core: CoreContext, session: Session, said: readonly ClientMessage[]): Promise<Session> {
+  if (said.length === 0) return session;
+  const before = [...(await core.conversations.of(session))];
+  const length = before.length;
+  for (const { role, content } of said) before.push(newMessage(core, before, role, content));
+  const messages = before.slice(length);
+  const added = { messages, length: before.length, ids: null, events: [], changed: {} };
+  const { session: stored } = await storeAnswer(core, session, added);
+  return stored;
 }
 
 /** The turn that waited for the client, behind the results of all its calls: those of the memory run now. */
 async function withResults(
   core: CoreContext,
   session: Session,
-  results: ClientTurn['results'],
+  { engine, results }: Pick<ClientTurn, 'engine' | 'results'>,
   { sampling, reporter, client }: Conversing,
   signal: AbortSignal,
 ): Promise<Turn> {
-  const turn = await resumeTurn(core, session, session.engine, signal);
+  const turn = await resumeTurn(core, session, engine, signal);
   const { pendingTools } = session;
   const calls = (pendingTools?.calls ?? []).map((call) => {
     const result = results.find(({ call: id }) => id === call.id);
@@ -206,6 +312,7 @@ async function withResults(
   });
   turn.session = await updateRecord(core, advance(session, 'runTools'), {
     pendingTools: { round: pendingTools?.round ?? 1, calls },
+    ...nextEngine(session, engine),
   });
   const offered = withMemoryTools(client?.tools ?? [], await offeredMemoryTools(core, turn, null, signal));
   const tools = new Map(offered.map((tool) => [tool.name, tool]));
@@ -213,13 +320,13 @@ async function withResults(
   return turn;
 }
 
-/** What the client knows of a conversation, each message with the place that it ends at: without what only the memory did. */
-export function asClientKnows(messages: readonly Message[]): (ClientMessage & { readonly id: MessageId })[] {
-  const known: (ClientMessage & { readonly id: MessageId })[] = [];
+/** What the client knows of a conversation, each message with the place that it ends at: without what only the core did. */
+function asClientKnows(messages: readonly Message[]): KnownMessage[] {
+  const known: KnownMessage[] = [];
   let before = '';
-  for (const { id, role, content } of messages) {
+  for (const [at, { id, role, content }] of messages.entries()) {
     if (content.type === 'context') continue;
-    if (content.type === 'tool-result' && memoryToolNames.has(content.name)) continue;
+    if (content.type === 'tool-result' && !isOfClient(content)) continue;
     if (content.type !== 'tool-calls') {
       const isAnswer = role === 'assistant' && 'text' in content;
       known.push({
@@ -230,10 +337,24 @@ export function asClientKnows(messages: readonly Message[]): (ClientMessage & { 
       if (isAnswer) before = '';
       continue;
     }
-    const calls = content.calls.filter(({ name }) => !memoryToolNames.has(name));
+    const calls = content.calls.filter((call) => !memoryToolNames.has(call.name) && !hasFailed(messages, at, call));
     const text = before + content.text;
     before = calls.length === 0 ? text : '';
     if (calls.length > 0) known.push({ id, role, content: { ...content, text, calls } });
   }
   return known;
+}
+
+type Result = Extract<MessageContent, { readonly type: 'tool-result' }>;
+
+/** A client gives no results but those that are done. */
+const isOfClient = ({ name, outcome }: Result): boolean => !memoryToolNames.has(name) && outcome === 'done';
+
+/** Whether it was a call of a tool that nobody has, which the model was told at once. */
+function hasFailed(messages: readonly Message[], at: number, { id }: ToolCall): boolean {
+  for (let next = at + 1; ; next++) {
+    const content = messages[next]?.content;
+    if (content?.type !== 'tool-result') return false;
+    if (content.call === id) return content.outcome === 'failed';
+  }
 }
