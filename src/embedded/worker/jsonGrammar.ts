@@ -46,6 +46,8 @@ class Grammar {
   readonly rules: string[] = [];
   readonly #root: Fields;
   readonly #names = new Map<string, string>();
+  /** References that are being read, with no character before them: llama.cpp refuses a rule that begins with itself. */
+  #leading = new Set<string>();
 
   constructor(root: Fields) {
     this.#root = root;
@@ -68,9 +70,12 @@ class Grammar {
     if (Array.isArray(type) && type.length > 0) return choice(type.map((one) => inner({ ...fields, type: one })));
     switch (type) {
       case 'object':
-        return this.#object(fields, inner);
+        return this.#behindBracket(() => this.#object(fields, inner));
       case 'array':
-        return list(fields['items'] === undefined ? 'value' : inner(fields['items']), fields);
+        return list(
+          fields['items'] === undefined ? 'value' : this.#behindBracket(() => inner(fields['items'])),
+          fields,
+        );
       case 'string':
         return string(fields);
       default:
@@ -101,21 +106,30 @@ class Grammar {
     return this.#rule(`"{" space ${pairs} space "}"`);
   }
 
+  #behindBracket(read: () => string): string {
+    const before = this.#leading;
+    this.#leading = new Set();
+    const expression = read();
+    this.#leading = before;
+    return expression;
+  }
+
   /** What `#/$defs/NAME` stands for: a rule, which may name itself. */
   #referred(path: string, depth: number): string {
+    if (this.#leading.has(path)) return 'value';
     const known = this.#names.get(path);
     if (known !== undefined) return known;
     if (!path.startsWith('#')) return 'value';
     const steps = path.split('/').slice(1);
     const found = steps.reduce<unknown>(
-      (at, step) => (at as Fields | undefined)?.[step.replaceAll('~1', '/')],
+      (at, step) => (at as Fields | undefined)?.[step.replaceAll('~1', '/').replaceAll('~0', '~')],
       this.#root,
     );
     const name = `ref${this.#names.size}`;
     this.#names.set(path, name);
-    const body = this.expression(found, depth + 1);
-    // A definition that is only itself says nothing.
-    this.rules.push(`${name} ::= ${body === name ? 'value' : body}`);
+    this.#leading.add(path);
+    this.rules.push(`${name} ::= ${this.expression(found, depth + 1)}`);
+    this.#leading.delete(path);
     return name;
   }
 

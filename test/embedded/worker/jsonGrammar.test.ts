@@ -77,6 +77,15 @@ describe('a grammar of a JSON schema', () => {
       ['"a"', '{"a":1}'],
       ['a'],
     ],
+    [
+      'definitions that begin with each other',
+      {
+        $ref: '#/$defs/a~0b',
+        $defs: { 'a~b': { $ref: '#/$defs/B' }, B: { anyOf: [{ $ref: '#/$defs/a~0b' }, { type: 'integer' }] } },
+      },
+      ['5'],
+      ['x'],
+    ],
     ['anything for what is elsewhere', { $ref: 'https://elsewhere' }, ['1', '[]'], ['x']],
     [
       'anything for a definition that is only itself',
