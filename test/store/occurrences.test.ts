@@ -34,6 +34,14 @@ describe('recall from the store', () => {
     expect(await found(store, 'zebra')).toEqual([]);
   });
 
+  it('S1-55 finds the oldest and the newest message also where every word is in more messages than are ranked', async () => {
+    const store = await openTestStore(await temporaryDirectory());
+    const texts = Array.from({ length: 1_000 }, (_, at) => `We deploy the part ${at}, and much is said of it besides.`);
+    await talk(store, 's', ['Deploy, deploy, deploy.', ...texts, 'Deploy, deploy!']);
+    const best = await found(store, 'deploy', { session: sessionId('s') });
+    expect(best.slice(0, 2).sort()).toEqual(['s-0', 's-1001']);
+  });
+
   it('S1-55 looks in one session or one project, and never beyond it', async () => {
     const store = await openTestStore(await temporaryDirectory());
     await talk(store, 'a', ['The heron flies.'], 'file:///p');

@@ -40,16 +40,21 @@ export function occurrencesIn(database: Database, query: OccurrenceQuery): Occur
       ? ''
       : `AND EXISTS (SELECT 1 FROM holders JOIN sessions ON sessions.number = session
            WHERE message = ${message} AND (?1 IS NULL OR project = ?1) AND (?2 IS NULL OR sessions.id = ?2))`;
-  const matching = (chosen: readonly Word[]): number[] =>
+  const matching = (chosen: readonly Word[], order: 'ASC' | 'DESC', most: number): number[] =>
     chosen.length === 0
       ? []
-      : rows(`SELECT docid FROM words WHERE words MATCH ?3 ${within('docid')} LIMIT ${mostMatches + 1}`, [
+      : rows(`SELECT docid FROM words WHERE words MATCH ?3 ${within('docid')} ORDER BY docid ${order} LIMIT ${most}`, [
           ...scope,
           expressionOf(chosen),
         ]).map(([number]) => Number(number));
-  let matches = matching(words);
+  let matches = matching(words, 'DESC', mostMatches + 1);
   const isWhole = matches.length <= mostMatches;
-  if (!isWhole) matches = matching(rarest(words)).slice(0, mostMatches);
+  if (!isWhole) {
+    const chosen = rarest(words);
+    // Of too many, both ends: what has left a prompt is the oldest.
+    const half = mostMatches / 2;
+    matches = [...new Set([...matching(chosen, 'DESC', half), ...matching(chosen, 'ASC', half)])];
+  }
   if (query.dated !== undefined) {
     const dated = rows(
       `SELECT number FROM messages WHERE created_at LIKE ?3 ${within('number')} ORDER BY number DESC LIMIT ${mostMatches}`,

@@ -144,7 +144,8 @@ export class ConversationPages {
     const [sealedBefore, sealed] = [sealedCount(before), sealedCount(layout)];
     this.#layout = layout;
     if (!isSame) {
-      for (const segment of before) for (const { id } of segmentPages(segment, 'L2')) this.table.remove(id);
+      for (const segment of [...before, ...coveredBy(before, memory)])
+        for (const { id } of segmentPages(segment, 'L2')) this.table.remove(id);
       for (const segment of coveredBy(layout, memory))
         for (const page of segmentPages(segment, 'L2')) this.table.register(page);
       for (const segment of layout) for (const page of segmentPages(segment, 'L0')) this.table.register(page);

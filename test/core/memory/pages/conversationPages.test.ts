@@ -126,6 +126,16 @@ describe('the pages of a conversation', () => {
     expect(of({ ...result, excerpt: { head: 9, tail: 3 } })).toEqual([{ page: 'p1-aaaa', level: 1 }]);
   });
 
+  test('S1-32 a branch without segments has no page of those that a fold of another covers', () => {
+    const messages = conversation(12);
+    const parts = segments(messages, [2, 2]);
+    const fold = { ...segments(messages, [4])[0]!, covers: parts.map(({ id }) => id) };
+    const memory = new Log([...parts, fold]);
+    const pages = new ConversationPages();
+    expect(pages.of({ messages, layout: [fold], memory }).table.stats.byKind.summary).toBe(3);
+    expect(pages.of({ messages: messages.slice(0, 3), layout: [], memory }).table.stats.total).toBe(3);
+  });
+
   test('S1-42 the messages of the last three turns and the last plan stay by themselves, and what a user pinned says so', () => {
     const messages = conversation(12).map((message): Message =>
       message.sequence === 2 ? { ...message, content: { type: 'plan', text: 'First this.' } } : message,
