@@ -86,19 +86,6 @@ export class PageTable {
     return valuesOf(this.#byTier, tier);
   }
 
-  withModality(modality: Modality): readonly MemoryPage[] {
-    return valuesOf(this.#byModality, modality);
-  }
-
-  withKind(kind: PageKind): readonly MemoryPage[] {
-    return valuesOf(this.#byKind, kind);
-  }
-
-  /** L0 and L1. */
-  get workingSet(): readonly MemoryPage[] {
-    return [...this.withTier('L0'), ...this.withTier('L1')];
-  }
-
   /** All, in the order in which they were registered. */
   get entries(): readonly MemoryPage[] {
     return [...this.#entries.values()];
