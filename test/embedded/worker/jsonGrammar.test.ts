@@ -77,11 +77,12 @@ describe('a grammar of a JSON schema', () => {
       ['"a"', '{"a":1}'],
       ['a'],
     ],
+    ['a name with a tilde', { $ref: '#/$defs/a~0b', $defs: { 'a~b': { type: 'integer' } } }, ['5'], ['true']],
     [
       'definitions that begin with each other',
       {
-        $ref: '#/$defs/a~0b',
-        $defs: { 'a~b': { $ref: '#/$defs/B' }, B: { anyOf: [{ $ref: '#/$defs/a~0b' }, { type: 'integer' }] } },
+        $ref: '#/$defs/A',
+        $defs: { A: { $ref: '#/$defs/B' }, B: { anyOf: [{ $ref: '#/$defs/A' }, { type: 'integer' }] } },
       },
       ['5'],
       ['x'],
