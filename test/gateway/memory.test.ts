@@ -163,6 +163,16 @@ describe('a model with memory, for any client', () => {
     expect(await client.ask(user('One.'))).not.toHaveProperty('usage');
   });
 
+  test('two requests of one conversation at once come one after another, in its session', async () => {
+    const client = new Client(await gatewayFixture());
+    await client.ask(user('One.'));
+    const answers = await Promise.all(
+      ['Two.', 'A title?'].map((text) => client.post({ messages: [...client.messages, user(text)] })),
+    );
+    expect(answers.map(({ status }) => status)).toEqual([200, 200]);
+    expect(await client.gateway.sessions()).toHaveLength(1);
+  });
+
   test('what cannot be is refused in the format of the client', async () => {
     const client = new Client(await gatewayFixture());
     const picture = { type: 'image_url', image_url: { url: 'data:image/png;base64,AA==' } };

@@ -75,12 +75,12 @@ export async function answerWithMemory(format: Format, gateway: GatewayContext, 
   const asker = { client, project: given.project, key: given.key, system: asked.system };
   const said = await turnOf(gateway, { asker, items: asked.items, turn, answer }, signal, reporter);
   figure.sessions.add(said.session);
-  figure.promptTokens += said.usage.promptTokens;
-  figure.cachedTokens += said.usage.cachedTokens ?? 0;
+  gateway.figures.answered(client, { ...said.usage, outputTokens: said.usage.outputTokens ?? 0 });
   figure.project = given.project;
   figure.lastSession = said.session;
   const item = itemOf(answer, said);
-  if (format.previousOf) gateway.recent.put(answerId, { sent: given.chat, hasInstructions: asked.system !== '', item });
+  if (format.previousOf)
+    gateway.recent.put(answerId, { sent: given.chat, hasInstructions: textOf(body['instructions']) !== '', item });
   if (signal.aborted) return;
   if (out) return out.end(said);
   const whole = format.whole(JSON.stringify(answer.whole(item, said)), { body, answerId, closing: () => null });

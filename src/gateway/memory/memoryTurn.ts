@@ -77,7 +77,7 @@ async function isOpened(
 
 /** @param place null: the session was just made. */
 async function runIn(
-  { talks, clientTurns, targets, onFailure }: GatewayContext,
+  { talks, clientTurns, targets, place: queue, onFailure }: GatewayContext,
   talk: Talk,
   place: Place | null,
   { asker, items, turn, answer }: MemoryTurn,
@@ -91,6 +91,8 @@ async function runIn(
       .catch((error: unknown) => onFailure(error, 'the end of a conversation with memory could not be noted'));
   const added = newPart(items, place?.known ?? 0);
   const after = place?.message ?? null;
+  // A client may ask for a title beside its conversation, or continue before a stopped answer has ended.
+  const leave = await queue.take(`session ${session}`, signal);
   try {
     const engine = targets.defaultSpec;
     const said = await clientTurns.answer({ ...turn, session, engine, after, ...added }, signal, reporter);
@@ -99,6 +101,8 @@ async function runIn(
   } catch (error) {
     if (!isCwmError(error, 'SessionNotFound')) await ended(null);
     throw error;
+  } finally {
+    leave();
   }
 }
 

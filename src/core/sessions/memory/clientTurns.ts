@@ -20,6 +20,7 @@ import { storeAnswer } from '../../turns/storeAnswer.ts';
 import { newMessage, updateRecord, type Turn } from '../../turns/turn.ts';
 import { beginTurn, requireModel, resumeTurn, withTurn } from '../../turns/turns.ts';
 import { placedAfter, promptId } from '../outsideTurns.ts';
+import { saveDisplaced } from '../windows/saveDisplaced.ts';
 
 /** Tag of a session whose conversation another program leads, with virtual memory. */
 const rememberedTag = 'gateway-memory';
@@ -137,14 +138,15 @@ export class ClientTurns {
     const tools = offered.map((tool): Tool => ({ ...tool, readsOnly: false, isDestructive: false }));
     const { sampling, toolChoice } = turn;
     const conversing = { sampling, toolChoice, continueFrom: undefined, reporter, client: { tools, onAnswer } };
+    await saveDisplaced(core, { session: turn.session, engine: turn.engine }, signal);
+    await core.warmings.makeReady(turn.session, signal);
     const said = await withTurn(
       core,
       turn.session,
       signal,
       (session, signal) => converseAs(core, session, turn, conversing, signal),
       { decides: true },
-    );
-    core.checkpoints.afterTurn(turn.session);
+    ).finally(() => core.checkpoints.afterTurn(turn.session));
     return {
       message: said.messageId,
       calls: (said.pendingTools?.calls ?? [])
