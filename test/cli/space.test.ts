@@ -97,7 +97,7 @@ describe('cwm, space on the embedded engine', () => {
     expect(await cwm.json('trash', 'empty', '--all')).toMatchObject({ items: [{ name: 'third' }] });
 
     const inWords = await cwm.run('usage');
-    expect(inWords.stdout).toMatch(/KV +\S+ \S+ of at most 800 kB/);
+    expect(inWords.stdout).toMatch(/Budget for KV of all model servers +800 kB/);
     expect(inWords.stdout).toMatch(/^WINDOW +KV +ITS OWN +SHARED +MISSING +RECORDS +USED +PINNED$/m);
     expect(inWords.stdout).toMatch(/^first +\S+ [kM]B/m);
   });
