@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { wholeBefore } from '../base/readableText.ts';
 import { modalities } from '../protocol/memory/page.ts';
 import type { AgentTool } from './agentTool.ts';
 import { described, sessionId } from './fields.ts';
@@ -18,8 +19,10 @@ const pageFault: AgentTool<Input<'page_fault'>, Output<'page_fault'>> = {
   effect: 'reads',
   async run(backend, { session_id, page_id, from_character: from = 0, max_characters: most = usualCharacters }) {
     const { page, text } = await backend.call('memoryPage', { session: session_id, page: page_id });
-    const part = text.slice(from, from + most).toWellFormed();
-    const end = from + part.length;
+    const cut = wholeBefore(text, Math.min(text.length, from + most));
+    // A part has one character at least, so that the next one begins later.
+    const end = cut > from ? cut : Math.min(text.length, from + 2);
+    const part = text.slice(from, end).toWellFormed();
     return {
       page_id: page.id,
       kind: page.kind,

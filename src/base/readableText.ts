@@ -38,3 +38,9 @@ export function firstWords(text: string): string {
   const end = cut.lastIndexOf(' ');
   return `${(end > 0 ? cut.slice(0, end) : cut).toWellFormed().replaceAll('\uFFFD', '')}…`;
 }
+
+/** The place, or the one before it where that stands within a pair of code units. */
+export const wholeBefore = (text: string, place: number): number =>
+  place > 0 && place < text.length && isLowSurrogate(text.charCodeAt(place)) ? place - 1 : place;
+
+const isLowSurrogate = (unit: number): boolean => unit >= 0xdc_00 && unit <= 0xdf_ff;

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { CwmError } from '../../src/protocol/errors.ts';
 import { gatewayFixture } from './gatewayFixture.ts';
 import { call, decision, MemoryClient as Client, user } from './memoryClient.ts';
 
@@ -171,6 +172,22 @@ describe('a model with memory, for any client', () => {
     );
     expect(answers.map(({ status }) => status)).toEqual([200, 200]);
     expect(await client.gateway.sessions()).toHaveLength(1);
+  });
+
+  test.each([
+    ['/v1/chat/completions', (text: string) => ({ messages: [user(text)] }), /"error":/],
+    ['/v1/responses', (text: string) => ({ input: text }), /response\.failed|"error"/],
+    ['/v1/messages', (text: string) => ({ messages: [user(text)] }), /event: error/],
+  ])('%s: an answer that breaks off ends with the error in the form of the client', async (path, asking, error) => {
+    const client = new Client(await gatewayFixture());
+    client.gateway.engine.generate = async (_, onPiece) => {
+      onPiece({ text: 'It is ' });
+      throw new CwmError('EngineFailed', 'The worker died.');
+    };
+    const text = await (await client.post({ ...asking('What is it called?'), stream: true, tools: [] }, path)).text();
+    expect(text).toContain('It is ');
+    expect(text).toMatch(error);
+    expect(text).toContain('The worker died.');
   });
 
   test('what cannot be is refused in the format of the client', async () => {

@@ -119,3 +119,21 @@ test('S1-50 a page of a session comes in parts, and a search says by which id it
   const { structuredContent: read } = await client.call('page_fault', part);
   expect(read).toMatchObject({ content: 'service', from_character: 4, next_character: 11, characters: text.length });
 });
+
+test('S1-50 parts of a page that are put together are its text, characters of two units too', async () => {
+  const text = 'a\u{1F980}b\u{1F980}\u{1F980}';
+  const page = { id: 'p1-aaaa', kind: 'transcript', tier: 'L2' };
+  const backend = new FakeBackend({ memoryPage: () => ({ page, text }) as unknown as RouteOutput<'memoryPage'> });
+  const client = await openClient({ era: 'modern', backend });
+  for (const max_characters of [1, 2, 3]) {
+    let [whole, from]: [string, number | null] = ['', 0];
+    while (from !== null) {
+      const part = { session_id: 's', page_id: 'p1-aaaa', from_character: from, max_characters };
+      const { structuredContent } = await client.call('page_fault', part);
+      const read = structuredContent as { content: string; next_character: number | null };
+      whole += read.content;
+      from = read.next_character;
+    }
+    expect(whole).toBe(text);
+  }
+});

@@ -7,7 +7,7 @@ import { runSystem } from './runSystem.ts';
 import { announceBackend, withdrawBackend } from './recordFile.ts';
 import { makeRunDirectory } from '../../base/runDirectory.ts';
 
-/** The storage directory is on a drive of several machines, or is synchronised between them. */
+/** The storage directory is on a drive of several machines. Programs that synchronise folders carry no heartbeat over, which is a file's time alone. */
 const usedOn = (host: string, storage: string): CwmError =>
   new CwmError(
     'WriteFailed',

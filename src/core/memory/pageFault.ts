@@ -1,10 +1,10 @@
+import { wholeBefore } from '../../base/readableText.ts';
 import type { CompressionLevel, MemoryPage, StorageTier } from '../../protocol/memory/page.ts';
 import type { FaultReason } from '../../protocol/memory/records.ts';
 import type { Message } from '../../protocol/schemas/session.ts';
 import type { JsonObject } from '../../protocol/schemas/tracker.ts';
 import type { CoreContext } from '../context.ts';
 import { compressed } from './compress.ts';
-import { wholeBefore } from '../prompt/excerpt.ts';
 import type { Engine } from '../ports/engine.ts';
 import { limitOf } from './segments/budget.ts';
 import { countText } from './segments/count.ts';

@@ -1,4 +1,5 @@
 import { formatCount } from '../../base/format.ts';
+import { wholeBefore } from '../../base/readableText.ts';
 import type { Excerpt, Message } from '../../protocol/schemas/session.ts';
 import { pageIdOf } from './pageId.ts';
 
@@ -31,9 +32,3 @@ export function excerptOf(text: string, characters: number): Excerpt {
 }
 
 const headShare = 3 / 4;
-
-/** The place, or the one before it where that stands within a pair of code units. */
-export const wholeBefore = (text: string, place: number): number =>
-  place > 0 && place < text.length && isLowSurrogate(text.charCodeAt(place)) ? place - 1 : place;
-
-const isLowSurrogate = (unit: number): boolean => unit >= 0xdc_00 && unit <= 0xdf_ff;

@@ -5,6 +5,7 @@ import type { ClientAnswer } from '../../core/sessions/memory/clientTurns.ts';
 import type { AnswerStream, Format } from '../formats/format.ts';
 import { chatMessageOf, type Asked, type Item } from '../formats/item.ts';
 import type { JsonObject } from '../formats/json.ts';
+import { errorOf } from '../passing/failures.ts';
 
 /** The answer as a model server would write it, in chat completions. */
 export class AnswerUnderWay {
@@ -57,6 +58,8 @@ export interface StreamedAnswer {
   readonly hold: () => void;
   readonly send: (chunk: object) => void;
   readonly end: (said: ClientAnswer) => void;
+  /** Ends the stream with the error, in the client's form. @returns false, with nothing done, where no part of the answer was sent. */
+  readonly fail: (thrown: unknown) => boolean;
 }
 
 interface StreamTo {
@@ -106,6 +109,11 @@ export function streamTo(format: Format, { res, body, answerId, answer, isAnswer
           : `cwm reused ${formatCount(cachedTokens)} of ${formatCount(promptTokens)} prompt tokens`;
       pass('[DONE]');
       res.end(stream.end());
+    },
+    fail: (thrown) => {
+      if (isFirst || res.destroyed) return false;
+      res.end(stream.fail(errorOf(thrown)));
+      return true;
     },
   };
 }

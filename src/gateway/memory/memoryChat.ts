@@ -73,7 +73,13 @@ export async function answerWithMemory(format: Format, gateway: GatewayContext, 
     sampling: samplingOf(chat),
   };
   const asker = { client, project: given.project, key: given.key, system: asked.system };
-  const said = await turnOf(gateway, { asker, items: asked.items, turn, answer }, signal, reporter);
+  let said: SaidTurn;
+  try {
+    said = await turnOf(gateway, { asker, items: asked.items, turn, answer }, signal, reporter);
+  } catch (error) {
+    if (out?.fail(error)) return;
+    throw error;
+  }
   figure.sessions.add(said.session);
   gateway.figures.answered(client, { ...said.usage, outputTokens: said.usage.outputTokens ?? 0 });
   figure.project = given.project;

@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { errors, toCwmError, type CwmError } from '../../protocol/errors.ts';
+import type { AnswerError } from '../formats/answerError.ts';
 
 /** The form in which a client reads errors. */
 export type ErrorForm = 'openai' | 'anthropic' | 'json-rpc';
@@ -41,7 +42,13 @@ function endUnread({ req }: ServerResponse): void {
   req.resume();
 }
 
-export const messageWithHint = ({ message, hint }: CwmError): string => [message, hint].filter(Boolean).join(' ');
+const messageWithHint = ({ message, hint }: CwmError): string => [message, hint].filter(Boolean).join(' ');
+
+/** For the end of a stream that has begun. */
+export function errorOf(thrown: unknown): AnswerError {
+  const error = toCwmError(thrown);
+  return { message: messageWithHint(error), type: 'api_error', code: errors[error.name].status };
+}
 
 const openAiError = (error: CwmError, status: number): object => ({
   error: { message: messageWithHint(error), type: typeOf(status), param: null, code: error.code },

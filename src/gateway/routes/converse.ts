@@ -1,6 +1,6 @@
 import { randomId } from '../../base/hash.ts';
 import type { Lineage } from '../../core/ports/lineages.ts';
-import { CwmError, errors, toCwmError } from '../../protocol/errors.ts';
+import { CwmError } from '../../protocol/errors.ts';
 import type { MessageId, ProjectUri } from '../../protocol/ids.ts';
 import type { GatewayContext, GatewayRequest } from '../context.ts';
 import type { Target } from '../engines.ts';
@@ -10,7 +10,7 @@ import type { Format, StreamOptions } from '../formats/format.ts';
 import type { Asked } from '../formats/item.ts';
 import { objectOf, parsed, textOf, type JsonObject } from '../formats/json.ts';
 import { answerWithMemory, hasMemory } from '../memory/memoryChat.ts';
-import { messageWithHint } from '../passing/failures.ts';
+import { errorOf } from '../passing/failures.ts';
 import { answerHeaders, upstreamHeaders } from '../passing/headers.ts';
 import { hasFirstSystem, heal, noteSystem, type Healed } from '../passing/heal.ts';
 import { heldLine } from '../passing/heldLine.ts';
@@ -277,11 +277,6 @@ export const converse =
       res.end(format.stream({ body: {}, answerId: randomId(), closing: () => null }).fail(error));
     }
   };
-
-function errorOf(thrown: unknown): AnswerError {
-  const error = toCwmError(thrown);
-  return { message: messageWithHint(error), type: 'api_error', code: errors[error.name].status };
-}
 
 const headerOf = (value: string | string[] | undefined): string | null =>
   value === undefined ? null : Array.isArray(value) ? value.join(', ') : value;
