@@ -44,7 +44,8 @@ test("a conversation that a client of ours sends over the socket is one session,
     const how = { name: 'vscode-chat', engine, signal: new AbortController().signal };
     const answer = await client.gateway('/v1/chat/completions', body, how);
     let text = '';
-    await readChatStream(answer, { text: (piece) => (text += piece), call: () => undefined, usage: () => undefined });
+    const listener = { text: (piece: string) => (text += piece), call: () => undefined, usage: () => undefined };
+    await readChatStream(answer, listener, false);
     expect([answer.statusCode, text === '']).toEqual([200, false]);
     return text;
   };

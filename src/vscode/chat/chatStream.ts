@@ -36,10 +36,15 @@ interface Chunk {
 /**
  * Reads a stream of chat completions. What was written of an answer is given before its failure.
  *
+ * @param isLengthAsked whoever asks named the longest length, so that a text of that length is what they want.
  * @throws CwmError EngineRejected with the server's words where it fails in the middle, and where the answer was cut at its longest length: no tool
- *   may run with a part of its arguments.
+ *   may run with a part of its arguments, and VS Code shows a text that was cut like a whole one.
  */
-export async function readChatStream(pieces: AsyncIterable<Uint8Array>, listener: StreamListener): Promise<void> {
+export async function readChatStream(
+  pieces: AsyncIterable<Uint8Array>,
+  listener: StreamListener,
+  isLengthAsked: boolean,
+): Promise<void> {
   const calls = new Map<number, { id: string; name: string; written: string }>();
   let failure: string | null = null;
   let isCut = false;
@@ -66,7 +71,7 @@ export async function readChatStream(pieces: AsyncIterable<Uint8Array>, listener
   const decoder = new TextDecoder();
   for await (const piece of pieces) parser.feed(decoder.decode(piece, { stream: true }));
   if (failure !== null) throw new CwmError('EngineRejected', failure);
-  if (isCut) {
+  if (isCut && (calls.size > 0 || !isLengthAsked)) {
     throw new CwmError('EngineRejected', 'The answer reached its longest length, and was cut there.', {
       hint: 'Ask the model to continue, or to answer in smaller steps. Its context bounds the length: serve the model with a larger one.',
     });

@@ -13,7 +13,7 @@ import { problemText } from '../../words/failure.ts';
 import type { App } from '../app.ts';
 import { chatBody, countedMessages } from './chatBody.ts';
 import { engineOfNewSessions } from '../settings/engineSpec.ts';
-import { readChatStream } from './chatStream.ts';
+import { readChatStream, type StreamedCall } from './chatStream.ts';
 import { signalOf } from './signalOf.ts';
 
 /** Of a server that does not say how much its model takes. */
@@ -52,12 +52,14 @@ export function languageModels(app: App): LanguageModelChatProvider {
       try {
         const answer = await post('/v1/chat/completions', chatBody(model, messages, options), cancelled.signal);
         if (answer.statusCode !== 200) throw await refusal(answer);
-        await readChatStream(answer, {
-          text: (piece) => progress.report(new LanguageModelTextPart(piece)),
-          call: (call) => progress.report(new LanguageModelToolCallPart(call.id, call.name, call.input)),
+        const listener = {
+          text: (piece: string) => progress.report(new LanguageModelTextPart(piece)),
+          call: (call: StreamedCall) => progress.report(new LanguageModelToolCallPart(call.id, call.name, call.input)),
           // The ring of the chat view reads this part; it is a convention of VS Code's own extension.
-          usage: (usage) => progress.report(LanguageModelDataPart.json(usage, 'usage')),
-        });
+          usage: (usage: object) => progress.report(LanguageModelDataPart.json(usage, 'usage')),
+        };
+        const { max_tokens: most, max_completion_tokens: mostToo } = options.modelOptions ?? {};
+        await readChatStream(answer, listener, most !== undefined || mostToo !== undefined);
       } catch (error) {
         if (cancelled.signal.aborted || error instanceof LanguageModelError) throw error;
         throw new Error(problemText(toCwmError(error)), { cause: error });
