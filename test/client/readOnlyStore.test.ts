@@ -115,16 +115,17 @@ describe('a storage directory that two machines have', () => {
     try {
       const second = client(storage);
       expect((await second.call('listSessions', {})).items.map(({ id }) => id)).toEqual(['mine']);
+      // A refused change ends the backend, so that the next one looks again: its record is there before.
+      const [record] = readdirSync(runtime, { recursive: true }).filter((name) =>
+        String(name).endsWith('backend.json'),
+      );
+      const { pid: own } = JSON.parse(readFileSync(join(runtime, String(record)), 'utf8')) as { pid: number };
       await expect(second.call('createSession', { id: 'other' })).rejects.toMatchObject({
         message: expect.stringContaining('in use on another machine, "laptop"') as unknown,
       });
       // What the process itself prints goes there.
       const added = readdirSync(storage).filter((name) => !before.includes(name) && name !== 'backend.log');
       expect(added).toEqual([]);
-      const [record] = readdirSync(runtime, { recursive: true }).filter((name) =>
-        String(name).endsWith('backend.json'),
-      );
-      const { pid: own } = JSON.parse(readFileSync(join(runtime, String(record)), 'utf8')) as { pid: number };
       await second.call('shutdown', {});
       await until('it has ended', () => !isRunning(own));
     } finally {

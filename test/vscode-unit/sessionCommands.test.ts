@@ -128,7 +128,6 @@ test('a session gets stop texts and tools from its settings, and loses them ther
 
 test('S1-63 S1-45 a session gets virtual memory, its mode and its policy in the editor', async () => {
   const { app, client, does } = await editor();
-  await client.call('createSession', { id: 's' });
   const change = async (...answers: string[]) => {
     user.answers.push(...answers);
     await does(sessionSettings(app, { session: 's' }));
