@@ -19,7 +19,9 @@ async function withOpenAi() {
   const client = new OpenAI({ baseURL, apiKey });
   const tools = [{ type: 'function', function: { name: 'read_file', description: 'Reads a file', parameters } }];
   for (;;) {
-    const body = { model, tools, messages: [{ role: 'system', content: system }, ...messages], stream: true };
+    const said = [{ role: 'system', content: system }, ...messages];
+    // The likeliest answer: with others, a small model sometimes begins a call that its server cannot read, and answers 500.
+    const body = { model, tools, messages: said, stream: true, temperature: 0 };
     const answer = { role: 'assistant', content: '' };
     for await (const { choices } of await client.chat.completions.create(body, { signal: left.signal })) {
       const { content, tool_calls: calls } = choices[0]?.delta ?? {};
