@@ -139,14 +139,15 @@ export class ViewState implements Disposable {
     this.#changed.emit(this.#state);
   }
 
-  /** Calls `render` now, and after every change of one of `parts`. */
+  /** Calls `render` now, and after every change of one of `parts`. The last call has the newest state, also where a call changes it. */
   render(parts: readonly (keyof State)[], render: (state: State) => void): Disposable {
     let shown = this.#state;
     render(shown);
-    return this.#changed.subscribe((state) => {
+    return this.#changed.subscribe(() => {
       const before = shown;
-      shown = state;
-      if (parts.some((part) => before[part] !== state[part])) render(state);
+      // A listener before this one may have changed the state again.
+      shown = this.#state;
+      if (parts.some((part) => before[part] !== shown[part])) render(shown);
     });
   }
 

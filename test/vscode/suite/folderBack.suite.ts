@@ -1,6 +1,7 @@
 import { before, describe, it } from 'mocha';
 import assert from 'node:assert/strict';
-import { currentSession, done, extension, state, until, workIn } from './support.ts';
+import { workspace } from 'vscode';
+import { currentSession, done, extension, showsFolders, state, until, workIn } from './support.ts';
 import { toldFolders } from '../folders.ts';
 
 /** The window opens on the first of these folders; the others are worked in one after another. */
@@ -8,7 +9,10 @@ describe('folders that are opened again', function () {
   this.timeout(120_000);
   const { folders } = toldFolders();
 
-  before(() => until('the extension to start by itself', () => extension().isActive));
+  before(async () => {
+    if (workspace.workspaceFile) await showsFolders(folders.length);
+    await until('the extension to start by itself', () => extension().isActive);
+  });
 
   for (const [at, { name, folder }] of folders.entries()) {
     it(`S0-16 S2-16 V4 ${name} is warm without a command, proven, and its next answer reuses all that it can`, async () => {

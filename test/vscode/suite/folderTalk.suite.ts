@@ -1,13 +1,15 @@
-import { describe, it } from 'mocha';
+import { before, describe, it } from 'mocha';
 import assert from 'node:assert/strict';
 import path from 'node:path';
-import { currentSession, done, set, state, until, workIn } from './support.ts';
+import { currentSession, done, set, showsFolders, state, until, workIn } from './support.ts';
 import { toldFolders } from '../folders.ts';
 
 /** What the user did before the crash. The window closes with the last test. */
 describe('one window with several folders', function () {
   this.timeout(120_000);
   const { folders } = toldFolders();
+
+  before(() => showsFolders(folders.length));
 
   for (const { name, folder, engine, text } of folders) {
     it(`a conversation in ${name} is that folder's`, async () => {
