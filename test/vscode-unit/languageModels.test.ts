@@ -193,11 +193,11 @@ test('an answer that was cut at its longest length says so, and none of its call
   const end = `data: ${JSON.stringify({ choices: [{ index: 0, delta: {}, finish_reason: 'length' }] })}\n\n`;
   for (const delta of [{ content: 'So' }, { tool_calls: [call] }]) {
     answer = () => answering(200, chunk(delta), end, 'data: [DONE]\n\n');
-    await expect(respond([user(new Text('Hi'))])).rejects.toThrow('The answer reached its longest length');
+    await expect(respond([user(new Text('Hi'))])).rejects.toThrow('The answer reached its maximum length');
   }
   // An extension that names the length wants a text of that length; a call with half its arguments nobody wants.
   const named = { modelOptions: { max_tokens: 1 } };
-  await expect(respond([user(new Text('Hi'))], named)).rejects.toThrow('The answer reached its longest length');
+  await expect(respond([user(new Text('Hi'))], named)).rejects.toThrow('The answer reached its maximum length');
   answer = () => answering(200, chunk({ content: 'So' }), end, 'data: [DONE]\n\n');
   expect(await respond([user(new Text('Hi'))], named)).toEqual([new Text('So')]);
 });

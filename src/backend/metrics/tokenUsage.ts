@@ -43,7 +43,7 @@ export async function tokenUsage(
   let meant: readonly UsageLine[];
   let groups: readonly RequestGroup[];
   if (by === 'branch' || by === 'turn') {
-    if (id === undefined) throw new CwmError('InvalidParameter', `Usage by ${by} is of one session: name it.`);
+    if (id === undefined) throw new CwmError('InvalidParameter', `Usage by ${by} needs a session: name one.`);
     ({ lines: meant, groups } = sessionUsage(id, await requestsOf(id), by, isMeant));
   } else {
     meant = lines.filter(isMeant);

@@ -11,8 +11,8 @@ import { makeRunDirectory } from '../../base/runDirectory.ts';
 const usedOn = (host: string, storage: string): CwmError =>
   new CwmError(
     'WriteFailed',
-    `The storage directory ${storage} is in use on another machine, "${host}": here it is only read.`,
-    { hint: `End the backend on "${host}" ("cwm stop"), and a minute later the one here.` },
+    `The storage directory ${storage} is in use on another machine, "${host}", so it is opened here for reading only.`,
+    { hint: `End the backend on "${host}" ("cwm stop"), and a minute later this one, too.` },
   );
 
 /**

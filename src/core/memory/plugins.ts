@@ -5,7 +5,7 @@ import { builtInCompressors, type Compressor } from './compress.ts';
 import { builtInPolicies } from './eviction/policies.ts';
 import type { EvictionPolicy } from './eviction/policy.ts';
 
-/** Parts of memory that whoever makes the core can add to, or take the place of. */
+/** Parts of memory that a program which builds the core can add or replace. */
 export interface MemoryPlugins {
   /** By name. */
   readonly policies: ReadonlyMap<string, EvictionPolicy>;

@@ -156,7 +156,7 @@ export async function budgetFor(
   return budgetOf(limit, maxTokens, await toolTokensOf(await core.memories.of(session), turn, tools, signal));
 }
 
-/** Lists of tools whose tokens are remembered: some clients describe their tools anew with each request. */
+/** Lists of tools whose tokens are remembered: some clients send new descriptions of their tools with each request. */
 const mostToolLists = 16;
 
 /** Known from the last answer of this model with these tools, else counted as JSON. */

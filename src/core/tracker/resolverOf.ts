@@ -6,7 +6,7 @@ export function resolverOf(given: Readonly<Record<string, ConflictResolver>> = {
   const all = new Map<string, ConflictResolver>([...Object.entries(builtInResolvers), ...Object.entries(given)]);
   const resolver = all.get(policy);
   if (resolver) return resolver;
-  throw new CwmError('InvalidParameter', `There is no policy ${JSON.stringify(policy)} for what both sides changed.`, {
+  throw new CwmError('InvalidParameter', `There is no conflict policy ${JSON.stringify(policy)}.`, {
     hint: `Choose one of ${[...all.keys()].join(', ')}.`,
   });
 }

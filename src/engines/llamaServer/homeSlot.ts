@@ -77,7 +77,7 @@ export class HomeSlot {
     this.#unfit.clear();
   }
 
-  /** Asks which slots are idle, for a {@link find} that follows at once. Never rejects: whoever needs the answer then asks again. */
+  /** Asks which slots are idle, for a {@link find} that follows at once. Never rejects: a failure counts as no answer, and {@link find} asks again. */
   async lookAhead(link: Link, server: ServerIdentity, signal: AbortSignal): Promise<void> {
     const idle = idleSlots(link, server, signal).catch(() => null);
     this.#look = { idle, askedMs: this.#clock.elapsedMs() };

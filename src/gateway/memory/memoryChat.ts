@@ -48,7 +48,7 @@ export async function answerWithMemory(format: Format, gateway: GatewayContext, 
   if (!asked)
     throw new CwmError('InvalidParameter', 'The body of the request is no JSON object with a list of messages.');
   if (whyNot !== null)
-    throw new CwmError('InvalidParameter', `Memory needs a session, and this conversation becomes none: ${whyNot}`);
+    throw new CwmError('InvalidParameter', `Memory needs a session, and this conversation is not recorded as one: ${whyNot}`);
   requireText(asked.items);
   const figure = gateway.figures.of(client);
   figure.requests++;
@@ -100,7 +100,7 @@ function requireText(items: readonly Item[]): void {
   if (last?.role !== 'user' && last?.role !== 'tool')
     throw new CwmError('InvalidParameter', "The last message must be the user's, or the result of a tool.");
   if (items.some(({ others = [] }) => others.length > 0))
-    throw new CwmError('InvalidParameter', 'A conversation with memory takes text alone.', {
+    throw new CwmError('InvalidParameter', 'A model with memory accepts text only.', {
       hint: `Ask for the model without "${memorySuffix}".`,
     });
 }

@@ -62,7 +62,7 @@ export const stateShapes = () =>
         /** Default: `sync`. */
         direction: z.optional(z.enum(syncDirections)),
         /** Default: `manual`, which changes nothing when both copies were changed. */
-        /** `keep-latest`, `keep-oldest`, `merge` or `manual`, which is the default; or one that whoever made the backend added. */
+        /** `keep-latest`, `keep-oldest`, `merge` or `manual`, which is the default; or one that the program which built the core added. */
         policy: z.optional(z.string().check(z.minLength(1), z.maxLength(64))),
       }),
       output: syncResultSchema,

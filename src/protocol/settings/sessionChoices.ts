@@ -33,6 +33,6 @@ export type Isolation = (typeof isolations)[number];
  */
 export const vmModes = ['strict', 'relaxed', 'passive'] as const;
 
-/** The policies of eviction that come with the product, the default first; whoever makes the core may add others. */
+/** The policies of eviction that come with the product, the default first; a program that builds the core can add others. */
 export const evictionPolicies = ['kv-aware', 'importance-weighted-lru', 'lru', 'modality-aware-lru'] as const;
 export type EvictionPolicyName = (typeof evictionPolicies)[number];

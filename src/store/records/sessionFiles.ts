@@ -249,7 +249,7 @@ function memoryOf(
 ): MemoryRecord[] {
   const ids = new Set(messageIds);
   return records.filter((record) => {
-    // Whoever made it: its text is that of messages which the copy has.
+    // Also a segment of another branch: its text summarises messages that the copy has.
     if (record.type === 'segment') return ids.has(record.to);
     if (memoryUntil === undefined) return record.type === 'mutation' && record.what !== 'fault_in';
     if (record.at > memoryUntil) return false;

@@ -36,7 +36,7 @@ interface Chunk {
 /**
  * Reads a stream of chat completions. What was written of an answer is given before its failure.
  *
- * @param isLengthAsked whoever asks named the longest length, so that a text of that length is what they want.
+ * @param isLengthAsked the caller named the maximum length, so that a text of that length is what it wants.
  * @throws CwmError EngineRejected with the server's words where it fails in the middle, and where the answer was cut at its longest length: no tool
  *   may run with a part of its arguments, and VS Code shows a text that was cut like a whole one.
  */
@@ -72,7 +72,7 @@ export async function readChatStream(
   for await (const piece of pieces) parser.feed(decoder.decode(piece, { stream: true }));
   if (failure !== null) throw new CwmError('EngineRejected', failure);
   if (isCut && (calls.size > 0 || !isLengthAsked)) {
-    throw new CwmError('EngineRejected', 'The answer reached its longest length, and was cut there.', {
+    throw new CwmError('EngineRejected', 'The answer reached its maximum length and was cut.', {
       hint: 'Ask the model to continue, or to answer in smaller steps. Its context bounds the length: serve the model with a larger one.',
     });
   }

@@ -46,7 +46,7 @@ function asOf(
 ): Remembered {
   const turn = memory.turns.find(({ sequence, answer }) => sequence === at && all[at - 1]?.id === answer);
   if (!turn)
-    throw new CwmError('InvalidParameter', `Nothing is recorded of a prompt for message ${at} of this conversation.`, {
+    throw new CwmError('InvalidParameter', `No prompt is recorded for message ${at} of this conversation.`, {
       hint: 'Name the place of an answer that was made with virtual memory.',
     });
   const messages = all.slice(0, at - 1);
@@ -170,7 +170,7 @@ export async function pinPage(
     const found = await remembered(core, id);
     const { page: named, message } = await requirePage(core, found, input.page);
     if (!message)
-      throw new CwmError('InvalidParameter', `Page ${named.id} is a summary, which no pin keeps.`, {
+      throw new CwmError('InvalidParameter', `Page ${named.id} is a summary, and a summary cannot be pinned.`, {
         hint: 'Pin the messages that it stands for, before they leave the prompt.',
       });
     const copies = found.pages.table
