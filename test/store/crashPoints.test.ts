@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CwmError } from '../../src/protocol/errors.ts';
 import { allEndings, endAs, faultKinds, type Ending } from './crashEndings.ts';
 import { crashOperations } from './crashOperations.ts';
+import { documentedCrashes, type CrashRow } from './crashTable.ts';
 import { filledFiles, look, openWorld, root, type World } from './crashWorld.ts';
 import { FaultyFiles, type FaultKind } from './faultyFiles.ts';
 import type { MemoryFiles } from './memoryFiles.ts';
@@ -11,7 +12,9 @@ import { isSampled } from '../support/nightly.ts';
 type Run = (world: World) => Promise<unknown>;
 
 let filled: MemoryFiles;
-const rows: { operation: string; points: number; crashes: number; failures: number }[] = [];
+/** It fails in each kind, or the disk is full. */
+const faultsOfAWrite = faultKinds.length + 1;
+const rows: CrashRow[] = [];
 
 beforeAll(async () => {
   filled = await filledFiles();
@@ -100,6 +103,12 @@ describe.each(Object.entries(crashOperations).map(([operation, row], index) => (
         expect(state, where).toEqual(after);
       }
       const failures = isRefusal ? 0 : await failEverywhere(run, changes.length, { allowed, after });
+      expect(documentedCrashes()).toContainEqual({
+        operation,
+        points: changes.length,
+        crashes: allEndings.length * (changes.length + 1),
+        failures: isRefusal ? 0 : faultsOfAWrite * changes.length,
+      });
       rows.push({ operation, points: changes.length, crashes, failures });
     });
   },
@@ -118,7 +127,7 @@ async function failEverywhere(
   let failures = 0;
   for (let at = 0; at < changes; at++) {
     for (const [index, arm] of faults.entries()) {
-      if (!isSampled(at + index, 2 * faults.length)) continue;
+      if (!isSampled(at + index, 2 * faultsOfAWrite)) continue;
       const { memory, faulty, world } = await setUp();
       arm(faulty, at);
       const error = await run(world).then(
