@@ -48,7 +48,10 @@ export async function answerWithMemory(format: Format, gateway: GatewayContext, 
   if (!asked)
     throw new CwmError('InvalidParameter', 'The body of the request is no JSON object with a list of messages.');
   if (whyNot !== null)
-    throw new CwmError('InvalidParameter', `Memory needs a session, and this conversation is not recorded as one: ${whyNot}`);
+    throw new CwmError(
+      'InvalidParameter',
+      `Memory needs a session, and this conversation is not recorded as one: ${whyNot}`,
+    );
   requireText(asked.items);
   const figure = gateway.figures.of(client);
   figure.requests++;
