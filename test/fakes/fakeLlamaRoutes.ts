@@ -180,6 +180,16 @@ function act(llama: FakeLlama, id: number, action: string, body: unknown): Answe
   if (file === undefined) return refuse(400, 'Invalid filename');
   if (action === 'save') {
     if (faults.strangerBeforeSave) state.evaluate(slot, tokenizeText('a stranger'), faults.weights, true, true);
+    if (faults.likeStrangersBeforeSave > 0) {
+      faults.likeStrangersBeforeSave--;
+      state.evaluate(
+        slot,
+        slot.ids.map((id) => (id + 1) % 256),
+        faults.weights,
+        false,
+        true,
+      );
+    }
     if (faults.save === 'fails') return refuse(500, 'Unable to save slot', 'server_error');
     const written = faults.save === 'writes-nothing' ? 0 : writeSlotFile(slotDir, file, slot);
     return ok({ id_slot: id, filename: file, n_saved: slot.ids.length, n_written: written, timings: { save_ms: 0.1 } });
@@ -220,6 +230,10 @@ function complete(llama: FakeLlama, request: z.output<typeof completionBody>): A
   if (faults.refusesLogprobs && request.n_probs) return refuse(400, 'n_probs is not supported here');
   const worked = (faults.worksElsewhere ? id_slot + 1 : id_slot) % state.slots.length;
   const slot = state.slots[worked] ?? emptySlot();
+  if (request.n_probs && faults.strangersBeforeCanary > 0) {
+    faults.strangersBeforeCanary--;
+    state.evaluate(slot, tokenizeText('a stranger'), faults.weights, false, true);
+  }
   const filesHelp = faults.restore !== 'gives-no-reuse';
   const { cached, computed, next } = state.evaluate(slot, prompt, faults.weights, cache_prompt, filesHelp, faults);
   const output: number[] = [];

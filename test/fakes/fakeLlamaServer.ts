@@ -29,6 +29,10 @@ export interface FakeLlamaFaults {
   busy: readonly number[];
   /** Somebody else's prompt comes into the slot before each save. */
   strangerBeforeSave: boolean;
+  /** Somebody else's prompt of as many tokens comes into the slot before the next so many saves. */
+  likeStrangersBeforeSave: number;
+  /** Somebody else's prompt comes into the slot before each of so many requests for log-probabilities, beginning with the next. */
+  strangersBeforeCanary: number;
   /** Started with `--no-slots`. */
   hidesSlots: boolean;
   /** Works in another slot than asked for, as for an id beyond the last. */
@@ -63,6 +67,8 @@ const noFaults: FakeLlamaFaults = {
   seesPictures: false,
   busy: [],
   strangerBeforeSave: false,
+  likeStrangersBeforeSave: 0,
+  strangersBeforeCanary: 0,
   hidesSlots: false,
   worksElsewhere: false,
   lostTokens: 0,

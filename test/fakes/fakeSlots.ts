@@ -105,14 +105,15 @@ function commonLength(a: readonly number[], b: readonly number[]): number {
   return length;
 }
 
-const magic = 'fakeslot';
-const headBytes = magic.length + 4;
+/** `ggsq` and its version, as llama.cpp begins such files. */
+const mark = Buffer.from([0x71, 0x73, 0x67, 0x67, 2, 0, 0, 0]);
+const headBytes = mark.length + 4;
 
 /** @returns the bytes written. */
 export function writeSlotFile(folder: string, name: string, slot: FakeSlot): number {
   const head = Buffer.alloc(headBytes + 4 * slot.ids.length);
-  head.write(magic);
-  head.writeUInt32LE(slot.ids.length, magic.length);
+  mark.copy(head);
+  head.writeUInt32LE(slot.ids.length, mark.length);
   slot.ids.forEach((id, index) => head.writeUInt32LE(id, headBytes + 4 * index));
   const bytes = Buffer.concat([head, ...slot.kv]);
   writeFileSync(join(folder, name), bytes);
@@ -127,8 +128,8 @@ export function readSlotFile(folder: string, name: string): FakeSlot | 'invalid'
   } catch {
     return 'invalid';
   }
-  if (bytes.length < headBytes || bytes.toString('latin1', 0, magic.length) !== magic) return 'invalid';
-  const count = bytes.readUInt32LE(magic.length);
+  if (bytes.length < headBytes || !bytes.subarray(0, mark.length).equals(mark)) return 'invalid';
+  const count = bytes.readUInt32LE(mark.length);
   const missing = headBytes + count * (4 + blockBytes) - bytes.length;
   if (missing > 0) return missing < blockBytes ? 'short' : 'invalid';
   const ids = Array.from({ length: count }, (_, index) => bytes.readUInt32LE(headBytes + 4 * index));

@@ -13,26 +13,32 @@ export interface NoiseSample {
   readonly noise: number | null;
   /** Whether others used the server during these requests. */
   readonly isBusy: boolean;
+  /** Whether one request reused another number of tokens than the others: somebody else took what it rests on meanwhile. */
+  readonly isUneven: boolean;
 }
 
 /**
  * Repeats one request to see how much the engine's answers differ: `fewest` times, and more while others use the server, whose requests
  * change the last bits of its answers. At least once, also where an earlier one counts.
  *
+ * @param ask its argument: whether another one follows for certain.
  * @param earlier the same request over the same KV, which was made just before; null: there was none.
  */
 export async function askForNoise(
-  ask: () => Promise<Measurement>,
+  ask: (isFollowed: boolean) => Promise<Measurement>,
   fewest: number,
   earlier: Measurement | null = null,
 ): Promise<NoiseSample> {
   const canaries: Canary[] = earlier?.canary ? [earlier.canary] : [];
+  const reused = new Set(earlier ? [earlier.reuse.cachedTokens] : []);
   let isBusy = earlier?.reuse.serverIdle === false;
   for (let asked = canaries.length + 1; ; asked++) {
-    const last = await ask();
+    const last = await ask(asked < fewest);
     isBusy ||= last.reuse.serverIdle === false;
+    reused.add(last.reuse.cachedTokens);
     if (last.canary) canaries.push(last.canary);
-    if (asked >= (isBusy ? mostAnswers : fewest)) return { last, ...furthestApart(canaries), isBusy };
+    if (asked >= (isBusy ? mostAnswers : fewest))
+      return { last, ...furthestApart(canaries), isBusy, isUneven: reused.size > 1 };
   }
 }
 

@@ -12,8 +12,9 @@ export async function measure(
   context: KvContext,
   canaryTokens: number | undefined,
   signal: AbortSignal,
+  isFollowed = false,
 ): Promise<Measurement> {
-  const measured = await engine.measure(context, signal);
+  const measured = await engine.measure(context, signal, isFollowed);
   if (canaryTokens === undefined || measured.canary === null) return measured;
   const { canary, reuse } = await engine.measure({ ...context, ids: context.ids.slice(0, canaryTokens) }, signal);
   const serverIdle = measured.reuse.serverIdle && reuse.serverIdle;

@@ -1,6 +1,6 @@
 import type { BlockRecord, KvRecord } from '../../protocol/schemas/window.ts';
 import { bytesWritten, countRead, isSameFile, recordBlocks, totalBytes } from '../evidence/blocks.ts';
-import { askForNoise } from '../evidence/askForNoise.ts';
+import { askForNoise, type NoiseSample } from '../evidence/askForNoise.ts';
 import { canaryDifference, grossDifference } from '../evidence/canary.ts';
 import type { Progress } from '../ports/reporter.ts';
 import { mostReusable, mostReusableNotes, restoredNotes, reuseFloor } from '../evidence/reuse.ts';
@@ -75,24 +75,20 @@ export async function seal(request: SealRequest, signal: AbortSignal): Promise<S
   const before = await engine.locate(request.context, signal);
   await request.onLocated(before);
   const stored = request.isUnasked ? upToLastBlock(request, before) : request.context;
-  const persisted = await engine.persist(stored, signal);
-  const context = { ...request.context, handle: persisted.handle };
-  const early = request.isUnasked ? await recordIfProven(request, before, persisted, signal) : null;
-  progress('Asking the canary');
-  // One token more, since an engine always computes the last one.
-  const beyondKept = (persisted.keptTokens || Infinity) + 1;
-  const canaryTokens = beyondKept < context.ids.length ? beyondKept : undefined;
-  const askCanary = () => measure(engine, context, canaryTokens, signal);
   const isTooFar = request.replaced !== undefined && (description.roundTripMs ?? 0) >= farMs;
   const fewest = (isTooFar || request.isUnasked) && isWithoutNoise(request) ? 1 : 2;
-  const asked = early
-    ? { last: { reuse: persisted.reuse, canary: null }, pair: null, noise: null, isBusy: false }
-    : await askForNoise(askCanary, fewest, answerOverReused(request, persisted));
+  const { persisted, context, early, canaryTokens, asked } = await storeAndAsk(
+    request,
+    { before, stored, fewest },
+    signal,
+  );
   const { last: measured, pair, noise, isBusy } = asked;
   progress('Recording the blocks');
   const { after, blocks } = early ?? (await record(request, context, signal));
 
   const notes = [...persisted.notes];
+  const isTaken = isTakenMeanwhile(persisted, asked);
+  if (isTaken) notes.push(takenNote);
   const steady = noise !== null && noise <= grossDifference;
   if (noise !== null && !steady) {
     notes.push('The engine answers the same request differently each time, so the canary can prove nothing here.');
@@ -118,7 +114,7 @@ export async function seal(request: SealRequest, signal: AbortSignal): Promise<S
       ...(canaryTokens !== undefined && { canaryTokens }),
       ...(most !== undefined && { mostReusable: most }),
       // Where the files can be read instead, a canary that other users' requests have changed needs no comparison bit for bit.
-      canaryIsExact: !isBusy || blocks.length === 0,
+      canaryIsExact: !isTaken && (!isBusy || blocks.length === 0),
       prefixCanaries,
       canary: steady ? pair : null,
       handle: persisted.handle,
@@ -134,6 +130,55 @@ export async function seal(request: SealRequest, signal: AbortSignal): Promise<S
     kvBytesWritten: bytesWritten(before, after),
     notes,
   };
+}
+
+/** How often a context is stored again that another program pushed out of the server's memory before the canary was asked. */
+const mostStores = 3;
+
+const takenNote =
+  'Another program used the slot while the freeze asked about it, so some of the context was computed again. Its answers say less: the canary is compared allowing for rounding.';
+
+/** Something that is stored as a whole, out of the only place that has it, was pushed out of there before or between the canary's requests. */
+const isTakenMeanwhile = (
+  { handle, keptTokens }: PersistEvidence,
+  { isUneven }: Pick<NoiseSample, 'isUneven'>,
+): boolean => handle !== null && keptTokens === undefined && isUneven;
+
+interface Stored {
+  readonly persisted: PersistEvidence;
+  /** With the handle of what was stored. */
+  readonly context: KvContext;
+  /** The record, where no canary had to be asked. */
+  readonly early: Recorded | null;
+  readonly canaryTokens: number | undefined;
+  readonly asked: NoiseSample;
+}
+
+/**
+ * Has the engine store the context, and asks the canary. Where another program took the place meanwhile, both are done again: what was stored may
+ * not be what the canary rests on.
+ */
+async function storeAndAsk(
+  request: SealRequest,
+  { before, stored, fewest }: { readonly before: BlockLocation; readonly stored: KvContext; readonly fewest: number },
+  signal: AbortSignal,
+): Promise<Stored> {
+  const { engine, progress } = request;
+  for (let stores = 1; ; stores++) {
+    const persisted = await engine.persist(stored, signal);
+    const context = { ...request.context, handle: persisted.handle };
+    const early = request.isUnasked ? await recordIfProven(request, before, persisted, signal) : null;
+    progress('Asking the canary');
+    // One token more, since an engine always computes the last one.
+    const beyondKept = (persisted.keptTokens || Infinity) + 1;
+    const canaryTokens = beyondKept < context.ids.length ? beyondKept : undefined;
+    const askCanary = (isFollowed: boolean) => measure(engine, context, canaryTokens, signal, isFollowed);
+    const asked = early
+      ? { last: { reuse: persisted.reuse, canary: null }, pair: null, noise: null, isBusy: false, isUneven: false }
+      : await askForNoise(askCanary, fewest, answerOverReused(request, persisted));
+    if (stores === mostStores || !isTakenMeanwhile(persisted, asked))
+      return { persisted, context, early, canaryTokens, asked };
+  }
 }
 
 /**

@@ -265,8 +265,12 @@ export interface Engine {
   /** Brings persisted KV back where the engine does not do so by itself. */
   restore(context: KvContext, signal: AbortSignal): Promise<RestoreEvidence>;
 
-  /** One greedy token over these ids: what was reused, and the canary. */
-  measure(context: KvContext, signal: AbortSignal): Promise<Measurement>;
+  /**
+   * One greedy token over these ids: what was reused, and the canary.
+   *
+   * @param isFollowed the same request follows at once, and nobody else's need come in between. Default: false.
+   */
+  measure(context: KvContext, signal: AbortSignal, isFollowed?: boolean): Promise<Measurement>;
 
   /** Looks for the block files without any request to the engine's model. */
   locate(context: KvContext, signal: AbortSignal): Promise<BlockLocation>;

@@ -146,12 +146,14 @@ export class LlamaServerEngine implements Engine {
     });
   }
 
+  /** Nobody else gets the slot before the requests that follow have measured what was saved. */
   persist(context: KvContext, signal: AbortSignal): Promise<PersistEvidence> {
-    return this.#inSlot(signal, async (place, signal) => {
+    const save = async (place: Place, signal: AbortSignal): Promise<PersistEvidence> => {
       const { reuse } = await this.#requests.complete(place, context, false, signal);
       await this.#confirmFolder(place.link, place.server, signal);
       return this.#stored.save(place, context, reuse, signal);
-    });
+    };
+    return this.#inSlotHeld(context, save, ({ handle }) => handle !== null, signal);
   }
 
   letPass(salt: string, signal: AbortSignal): Promise<Passage> {
@@ -174,20 +176,15 @@ export class LlamaServerEngine implements Engine {
 
   /** Empties the slot first, so that everything reused afterwards came from the file. Nobody else gets the slot before that was measured. */
   restore(context: KvContext, signal: AbortSignal): Promise<RestoreEvidence> {
-    return new Promise((resolve, reject) => {
-      const restoring = this.#inSlot(signal, async (place, signal) => {
-        const evidence = await this.#stored.restore(place, context, signal);
-        resolve(evidence);
-        if (evidence.outcome === 'restored') await this.#held.holdFor(context.salt, signal);
-      });
-      restoring.catch(reject);
-    });
+    const restore = (place: Place, signal: AbortSignal): Promise<RestoreEvidence> =>
+      this.#stored.restore(place, context, signal);
+    return this.#inSlotHeld(context, restore, ({ outcome }) => outcome === 'restored', signal);
   }
 
-  measure(context: KvContext, signal: AbortSignal): Promise<Measurement> {
+  measure(context: KvContext, signal: AbortSignal, isFollowed = false): Promise<Measurement> {
     const measureAt = (place: Place, signal: AbortSignal): Promise<Measurement> =>
       this.#requests.measure(place, context, signal);
-    const held = this.#held.runHeld(context.salt, () =>
+    const held = this.#held.runHeld(context.salt, isFollowed, () =>
       this.#links.use(signal, (link, signal) => this.#atSlot(link, measureAt, signal)),
     );
     return held ? orAborted(held, signal) : this.#inSlot(signal, measureAt);
@@ -218,6 +215,23 @@ export class LlamaServerEngine implements Engine {
   /** Runs operations on the slot one at a time. */
   #inSlot<T>(signal: AbortSignal, operation: (place: Place, signal: AbortSignal) => Promise<T>): Promise<T> {
     return this.#inTurn(signal, (link, signal) => this.#atSlot(link, operation, signal));
+  }
+
+  /** As {@link #inSlot}, and holds the turn for the request that measures the result, where there is something to measure. */
+  #inSlotHeld<T>(
+    { salt }: KvContext,
+    operation: (place: Place, signal: AbortSignal) => Promise<T>,
+    isMeasured: (result: T) => boolean,
+    signal: AbortSignal,
+  ): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const running = this.#inSlot(signal, async (place, signal) => {
+        const result = await operation(place, signal);
+        resolve(result);
+        if (isMeasured(result)) await this.#held.holdFor(salt, signal);
+      });
+      running.catch(reject);
+    });
   }
 
   async #atSlot<T>(

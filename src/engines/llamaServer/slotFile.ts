@@ -1,4 +1,4 @@
-import { stat } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { randomSalt, sha256Hex } from '../../base/hash.ts';
 import { encodeTokenIds } from '../../base/tokenIds.ts';
@@ -24,6 +24,17 @@ export const slotHash = ({ ids, salt }: Pick<KvContext, 'ids' | 'salt'>, kvOptio
 
 /** llama-server takes a plain name and no path. The prefix marks our files among others in the same folder. */
 export const slotFileName = (hash: string): string => `cwm-${hash}.slot`;
+
+/** llama.cpp begins such a file with a mark and a version. */
+const knownBytes = 8;
+const headBytes = knownBytes + 4;
+
+/** The mark `ggsq`, the version of the format, and the number of token ids behind them: each 4 bytes, as the ids have. */
+function slotFileHead(tokens: number): Buffer {
+  const head = Buffer.alloc(headBytes);
+  [0x67677371, 2, tokens].forEach((value, index) => head.writeUInt32LE(value, 4 * index));
+  return head;
+}
 
 /** The result of `persist`: the file, and the number of bytes by the server's account. */
 export interface SlotHandle {
@@ -143,6 +154,21 @@ export class SlotFolder {
 
   async sizeBytes(hash: string): Promise<number | null> {
     return (await statBlock(this.#layout, hash))?.sizeBytes ?? null;
+  }
+
+  /** Whether a context's file names these token ids at its beginning; null where it cannot be read, or has another form than is known here. */
+  async hasIds(hash: string, ids: readonly number[]): Promise<boolean | null> {
+    if ((await this.whyUnreachable()) !== null || this.#directory === undefined) return null;
+    try {
+      await using file = await open(join(this.#directory, slotFileName(hash)), 'r');
+      const expected = Buffer.concat([slotFileHead(ids.length), encodeTokenIds(ids)]);
+      const { buffer, bytesRead } = await file.read(Buffer.alloc(expected.length), 0, expected.length, 0);
+      if (bytesRead < headBytes || !buffer.subarray(0, knownBytes).equals(expected.subarray(0, knownBytes)))
+        return null;
+      return buffer.subarray(0, bytesRead).equals(expected);
+    } catch {
+      return null;
+    }
   }
 
   async checksum(hashes: readonly string[], signal: AbortSignal): Promise<(string | null)[]> {

@@ -45,7 +45,8 @@ export class StoredSlots {
       const saved = await saveSlot(place.link, place.slot, slotFileName(hash), signal);
       if ('why' in saved) return { reuse, handle: null, notes: [`${saved.why} ${memoryOnly}`] };
       if (saved.sizeBytes === 0) return { reuse, handle: null, notes: [`The server saved nothing. ${memoryOnly}`] };
-      if (saved.tokens === context.ids.length) {
+      // As many tokens may be somebody else's.
+      if (saved.tokens === context.ids.length && (await this.#folder.hasIds(hash, context.ids)) !== false) {
         const handle = formatHandle({ hash, sizeBytes: saved.sizeBytes });
         const trial = isDeadly ? { notes: [] } : await this.#tryRestore(place, context, signal);
         return {

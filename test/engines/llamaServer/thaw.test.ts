@@ -1,6 +1,7 @@
 import { readdir, readFile, rename, rm, stat, truncate, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { systemSleep } from '../../../src/base/clock.ts';
 import type { FakeLlamaFaults } from '../../fakes/fakeLlamaServer.ts';
 import { coreOver, type CoreOver } from './coreOver.ts';
 import { makeRig, never, type Rig, type RigOptions } from './rig.ts';
@@ -143,6 +144,64 @@ describe('freeze', () => {
 
   test("somebody else's prompt that gets between the seal and the save is noticed, and no file of it stays", async () => {
     const made = await bench({ fake: { faults: { strangerBeforeSave: true } } });
+    const receipt = await made.keep();
+    expect(receipt.notes.join(' ')).toContain('Somebody else uses slot');
+    expect(await readdir(made.rig.slotDir)).toEqual([]);
+  });
+});
+
+describe('a freeze beside a busy neighbour', () => {
+  test('makes other conversations of this client wait until its canaries were asked', async () => {
+    const made = await bench({ fake: { slots: 1 }, engine: { sleep: systemSleep } });
+    const { cwm, rig } = made;
+    await cwm.createSession({ id: 't' });
+    await cwm.send({ session: 't', text: 'Something else.', maxTokens: 4 }, never);
+    await cwm.createSession({ id: 's' });
+    await cwm.send({ session: 's', text: 'Please count.', maxTokens: 12 }, never);
+    const saves = rig.fake.requestsTo('/slots/').length;
+    const freezing = cwm.freeze({ session: 's', window: 'w', checkpoint: true }, never);
+    await rig.fake.untilRequests('/slots/', saves + 1);
+    const others = [1, 2, 3].map((at) => cwm.send({ session: 't', text: `And ${at}?`, maxTokens: 4 }, never));
+    const receipt = await freezing;
+    await Promise.allSettled(others);
+    expect(receipt).toMatchObject({ verdict: 'proven', content: { canaryDifference: 0 } });
+    expect(receipt.cachedTokens).toBe(receipt.floorTokens);
+  });
+
+  test.each([1, 2, 3])(
+    'stores the context again where another program took the slot before its canary: %s times',
+    async (strangers) => {
+      const made = await bench({ fake: { faults: { strangersBeforeCanary: strangers } } });
+      const receipt = await made.keep();
+      expect(receipt).toMatchObject({ verdict: 'proven', content: { checksums: 'agreed', canaryDifference: 0 } });
+      expect(receipt.notes.join(' ')).not.toContain('Another program');
+      await made.rig.fake.restart();
+      expect((await made.thaw()).verdict).toBe('proven');
+    },
+  );
+
+  test('that takes the slot each time costs no window, and the receipt says what it cost', async () => {
+    const made = await bench();
+    const measure = made.rig.engine.measure.bind(made.rig.engine);
+    let asked = 0;
+    vi.spyOn(made.rig.engine, 'measure').mockImplementation((...args) => {
+      made.rig.fake.faults.strangersBeforeCanary = ++asked % 2;
+      return measure(...args);
+    });
+    expect((await made.keep()).notes.join(' ')).toContain('Another program used the slot while the freeze asked');
+    await made.rig.fake.restart();
+    expect((await made.thaw()).verdict).toBe('proven');
+  });
+
+  test('keeps no file of as many tokens that are somebody else’s', async () => {
+    const made = await bench({ fake: { faults: { likeStrangersBeforeSave: 1 } } });
+    expect((await made.keep()).verdict).toBe('proven');
+    await made.rig.fake.restart();
+    expect(await made.thaw()).toMatchObject({ verdict: 'proven', repair: 'none' });
+  });
+
+  test('that has as many tokens each time is found out, and no file of it stays', async () => {
+    const made = await bench({ fake: { faults: { likeStrangersBeforeSave: 9 } } });
     const receipt = await made.keep();
     expect(receipt.notes.join(' ')).toContain('Somebody else uses slot');
     expect(await readdir(made.rig.slotDir)).toEqual([]);
