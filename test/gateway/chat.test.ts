@@ -30,6 +30,48 @@ describe('a chat through the gateway', () => {
     expect(session?.tokens).toMatchObject({ count: 3, promptCount: 3, source: 'engine' });
   });
 
+  test('a turn that follows at once is stored together with the one before it, each answer with what the server saw', async () => {
+    const gateway = await gatewayFixture();
+    const append = vi.spyOn(gateway.store.messages, 'append');
+    const ask = async (messages: readonly object[]): Promise<void> =>
+      void (await (await gateway.post('/v1/chat/completions', { model: 'm', messages, stream: true })).text());
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    await ask(hi);
+    const second = [...hi, assistant('Answer 1.'), user('And again')];
+    await ask(second);
+    await ask([...second, assistant('Answer 2.'), user('And again')]);
+    vi.useRealTimers();
+    const [{ session, said } = { session: null, said: [] }] = await gateway.sessions();
+    expect(said.flatMap((each) => ('text' in each ? each.text : []))).toEqual([
+      'Say hi',
+      'Answer 1.',
+      'And again',
+      'Answer 2.',
+      'And again',
+      'Answer 3.',
+    ]);
+    expect(append).toHaveBeenCalledOnce();
+    const { items } = await gateway.cwm.listMessages({ session: session!.id });
+    const contexts = items.flatMap(({ role, context }) => (role === 'assistant' ? [context] : []));
+    expect(contexts.map((each) => each && [each.count, each.messageCount])).toEqual([
+      [3, 2],
+      [3, 4],
+      [3, 6],
+    ]);
+    expect(new Set(contexts.map((each) => each?.sha256))).toHaveProperty('size', 3);
+  });
+
+  test('a branch beside an answer that is not stored yet is stored after it', async () => {
+    const gateway = await gatewayFixture();
+    await gateway.chat(hi);
+    const behind = [...hi, assistant('Answer 1.')];
+    for (const text of ['One way', 'Another way'])
+      await (await gateway.post('/v1/chat/completions', { model: 'm', messages: [...behind, user(text)] })).text();
+    const [{ session } = { session: null }, ...others] = await gateway.sessions();
+    expect(others).toEqual([]);
+    expect(Object.values(session!.branches).map(({ length }) => length)).toEqual([4, 4]);
+  });
+
   test('a chat that is not streamed is the same, and shows no ids that the client did not ask for', async () => {
     const gateway = await gatewayFixture();
     const answer = await gateway.post('/v1/chat/completions', { model: 'm', messages: hi });

@@ -14,7 +14,7 @@ import { silent } from '../ports/reporter.ts';
 import { nextEngine, promptText, requireSession } from '../session.ts';
 import { freeBranchName, headOf, requireMessageOf, switched, withBranchAt } from '../turns/branchAt.ts';
 import { recoverTurn } from '../turns/cutAnswer.ts';
-import { storeAnswer } from '../turns/storeAnswer.ts';
+import { storeAnswer, storeTokens } from '../turns/storeAnswer.ts';
 import { openWithoutWindow } from '../windows/resumeFrozen.ts';
 import { thaw } from '../windows/thaw.ts';
 
@@ -28,6 +28,14 @@ export interface OutsideSession {
   readonly tags: readonly string[];
 }
 
+type SeenIds = { readonly prompt: readonly number[]; readonly output: readonly number[] } | null;
+
+/** An answer that another turn went on with before it was stored. */
+export interface EarlierAnswer {
+  readonly message: MessageId;
+  readonly ids: SeenIds;
+}
+
 /** What such a conversation went on with. */
 export interface OutsideTurn {
   readonly session: OutsideSession;
@@ -38,7 +46,9 @@ export interface OutsideTurn {
   /** The client's system prompt; empty for none. */
   readonly system: string;
   /** Null where the server told no token ids: the session has those of its last turn then. */
-  readonly ids: { readonly prompt: readonly number[]; readonly output: readonly number[] } | null;
+  readonly ids: SeenIds;
+  /** Of the messages, answers before the last one. */
+  readonly earlier: readonly EarlierAnswer[];
   readonly description: EngineDescription | null;
   readonly reuse: ReuseEvidence;
   /** The server's only memory has it, and loses it with the next conversation or its own end. */
@@ -296,10 +306,11 @@ export class OutsideTurns {
 const newSharedId = (project: ProjectUri | null): LineageId => `${sharedBy(project)}${randomId()}` as LineageId;
 
 async function recordNow(core: CoreContext, turn: OutsideTurn): Promise<Session> {
-  const { messages, ids, description, system } = turn;
+  const { ids, description, system } = turn;
   const found = (await core.store.sessions.get(turn.session.id)) ?? (await makeSession(core, turn));
   requireOpen(found, core.clock.now());
   const session = await placedAfter(core, await recoverTurn(core, found), turn.after);
+  const messages = await withContexts(core, session, turn);
   const answer = messages.at(-1);
   const isCut = answer?.cut !== undefined && answer.cut !== 'limit';
   const { session: stored } = await storeAnswer(core, session, {
@@ -316,6 +327,22 @@ async function recordNow(core: CoreContext, turn: OutsideTurn): Promise<Session>
     },
   });
   return stored;
+}
+
+/** Each earlier answer with what the engine saw of it, so that a branch can begin there. */
+async function withContexts(
+  core: CoreContext,
+  session: Session,
+  { messages, earlier }: OutsideTurn,
+): Promise<Message[]> {
+  const seen = new Map(earlier.map(({ message, ids }) => [message, ids]));
+  const found: Message[] = [];
+  for (const message of messages) {
+    const ids = seen.get(message.id);
+    const context = ids && (await storeTokens(core, session, message.sequence, { ...ids, source: 'engine' }));
+    found.push({ ...message, ...(context && { context }) });
+  }
+  return found;
 }
 
 async function makeSession(core: CoreContext, { session: start, system }: OutsideTurn): Promise<Session> {

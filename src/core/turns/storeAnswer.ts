@@ -55,7 +55,8 @@ export async function storeAnswer(
   return { session: next, messages: stored };
 }
 
-async function storeTokens(
+/** @param messageCount of the branch then. */
+export async function storeTokens(
   core: CoreContext,
   session: Session,
   messageCount: number,

@@ -1,7 +1,12 @@
 import type { Clock } from '../../base/clock.ts';
 import { KeyedQueue } from '../../base/serialQueue.ts';
 import type { EngineDescription, ReuseEvidence } from '../../core/ports/engine.ts';
-import { outsideTag, type OutsideSession, type OutsideTurns } from '../../core/sessions/outsideTurns.ts';
+import {
+  outsideTag,
+  type EarlierAnswer,
+  type OutsideSession,
+  type OutsideTurns,
+} from '../../core/sessions/outsideTurns.ts';
 import type { Lineage } from '../../core/ports/lineages.ts';
 import { isCwmError } from '../../protocol/errors.ts';
 import type { SessionId } from '../../protocol/ids.ts';
@@ -35,6 +40,19 @@ export interface RecorderParts {
 }
 
 /**
+ * A client that runs a tool asks again within milliseconds. What storing costs must not stand in that request's way, and its answer may be stored
+ * along.
+ */
+const restMs = 20;
+
+/** Answers of one session, each behind the one before it, that are stored together. */
+interface Waiting {
+  readonly recordings: Recording[];
+  /** Ends the rest. */
+  readonly hurry: () => void;
+}
+
+/**
  * Stores what passed, behind the stream. A failure costs no answer: what could not be stored is tried again with the conversation's next
  * answer.
  */
@@ -42,6 +60,8 @@ export class Recorder {
   readonly #parts: RecorderParts;
   readonly #queue = new KeyedQueue<SessionId>();
   readonly #running = new Set<Promise<unknown>>();
+  readonly #waiting = new Map<SessionId, Waiting>();
+  readonly #storing = new Set<SessionId>();
   /** Why the last answer of a session was not stored. */
   readonly #unrecorded = new Map<SessionId, string>();
 
@@ -62,24 +82,41 @@ export class Recorder {
 
   /** Whether something of the session is being stored. */
   isRecording(session: SessionId): boolean {
-    return this.#queue.isBusy(session);
+    return this.#storing.has(session);
   }
 
   /** Resolves when what passed of the session until now is stored, or cannot be. */
   storedOf(session: SessionId): Promise<void> {
+    this.#waiting.get(session)?.hurry();
     return this.#queue.run(session, async () => undefined);
   }
 
   /** Returns at once. */
   record(recording: Recording): void {
-    const { session } = recording.answer.conversation;
+    const { conversation } = recording.answer;
+    const { session } = conversation;
+    const waiting = this.#waiting.get(session);
+    if (waiting && isBehind(recording.answer, waiting.recordings.at(-1)?.answer)) {
+      waiting.recordings.push(recording);
+      return;
+    }
+    const { promise: rested, resolve: hurry } = Promise.withResolvers<void>();
+    const timer = setTimeout(hurry, restMs);
+    const next: Waiting = { recordings: [recording], hurry };
+    this.#waiting.set(session, next);
     const work = this.#queue
-      .run(session, () => this.#record(recording))
+      .run(session, async () => {
+        await rested;
+        clearTimeout(timer);
+        if (this.#waiting.get(session) === next) this.#waiting.delete(session);
+        this.#storing.add(session);
+        await this.#record(next.recordings).finally(() => this.#storing.delete(session));
+      })
       .then(
         () => this.#unrecorded.delete(session),
         (error: unknown) => {
           // The next turn thaws it.
-          if (isCwmError(error, 'AlreadyFrozen')) recording.answer.conversation.mayBeCold = true;
+          if (isCwmError(error, 'AlreadyFrozen')) conversation.mayBeCold = true;
           else this.failed(error, session);
         },
       );
@@ -88,26 +125,22 @@ export class Recorder {
   }
 
   async settled(): Promise<void> {
-    while (this.#running.size > 0) await Promise.all(this.#running);
+    while (this.#running.size > 0) {
+      for (const { hurry } of this.#waiting.values()) hurry();
+      await Promise.all(this.#running);
+    }
   }
 
-  async #record({
-    answer,
-    cut,
-    system,
-    engine,
-    description,
-    lineage,
-    ids,
-    reuse,
-    isVolatile,
-  }: Recording): Promise<void> {
+  async #record(recordings: readonly Recording[]): Promise<void> {
     const { outside, clock, journal, onGone } = this.#parts;
-    const added = unstored(answer);
-    if (added.length === 0) return;
+    const last = recordings.at(-1);
+    const added = last ? unstored(last.answer) : [];
+    if (!last || added.length === 0) return;
+    const { answer, system, engine, description, lineage, reuse, isVolatile } = last;
     const { conversation } = answer;
     const now = clock.now().toISOString();
-    const messages: Message[] = added.map(({ said, item }) => asMessage(said, item, now, said === answer ? cut : null));
+    const cuts = new Map(recordings.map((each) => [each.answer, each.cut]));
+    const messages: Message[] = added.map(({ said, item }) => asMessage(said, item, now, cuts.get(said) ?? null));
     const session: OutsideSession = {
       id: conversation.session,
       project: conversation.project,
@@ -117,7 +150,10 @@ export class Recorder {
     };
     const after = added[0]?.said.before?.id ?? null;
     try {
-      await outside.record({ session, after, messages, system, ids: await ids(), reuse, description, isVolatile });
+      const earlier: EarlierAnswer[] = [];
+      for (const each of recordings.slice(0, -1)) earlier.push({ message: each.answer.id, ids: await each.ids() });
+      const ids = await last.ids();
+      await outside.record({ session, after, messages, system, ids, earlier, reuse, description, isVolatile });
     } catch (error) {
       if (isCwmError(error, 'MessageNotFound', 'SessionNotFound', 'InvalidTransition')) onGone(conversation);
       throw error;
@@ -126,6 +162,12 @@ export class Recorder {
     for (const { said } of added) said.item = null;
     await journal.stored(stored).catch(this.#parts.onFailure);
   }
+}
+
+/** Whether a message that is not stored yet leads to an answer. */
+function isBehind(answer: Said, earlier: Said | undefined): boolean {
+  for (let at = answer.before; at?.item; at = at.before) if (at === earlier) return true;
+  return false;
 }
 
 /** What leads to an answer and is not stored yet, oldest first. */

@@ -19,8 +19,11 @@ export async function previousTurn(
 ): Promise<Previous | null> {
   if (id === null) return null;
   const said = recogniser.conversations.answer(id as MessageId);
-  if (said) await recorder.storedOf(said.conversation.session);
-  const messages = recent.messages(id) ?? (said && (await outside.chatUpTo(said.conversation.session, said.id)));
+  const storedUpTo = async ({ conversation, id: message }: Said): Promise<readonly object[]> => {
+    await recorder.storedOf(conversation.session);
+    return outside.chatUpTo(conversation.session, message);
+  };
+  const messages = recent.messages(id) ?? (said && (await storedUpTo(said)));
   if (!messages) {
     throw new CwmError('MessageNotFound', `There is no response "${id.slice(0, 80)}" to continue.`, {
       hint: 'Send the whole conversation without previous_response_id.',
