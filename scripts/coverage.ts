@@ -87,10 +87,11 @@ if (isWhole) {
 }
 
 /**
- * A file that imports `vscode`, itself or through another file, runs only inside an editor; the suites there measure nothing. Types are
- * gone when it runs.
+ * A file that imports `vscode`, itself or through another file, runs only inside an editor, and a script of a webview only in its page;
+ * the suites there measure nothing. Types are gone when it runs.
  */
 function needsEditor(file: string, seen: Set<string> = new Set()): boolean {
+  if (file.startsWith('src/vscode/page/')) return true;
   if (seen.has(file)) return false;
   seen.add(file);
   const values = readFileSync(path.join(root, file), 'utf8').matchAll(

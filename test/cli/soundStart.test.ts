@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { runCommandLine } from '../../src/cli/program.ts';
-import { requireSoundStart } from '../../src/cli/soundStart.ts';
+import { ownCommandLine, requireSoundStart } from '../../src/cli/soundStart.ts';
 import { FakeTerminal } from './support/fakeTerminal.ts';
 
 const start = async (nodeVersion: string, args: readonly string[], bytes: Uint8Array | null) => {
@@ -26,4 +26,10 @@ test('K10 a text on the command line that is no UTF-8 is refused, and the charac
   expect(sound('caf\uFFFD', Buffer.from('caf\uFFFD'))).not.toThrow();
   expect(sound('caf\uFFFD', null), 'where nobody shows the bytes').not.toThrow();
   expect(sound('café', Buffer.from('caf\xe9', 'latin1')), 'of another argument, such as a path').not.toThrow();
+});
+
+test('K10 the bytes of the own command line are those that the process was started with, where the system shows them', () => {
+  const bytes = ownCommandLine();
+  if (process.platform === 'linux') expect(Buffer.from(bytes ?? []).toString()).toContain('node');
+  else expect(bytes).toBeNull();
 });

@@ -74,6 +74,20 @@ describe.each(eras)('resources in the %s form of the protocol', (era) => {
     const got = await client.request('prompts/get', { name: 'freeze', arguments: { session: 's1', window: 'w2' } });
     const [message] = (got.result?.['messages'] ?? []) as { content: { text: string } }[];
     expect(message?.content.text).toContain('window_freeze with session_id "s1" and window_name "w2"');
+    const all = { session: 's1', window: 'w1', target: 'w3' };
+    const asked = prompts.map(async ({ name }) => {
+      const { result } = await client.request('prompts/get', { name, arguments: all });
+      const [said] = (result?.['messages'] ?? []) as { content: { text: string } }[];
+      return said?.content.text.split(/[ ,]/)[1];
+    });
+    expect(await Promise.all(asked)).toEqual([
+      'window_freeze',
+      'window_thaw',
+      'window_clone',
+      'branch_create',
+      'health_check',
+      'window_status',
+    ]);
   });
 });
 

@@ -20,7 +20,7 @@ const aMessage = (sequence: number): Message => ({
 const stored = Array.from({ length: 45 }, (_, at) => aMessage(at + 1));
 
 /** A backend with a session of 45 messages. */
-function textsOn() {
+function textsOn(more: ConstructorParameters<typeof FakeBackend>[0] = {}) {
   const backend = new FakeBackend({
     getSession: () => aSession({ id: 's', title: 'A talk' }),
     getWindow: () => ({ window: aWindow(), receipts: [aReceipt()] }) as never,
@@ -33,6 +33,7 @@ function textsOn() {
     encryption: () => ({ state: 'off' }) as never,
     usage: () => aUsage(),
     tokenUsage: ({ by = 'model' }) => aTokenUsage({ by }),
+    ...more,
   });
   const fail = (error: unknown): never => {
     throw error;
@@ -76,6 +77,18 @@ describe('the text of a document', () => {
     const heads = Array.from(text.matchAll(/^\| (\w+) \| Requests/gm), ([, head]) => head);
     expect(heads).toEqual(['Model', 'Client', 'Day', 'Session']);
     expect(text).toContain('| Total | 16.1 MB |');
+  });
+
+  test('of a branch and of a window, for a comparison, is what was said alone, page after page', async () => {
+    const branches = { side: { head: messageId('m3'), length: 3 } };
+    const { texts } = textsOn({
+      getSession: () => ({ ...aSession({ id: 's' }), branches }) as never,
+      getWindow: () => ({ manifest: { session: 's', messageIds: [messageId('m1'), messageId('m2')] } }) as never,
+    });
+    expect(await texts.branch('s/side')).toMatch(/^## You\n\nMessage 1\.[^]*Message 3\.\n$/);
+    expect(await texts.branch('s/gone')).toBe('*There are no messages yet.*\n');
+    expect(await texts.window('w')).toMatch(/Message 2\.\n$/);
+    expect(await texts.change('before')).toBe('Run "Context Windows: Connect a Client…" to see this again.\n');
   });
 
   test('of a conversation is the whole conversation', async () => {

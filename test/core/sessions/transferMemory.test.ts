@@ -76,6 +76,21 @@ test('where the file was changed, what the account says of its messages is left 
   }
 });
 
+test('a memory whose settings a later version wrote, or whose messages have one id twice, is left out by name', async () => {
+  const { file } = await exported();
+  const importedNotes = async (changed: object): Promise<readonly string[]> => {
+    const { cwm } = await coreFixture();
+    return (await cwm.importConversation({ content: JSON.stringify(changed), id: 't' })).notes;
+  };
+  const later = { ...file, memory: { ...file.memory, settings: { enableVm: 'much' } } };
+  expect(await importedNotes(later)).toContain(
+    'Its virtual memory was left out: its settings are not known to this program.',
+  );
+  const twice = structuredClone(file);
+  Object.assign(twice.messages[1]!, { id: (twice.messages[0] as { id: string }).id });
+  expect(await importedNotes(twice)).toContainEqual(expect.stringContaining('The account of its virtual memory'));
+});
+
 test('records that are about no message of the file are left out and counted; the others come back', async () => {
   const { file } = await exported();
   const forged = file.memory.records.map((record) =>

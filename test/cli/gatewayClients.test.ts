@@ -1,0 +1,77 @@
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { temporaryDirectories } from '../backend/support/temporaryDirectory.ts';
+import { wholeBackends } from '../security/support/wholeBackend.ts';
+import { outcomeOf, say } from './support/person.ts';
+
+const start = wholeBackends();
+const makeDirectory = temporaryDirectories();
+
+test('cwm clients makes a client whose token is shown once, limits it, lists it, and revokes it', async () => {
+  const me = { storage: (await start()).storage, cwd: makeDirectory() };
+  expect(await say(me, 'clients')).toBe(
+    'The gateway does not listen. "cwm connect" opens it.\nNo client has used it since the backend started.\n',
+  );
+
+  const made = await say(me, 'clients', 'add', 'script', '--dont-record', '--read-only');
+  const [, token] = /^The token of script, which is shown only now: (\S+)\nBase URL: http:.*\/v1, /.exec(made) ?? [];
+  expect(token).toMatch(/^\S{20,}$/);
+  expect(await say(me, 'clients')).toMatch(
+    /^The gateway listens at http.*\n\nCLIENT +PROJECT .*\nscript +– +– .* never /,
+  );
+  expect(await say(me, 'clients')).not.toContain(token);
+
+  expect(await say(me, 'clients', 'record', 'script', 'on')).toBe('Conversations of script become sessions.\n');
+  expect(await say(me, 'clients', 'record', 'script', 'off')).toBe('Conversations of script are not recorded.\n');
+  expect(await say(me, 'clients', 'tools', 'script', 'all')).toBe('script may call every tool.\n');
+  expect(await say(me, 'clients', 'tools', 'script', 'read')).toBe(
+    'script may call only the tools that change nothing.\n',
+  );
+  const rotated = await say(me, 'clients', 'rotate', 'script');
+  expect(rotated).toMatch(/^The token of script, which is shown only now: /);
+  expect(rotated).not.toContain(token);
+  expect(await say(me, 'clients', 'revoke', 'script')).toBe('The token of script does not work any more.\n');
+  expect((await outcomeOf(me, 'clients', 'revoke', 'script')).code).toBe(1);
+});
+
+test('cwm connect shows what a configuration becomes, changes it only on yes, and --undo brings it back', async () => {
+  const home = makeDirectory();
+  const me = { storage: (await start()).storage, cwd: home, home };
+  const file = join(home, '.claude/settings.json');
+  const mine = '{\n  "theme": "dark"\n}\n';
+  mkdirSync(join(home, '.claude'));
+  writeFileSync(file, mine);
+
+  const refused = await outcomeOf({ ...me, lines: ['n'] }, 'connect', 'claude-code');
+  expect(refused.code).toBe(1);
+  expect(refused.stderr).toMatch(/settings\.json becomes:\n\n[^]*ANTHROPIC_BASE_URL[^]*Nothing was changed\./);
+  expect(readFileSync(file, 'utf8')).toBe(mine);
+
+  const done = await say({ ...me, lines: ['y'] }, 'connect', 'claude-code');
+  expect(done).toMatch(/^Claude Code is set up in .*settings\.json\.\n/);
+  expect(readFileSync(file, 'utf8')).toMatch(/"theme": "dark"[^]*ANTHROPIC_BASE_URL/);
+
+  expect(await say(me, 'connect', 'claude-code', '--undo')).toMatch(/has nothing of the gateway any more\.\n$/);
+  expect(JSON.parse(readFileSync(file, 'utf8'))).toEqual({ theme: 'dark' });
+  expect(await say(me, 'connect', 'claude-code', '--undo')).toMatch(/nothing says that "cwm connect" changed it\.\n$/);
+});
+
+test('cwm serve --at-login says that nothing starts at login, and takes back what is not there without an error', async () => {
+  const home = makeDirectory();
+  const me = { storage: makeDirectory(), cwd: home, home };
+  expect(await say(me, 'serve', '--at-login', 'show')).toBe('Nothing starts at login.\n');
+  expect(await say(me, 'serve', '--at-login', 'off')).toBe('Nothing starts at login.\n');
+  expect(existsSync(join(home, '.config/systemd'))).toBe(false);
+});
+
+test('cwm metrics lists what needs a look and the figures, and prints them as Prometheus reads them', async () => {
+  const { storage, client } = await start();
+  const me = { storage, cwd: makeDirectory() };
+  await client.call('createSession', { id: 's' });
+  await client.call('send', { session: 's', text: 'Hello.', maxTokens: 2 });
+  const shown = await say(me, 'metrics');
+  expect(shown).toMatch(/^NEEDS A LOOK +VALUE +WHAT IT COUNTS\n/);
+  expect(shown).toMatch(/\nFIGURE +OF +VALUE\n/);
+  expect(await say(me, 'metrics', '--prometheus')).toMatch(/^# HELP /);
+});
