@@ -63,7 +63,13 @@ const block = (file: string, lines: readonly string[], clash?: RegExp): ConfigCh
       const gap = rest === '' || rest.endsWith('\n') ? '' : eol;
       return `${rest}${gap}${[marks[0], ...lines, marks[1], ''].join(eol)}`;
     },
-    undo: (now, before) => without(now) || (before === null ? null : ''),
+    undo: (now, before) => {
+      const rest = without(now);
+      // The line that the block needed to begin with ended nowhere before.
+      const isLast = now.trimEnd().endsWith(marks[1]);
+      const had = typeof before === 'string' && before !== '' && !before.endsWith('\n');
+      return (had && isLast ? rest.replace(/\r?\n$/, '') : rest) || (before === null ? null : '');
+    },
   };
 };
 

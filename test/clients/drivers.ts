@@ -115,12 +115,11 @@ const ownPython =
 
 export const drivers: readonly Driver[] = [
   { label: 'openai of npm', client: 'openai', isInEveryRun: true, isReal: 'always', command: ownProgram('openai') },
-  { label: 'AI SDK', isUnproven: true, client: 'aiSdk', isReal: 'nightly', command: ownProgram('aiSdk') },
+  { label: 'AI SDK', client: 'aiSdk', isReal: 'nightly', command: ownProgram('aiSdk') },
   { label: 'openai of PyPI', client: 'pythonOpenai', isReal: 'nightly', command: ownPython('openai') },
   { label: 'langchain-openai', client: 'pythonOpenai', isReal: 'nightly', command: ownPython('langchain') },
   {
     label: 'llm',
-    isUnproven: true,
     client: 'pythonOpenai',
     isReal: 'nightly',
     cannotFork: true,
@@ -203,7 +202,6 @@ export const drivers: readonly Driver[] = [
   },
   {
     label: 'OpenCode',
-    isUnproven: true,
     client: 'opencode',
     namesFolder: true,
     setUp: (place) => void connect('opencode', place),
@@ -221,7 +219,6 @@ export const drivers: readonly Driver[] = [
   },
   {
     label: 'Pi',
-    isUnproven: true,
     client: 'pi',
     isReal: 'nightly',
     namesFolder: true,
@@ -262,7 +259,6 @@ export const drivers: readonly Driver[] = [
   },
   {
     label: 'Vibe',
-    isUnproven: true,
     client: 'vibe',
     cannotFork: true,
     setUp: ({ home, base, model }) =>

@@ -45,7 +45,7 @@ async function withAiSdk() {
   const options = { model: provider(model), system, messages, tools, stopWhen, abortSignal: left.signal };
   const result = streamText(options);
   for await (const piece of result.textStream) process.stdout.write(piece);
-  messages.push(...(await result.response).messages);
+  messages.push(...(await result.responseMessages));
 }
 
 await (kind === 'openai' ? withOpenAi() : withAiSdk());
