@@ -301,6 +301,17 @@ describe('whose turn a request is', () => {
     expect(ask(behind)).toMatchObject({ kind: 'turn' });
   });
 
+  test('what is asked behind the conversation under the prompt of a helper is auxiliary (Qwen, after a turn)', () => {
+    const { ask, turn } = client();
+    const { session } = turn(hi, 'Hi.');
+    const helper = system('You are now acting as the managed memory extraction subagent for an AI coding assistant.');
+    const behind = [helper, user('Say hi'), assistant('Hi.'), user('Managed memory has TWO directories.')];
+    const other = { type: 'function', function: { name: 'write_file', parameters: {} } };
+    expect(ask(behind, {}, { tools: [other] })).toMatchObject({ kind: 'auxiliary', conversation: { session } });
+    expect(turn(again, 'Hi again.')).toMatchObject({ session, known: 2, at: 4 });
+    expect(ask([helper, user('Begin')])).toMatchObject({ kind: 'auxiliary' });
+  });
+
   test('a conversation is recent by its last use, so that what is about it is told after many others', () => {
     const { ask, turn } = client();
     for (let i = 0; i < 20; i++) turn([system('You code.'), user(`Other ${i}`)], 'Yes.');

@@ -38,7 +38,7 @@ export function isAuxiliary(
   { continued, named }: { readonly continued: Conversation | null; readonly named: Conversation | null },
   recent: Recent,
 ): boolean {
-  if (continued) return isOfAnother(asked, continued) && endsWithErrand(asked);
+  if (continued) return isOfAnother(asked, continued) && (becameErrand(asked, continued) || endsWithErrand(asked));
   if (named && named.systemKey !== shortHash(asked.system) && !hasToolsOf(asked, named)) return true;
   if (isErrand(asked.system) || (asked.system === '' && isErrand(asked.items.at(-1)?.text ?? ''))) return true;
   const [first] = asked.items;
@@ -48,6 +48,10 @@ export function isAuxiliary(
 }
 
 const isErrand = (text: string): boolean => errands.some((errand) => errand.test(text.slice(0, telling)));
+
+/** Some clients send all of the conversation to a helper of theirs, under its own prompt. A conversation with such a helper stays one. */
+const becameErrand = ({ system }: Asked, before: Conversation): boolean =>
+  system !== before.system && isErrand(system) && !isErrand(before.system);
 
 /** Some clients ask for the summary behind the whole conversation. */
 function endsWithErrand({ items }: Asked): boolean {
