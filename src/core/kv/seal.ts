@@ -165,7 +165,7 @@ async function storeAndAsk(
 ): Promise<Stored> {
   const { engine, progress } = request;
   for (let stores = 1; ; stores++) {
-    const persisted = await engine.persist(stored, signal);
+    const persisted = await engine.persist(stored, signal, request.isUnasked);
     const context = { ...request.context, handle: persisted.handle };
     const early = request.isUnasked ? await recordIfProven(request, before, persisted, signal) : null;
     progress('Asking the canary');
