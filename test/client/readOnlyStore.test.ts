@@ -109,7 +109,10 @@ describe('a storage directory that two machines have', () => {
     await until('it has ended', () => !isRunning(pid));
     rmSync(join(storage, 'backend.log'));
     rmSync(join(storage, 'run'), { recursive: true, force: true });
-    writeFileSync(join(storage, 'backend.lock.9'), JSON.stringify({ ...identifyProcess(process.pid), host: 'laptop' }));
+    writeFileSync(
+      join(storage, 'backend.lock.9'),
+      JSON.stringify({ ...identifyProcess(process.pid), host: 'laptop', bootId: 'of the laptop' }),
+    );
     const before = readdirSync(storage);
     vi.stubEnv('XDG_RUNTIME_DIR', runtime);
     try {

@@ -4,15 +4,18 @@ import { CwmError } from '../../protocol/errors.ts';
 import { isUnwritable, storageError } from '../../store/disk/storageError.ts';
 import { takeBackendLock, type LockResult } from './backendLock.ts';
 import { runSystem } from './runSystem.ts';
+import { SeenLocks } from './seenLocks.ts';
 import { announceBackend, withdrawBackend } from './recordFile.ts';
 import { makeRunDirectory } from '../../base/runDirectory.ts';
 
-/** The storage directory is on a drive of several machines. Programs that synchronise folders carry no heartbeat over, which is a file's time alone. */
+/** The storage directory is on a drive of several machines, or a program synchronises it. */
 const usedOn = (host: string, storage: string): CwmError =>
   new CwmError(
     'WriteFailed',
     `The storage directory ${storage} is in use on another machine, "${host}", so it is opened here for reading only.`,
-    { hint: `End the backend on "${host}" ("cwm stop"), and a minute later this one, too.` },
+    {
+      hint: `End the backend on "${host}" ("cwm stop"), and try again. Where it has crashed, a change is taken here two minutes after the first try.`,
+    },
   );
 
 /**
@@ -43,7 +46,8 @@ export class OwnPlace {
   /** @throws Node's own error when the lock fits into neither place. */
   takeLock(onLost: () => void): LockResult {
     try {
-      const taken = takeBackendLock(this.#directory, onLost);
+      const others = new SeenLocks(() => makeRunDirectory(this.#storage, runSystem()));
+      const taken = takeBackendLock(this.#directory, onLost, others);
       const host = taken.held ? hostname() : (taken.by?.host ?? hostname());
       return host === hostname() ? taken : (this.#takeElsewhere(usedOn(host, this.#storage), onLost) ?? taken);
     } catch (error) {

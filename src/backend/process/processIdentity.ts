@@ -32,6 +32,9 @@ export function livenessOf(identity: ProcessIdentity): Liveness {
   return identity.startTime === null || startTime === null || identity.startTime === startTime ? 'alive' : 'dead';
 }
 
+/** Whether the process is of this machine since its last start, as far as the system tells: in whichever container, it has the same clock. */
+export const isOfThisBoot = ({ bootId }: ProcessIdentity): boolean => bootId !== null && bootId === readBootId();
+
 function startTimeOf(pid: number): string | null {
   if (process.platform === 'linux') return linuxStartTime(pid);
   if (process.platform === 'win32') return null;

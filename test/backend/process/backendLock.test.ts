@@ -4,10 +4,17 @@ import { readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync 
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { lockHolder, takeBackendLock, type LockResult } from '../../../src/backend/process/backendLock.ts';
-import { identifyProcess } from '../../../src/backend/process/processIdentity.ts';
+import { identifyProcess, isOfThisBoot } from '../../../src/backend/process/processIdentity.ts';
+import type * as processIdentity from '../../../src/backend/process/processIdentity.ts';
+import { SeenLocks } from '../../../src/backend/process/seenLocks.ts';
 import { temporaryDirectories } from '../support/temporaryDirectory.ts';
 import { until } from '../../support/until.ts';
 import { testProgram } from '../../support/testProgram.ts';
+
+vi.mock('../../../src/backend/process/processIdentity.ts', async (original) => {
+  const own = await original<typeof processIdentity>();
+  return { ...own, isOfThisBoot: vi.fn(own.isOfThisBoot) };
+});
 
 const makeDirectory = temporaryDirectories();
 const holders: ChildProcess[] = [];
@@ -126,14 +133,103 @@ describe('backend lock', () => {
     },
   );
 
-  it('respects a holder on another machine until its file has not been touched for a minute', () => {
+  it('respects a holder in another container until its file has not been touched for a minute', () => {
     const directory = makeDirectory();
     const path = join(directory, 'backend.lock.7');
+    vi.mocked(isOfThisBoot).mockReturnValue(true);
+    onTestFinished(() => void vi.mocked(isOfThisBoot).mockReset());
     writeFileSync(path, JSON.stringify({ ...identifyProcess(process.pid), host: 'elsewhere' }));
     expect(take(directory)).toMatchObject({ held: false, by: { host: 'elsewhere' } });
     const aMinuteAgo = new Date(Date.now() - 61_000);
     utimesSync(path, aMinuteAgo, aMinuteAgo);
     expect(take(directory).held).toBe(true);
+  });
+
+  it.each([0, -26, 26])(
+    'respects a holder on another machine whose clock is %i hours away as long as it beats, and takes over when it is silent',
+    (hours) => {
+      const [directory, ours] = [makeDirectory(), makeDirectory()];
+      let nowMs = 5_000_000;
+      const look = () =>
+        takeBackendLock(
+          directory,
+          noLoss,
+          new SeenLocks(
+            () => ours,
+            () => nowMs,
+          ),
+        );
+      const path = join(directory, 'backend.lock.7');
+      const identity = { ...identifyProcess(process.pid), host: 'laptop', bootId: 'of the laptop' };
+      const beat = (beats: number): void => {
+        writeFileSync(path, JSON.stringify({ ...identity, beats: String(beats).padStart(12, '0') }));
+        const at = new Date(Date.now() + hours * 3_600_000);
+        utimesSync(path, at, at);
+      };
+      for (let beats = 0; beats < 10; beats++) {
+        beat(beats);
+        expect(look()).toMatchObject({ held: false, by: { host: 'laptop' } });
+        // A program that synchronises folders is late.
+        nowMs += 90_000;
+        expect(look()).toMatchObject({ held: false, by: { host: 'laptop' } });
+        nowMs += 25_000;
+      }
+      nowMs += 119_000;
+      const taken = look();
+      if (taken.held) onTestFinished(() => taken.lock.dispose());
+      expect(taken.held).toBe(true);
+      expect(lockFiles(directory)).toEqual(['backend.lock.7', 'backend.lock.8']);
+    },
+  );
+
+  it('does not take what was seen before this machine started again for silence, nor a lock that only one look saw', () => {
+    const [directory, ours] = [makeDirectory(), makeDirectory()];
+    const lookAt = (nowMs: number) =>
+      takeBackendLock(
+        directory,
+        noLoss,
+        new SeenLocks(
+          () => ours,
+          () => nowMs,
+        ),
+      );
+    const identity = { ...identifyProcess(process.pid), host: 'laptop', bootId: 'of the laptop' };
+    writeFileSync(join(directory, 'backend.lock.7'), JSON.stringify(identity));
+    expect(lookAt(900_000).held).toBe(false);
+    expect(lookAt(10_000).held).toBe(false);
+    expect(lookAt(129_999).held).toBe(false);
+    // A damaged note begins again.
+    writeFileSync(join(ours, 'other-machine.json'), '{"lock":');
+    expect(lookAt(130_000).held).toBe(false);
+    expect(takeBackendLock(directory, noLoss, new SeenLocks(() => null)).held).toBe(false);
+    expect(takeBackendLock(directory, noLoss).held).toBe(false);
+    const taken = lookAt(250_000);
+    if (taken.held) onTestFinished(() => taken.lock.dispose());
+    expect(taken.held).toBe(true);
+  });
+
+  it('counts its beats in the file, and stops writing where another machine is named there', () => {
+    vi.useFakeTimers();
+    try {
+      const directory = makeDirectory();
+      const onLost = vi.fn<() => void>();
+      const taken = takeBackendLock(directory, onLost);
+      const path = join(directory, 'backend.lock.1');
+      const beats = (): unknown => (JSON.parse(readFileSync(path, 'utf8')) as { beats: unknown }).beats;
+      const length = statSync(path).size;
+      expect(beats()).toBe('000000000000');
+      vi.advanceTimersByTime(45_000);
+      expect(beats()).toBe('000000000003');
+      expect(statSync(path).size).toBe(length);
+      const theirs = JSON.stringify({ ...identifyProcess(process.pid), host: 'laptop', beats: '000000000009' });
+      writeFileSync(path, theirs);
+      vi.advanceTimersByTime(15_000);
+      expect(onLost).toHaveBeenCalledOnce();
+      expect(readFileSync(path, 'utf8')).toBe(theirs);
+      if (taken.held) taken.lock.dispose();
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it('takes over a lock that is no lock, and one whose maker died before it wrote its name', () => {

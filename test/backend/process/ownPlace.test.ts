@@ -81,7 +81,7 @@ describe('the place of a backend', () => {
 
   it('is a run directory where a backend of another machine works on the storage directory, which is then only read', async () => {
     const lock = join(storage, 'backend.lock.7');
-    writeFileSync(lock, JSON.stringify({ ...identifyProcess(process.pid), host: 'elsewhere' }));
+    writeFileSync(lock, JSON.stringify({ ...identifyProcess(process.pid), host: 'elsewhere', bootId: 'another' }));
     const place = new OwnPlace(storage);
     expect(lockIn(place)).toBe(true);
     expect(dirname(place.directory)).toBe(runBase);
