@@ -1,4 +1,5 @@
 import { blockHashChain } from '../../base/kvBlockHash.ts';
+import { unlessAborted } from '../../base/unlessAborted.ts';
 import { nullOn, toCwmError } from '../../protocol/errors.ts';
 import type { LineageId, SessionId } from '../../protocol/ids.ts';
 import type { Session } from '../../protocol/schemas/session.ts';
@@ -32,8 +33,8 @@ export interface ForgottenSessionKv {
   readonly unreached: readonly Unreached[];
 }
 
-/** How long one engine may take. */
-const engineMs = 10_000;
+/** How long the engines may take, which are asked at once. */
+const enginesMs = 10_000;
 
 /**
  * Finds out what KV a session has, while its records say so: its checkpoint, and every prompt whose token ids are still stored, under each salt that it
@@ -115,26 +116,50 @@ export async function forgetSessionKv(
   { session, lineage, targets, unseen }: SessionKv,
   signal: AbortSignal,
 ): Promise<ForgottenSessionKv> {
-  let bytesFreed = 0;
   const unreached = new Map<string, string>();
-  const { inUse } = core.space;
+  const byEngine = Map.groupBy(targets, ({ engine }) => engine);
+  const limit = AbortSignal.timeout(enginesMs);
+  const freed = await Promise.all(
+    [...byEngine].map(async ([engine, own]) => {
+      const { bytes, why } = await forgetOnEngine(core, own, { session, lineage }, { signal, limit });
+      if (why !== null) unreached.set(engine, why);
+      return bytes;
+    }),
+  );
+  for (const { engine, why } of unseen) if (!unreached.has(engine)) unreached.set(engine, why);
+  return {
+    bytesFreed: freed.reduce((sum, bytes) => sum + bytes, 0),
+    unreached: [...unreached].map(([engine, why]) => ({ engine, why })),
+  };
+}
+
+/** Deletes one engine's part, one context after the other, until one of them cannot be reached. Never rejects. */
+async function forgetOnEngine(
+  core: CoreContext,
+  targets: readonly Target[],
+  of: Pick<SessionKv, 'session' | 'lineage'>,
+  { signal, limit }: { readonly signal: AbortSignal; readonly limit: AbortSignal },
+): Promise<{ readonly bytes: number; readonly why: string | null }> {
+  const inTime = AbortSignal.any([signal, limit]);
+  let bytes = 0;
   for (const target of targets) {
-    if (unreached.has(target.engine)) continue;
-    const inTime = AbortSignal.any([signal, AbortSignal.timeout(engineMs)]);
     try {
-      const { bytes, why } = await inUse.collecting(() => forgetTarget(core, target, { session, lineage }, inTime));
-      bytesFreed += bytes;
-      if (why !== null) unreached.set(target.engine, why);
+      const forgetting = core.space.inUse.collecting(() => forgetTarget(core, target, of, inTime));
+      // An engine that heeds no signal must not hold the answer up.
+      const forgot = await unlessAborted(forgetting, inTime);
+      bytes += forgot.bytes;
+      if (forgot.why !== null) return { bytes, why: forgot.why };
     } catch (error) {
       // The session is gone by now: a client that cancels must hear what is left of it.
       const failure = toCwmError(error);
-      const isLate = failure.name === 'Cancelled' || inTime.aborted;
-      const why = signal.aborted ? 'The deletion was cancelled before it had answered.' : 'It did not answer in time.';
-      unreached.set(target.engine, isLate ? why : failure.message);
+      if (signal.aborted) return { bytes, why: 'The deletion was cancelled before it had answered.' };
+      return {
+        bytes,
+        why: limit.aborted || failure.name === 'Cancelled' ? 'It did not answer in time.' : failure.message,
+      };
     }
   }
-  for (const { engine, why } of unseen) if (!unreached.has(engine)) unreached.set(engine, why);
-  return { bytesFreed, unreached: [...unreached].map(([engine, why]) => ({ engine, why })) };
+  return { bytes, why: null };
 }
 
 async function forgetTarget(

@@ -77,6 +77,51 @@ describe('deleting a session', () => {
     expect(engine.diskBlocks).toBe(0);
   });
 
+  it('asks all servers that it used at once, under one limit, and names each that did not answer', async () => {
+    const former = ['http://one', 'http://two', 'http://three'].map((spec) =>
+      Object.assign(new FakeEngine(), { spec }),
+    );
+    const fixture = await coreFixture({}, undefined, (own) => ({
+      ...own,
+      engines: { ...own.engines, get: (spec) => former.find((each) => each.spec === spec) ?? own.engines.get(spec) },
+    }));
+    const { cwm, engine } = fixture;
+    await cwm.createSession({ id: 's', engine: former[0]?.spec ?? '' });
+    for (const { spec } of [...former, engine])
+      await cwm.send({ session: 's', text, maxTokens: 4, engine: spec }, never());
+    await cwm.freeze({ session: 's', window: 'w', checkpoint: true }, never());
+    await cwm.deleteWindow({ window: 'w', keepBlocks: true }, never());
+    const [one, two, three] = former;
+    const limits = vi.spyOn(AbortSignal, 'timeout');
+    const limit = new AbortController();
+    limits.mockReturnValue(limit.signal);
+    const asked: string[] = [];
+    // Two hang, one of them whatever it is told; the third one answers.
+    const hangs = (each: FakeEngine | undefined, heeds: boolean): void => {
+      if (!each) return;
+      each.locate = (_, signal) => {
+        asked.push(each.spec);
+        return new Promise((_resolve, reject) => {
+          if (heeds) signal.addEventListener('abort', () => reject(signal.reason as Error));
+        });
+      };
+    };
+    hangs(one, true);
+    hangs(two, false);
+    const deleting = cwm.deleteSession({ session: 's' }, never());
+    await expect.poll(() => asked.length).toBe(2);
+    limit.abort(new DOMException('late', 'TimeoutError'));
+    limits.mockRestore();
+    const { unreached, kvBytesFreed } = await deleting;
+    const why = 'It did not answer in time.';
+    expect(unreached).toHaveLength(2);
+    expect(unreached).toEqual(
+      expect.arrayContaining([one, two].map((each) => ({ engine: each?.spec, why }))) as unknown,
+    );
+    expect(kvBytesFreed).toBeGreaterThan(0);
+    expect([three?.diskBlocks, engine.diskBlocks]).toEqual([0, 0]);
+  });
+
   it('deletes the KV of earlier prompts, and of an earlier salt', async () => {
     const { cwm, engine, store } = await talking();
     const session = await store.sessions.get(sessionId('s'));
