@@ -27,6 +27,29 @@ interface Turned {
   readonly timer: ReturnType<typeof setTimeout> | undefined;
 }
 
+/** A session that would have something to compute again if it were not saved. */
+interface Unsaved {
+  readonly id: SessionId;
+  readonly engine: string;
+  /** Tokens that no checkpoint has. */
+  readonly newTokens: number;
+  /** What saving it should take, at the rate of the engine's last save; null: not known. */
+  readonly costMs: number | null;
+}
+
+/** Part of the time left that a save of unknown cost gets while others wait. */
+const mostOfTimeLeft = 0.75;
+
+/** The first that fits; where none should, the one that takes least: what is believed may be old. */
+function takeNext(waiting: Unsaved[], leftMs: number): Unsaved | null {
+  const cost = ({ costMs }: Unsaved): number => costMs ?? 0;
+  const fits = waiting.find((each) => cost(each) <= leftMs);
+  const next =
+    fits ?? waiting.reduce<Unsaved | null>((least, each) => (least && cost(least) <= cost(each) ? least : each), null);
+  if (next) waiting.splice(waiting.indexOf(next), 1);
+  return next;
+}
+
 const not = (why: string): Kept => ({ receipt: null, why });
 const gaveWay = 'Something else came first.';
 /** After something came before the checkpoint of a session that was left: the model server may lose its KV soon. */
@@ -352,33 +375,70 @@ export class CheckpointKeeper {
     while (this.#running.size > 0) await Promise.all(this.#running);
   }
 
-  /** Keeps every session that it can within the policy's time, the last used first. */
+  /**
+   * Saves what it can within the policy's time: on all model servers at once, and on each the session first that would have most to compute again.
+   * Which ones were not saved in time is a failure that names them.
+   */
   async close(): Promise<void> {
     for (const { timer } of this.#turned.values()) clearTimeout(timer);
     const { background } = this.#core();
     this.#isClosed = true;
     await background.stopAll();
-    let isOver = this.#policy.shutdownMs === 0;
-    const end = setTimeout(() => {
-      isOver = true;
-      void background.stopAll();
-    }, this.#policy.shutdownMs);
-    try {
-      for (const id of [...this.#turned.keys()].reverse()) if (!isOver) await this.keep(id);
-    } finally {
-      clearTimeout(end);
-    }
+    const { shutdownMs } = this.#policy;
+    const late = shutdownMs === 0 ? [] : await this.#keepWithin(shutdownMs);
     await this.settled();
-    const lost =
-      isOver && this.#policy.shutdownMs > 0 ? [...this.#turned.keys()].filter((id) => this.isUnsaved(id)) : [];
-    if (lost.length === 0) return;
-    const after = `${this.#policy.shutdownMs / 1000} s`;
+    if (late.length === 0) return;
     this.#onFailure(
       new CwmError(
         'EngineTimeout',
-        `KV was not saved within the ${after} before the backend ended: ${lost.join(', ')}.`,
+        `KV was not saved within the ${shutdownMs / 1000} s before the backend ended: ${late.join(', ')}.`,
       ),
     );
+  }
+
+  /** @returns those for which the time was too short. */
+  async #keepWithin(limitMs: number): Promise<SessionId[]> {
+    const { clock } = this.#core();
+    const untilMs = clock.elapsedMs() + limitMs;
+    const byEngine = Map.groupBy(await this.#unsaved(), ({ engine }) => engine);
+    const late: SessionId[] = [];
+    const keepAll = async (waiting: Unsaved[]): Promise<void> => {
+      while (waiting.length > 0) {
+        const leftMs = untilMs - clock.elapsedMs();
+        const next = leftMs > 0 ? takeNext(waiting, leftMs) : null;
+        if (!next) return void late.push(...waiting.map(({ id }) => id));
+        // Nobody knows whether it fits: the others must not lose all their time to it.
+        const isUnknown = next.costMs === null && waiting.length > 0;
+        const allowedMs = isUnknown ? leftMs * mostOfTimeLeft : leftMs;
+        let isLate = false;
+        const stop = (): Promise<void> => {
+          isLate = true;
+          return this.#core().background.stop(next.id);
+        };
+        await within(allowedMs, this.keep(next.id), stop);
+        if (isLate && this.isUnsaved(next.id)) late.push(next.id);
+      }
+    };
+    await Promise.all([...byEngine.values()].map((waiting) => keepAll(waiting)));
+    return late;
+  }
+
+  /** The sessions that have gone on since their checkpoint, those with most tokens that no checkpoint has first. */
+  async #unsaved(): Promise<Unsaved[]> {
+    const { store } = this.#core();
+    const found: Unsaved[] = [];
+    for (const id of this.#turned.keys()) {
+      if (!this.isUnsaved(id)) continue;
+      const session = await store.sessions.get(id).catch(() => null);
+      if (!session || !hasCheckpointable(session)) continue;
+      const { engine, tokens } = session;
+      const manifest = (await store.checkpoints.get(id).catch(() => null))?.manifest;
+      const savedTokens = manifest?.engine === engine ? manifest.tokens.count : 0;
+      const costMs = this.#costs.expectedMs(engine, tokens.count);
+      found.push({ id, engine, newTokens: tokens.count - savedTokens, costMs });
+    }
+    // Of two that are alike the last used one goes first.
+    return found.reverse().sort((one, other) => other.newTokens - one.newTokens);
   }
 
   async #make(id: SessionId, signal: AbortSignal): Promise<Kept> {

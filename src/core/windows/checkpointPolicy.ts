@@ -70,6 +70,12 @@ export class SavingCosts {
     this.#last.set(engine, { ms, tokens });
   }
 
+  /** Milliseconds, at the last cost; null when nothing was saved on it yet. */
+  expectedMs(engine: string, tokens: number): number | null {
+    const last = this.#last.get(engine);
+    return last ? (last.ms / last.tokens) * tokens : null;
+  }
+
   /**
    * Whether saving so many tokens takes no longer than computing them. The last cost may be that of a busy moment, or of the first save of a server,
    * which tests more. So it counts for less after each decision against saving: without another try, nothing would be saved any more.

@@ -5,6 +5,7 @@ import { defaultLimits } from '../../../src/core/space/limits.ts';
 import { makeSpace } from '../../../src/core/space/space.ts';
 import type { Caller } from '../../../src/core/ports/projects.ts';
 import type { CheckpointPolicy } from '../../../src/core/windows/checkpointPolicy.ts';
+import { FakeEngine } from '../fakeEngine.ts';
 import { fakeFolders } from '../fakeFolders.ts';
 import { coreFixture, never, talkedSession, type CoreFixture } from '../coreFixture.ts';
 import { sessionId, windowName } from '../../store/builders.ts';
@@ -165,21 +166,79 @@ describe('S0-16 a checkpoint that nobody asked for', () => {
     expect(fixture.failures).toEqual([]);
   });
 
-  it('is made when the backend ends, for the last used session first, within its time', async () => {
-    const fixture = await keeping({ shutdownMs: 1000 });
-    const { cwm, engine, store } = fixture;
-    await talkedSession(fixture, 's');
-    await talkedSession(fixture, 't');
-    const order: string[] = [];
-    engine.onCall = async (call) => {
-      if (call !== 'persist') return;
-      order.push(call);
-      if (order.length === 2) await vi.advanceTimersByTimeAsync(1000);
-    };
-    await cwm.close();
-    expect(order).toHaveLength(2);
-    expect(await store.checkpoints.get(sessionId('t'))).not.toBeNull();
-    expect(await store.checkpoints.get(s)).toBeNull();
+  describe('when the backend ends', () => {
+    /** Sessions of so many words on a slow engine, whose saves take what `costMs` says, by the count of tokens. */
+    async function ending(words: Readonly<Record<string, number>>, costMs: (tokens: number) => number) {
+      let atMs = 0;
+      const clock = { now: () => new Date(atMs), elapsedMs: () => atMs };
+      const other = Object.assign(new FakeEngine(), { spec: 'http://other' });
+      const fixture = await coreFixture({}, undefined, (own) => ({
+        ...own,
+        clock,
+        checkpoints: { enabled: true, idleMs: 0, shutdownMs: 4000 },
+        engines: { ...own.engines, get: (spec) => (spec === other.spec ? other : own.engines.get(spec)) },
+      }));
+      const { cwm, engine, store } = fixture;
+      for (const [id, count] of Object.entries(words)) {
+        await cwm.createSession({ id, ...(id.startsWith('other') && { engine: other.spec }) });
+        await cwm.send({ session: id, text: 'ice '.repeat(count), maxTokens: 2 }, never());
+      }
+      await cwm.settled();
+      const begun: number[] = [];
+      let saving = 0;
+      for (const each of [engine, other]) {
+        const persist = each.persist.bind(each);
+        each.persist = async (context, signal) => {
+          begun.push(context.ids.length);
+          const saved = new Promise((resolve, reject) => {
+            setTimeout(resolve, costMs(context.ids.length));
+            signal.addEventListener('abort', () => reject(signal.reason as Error));
+          });
+          saving++;
+          await saved.finally(() => saving--);
+          return persist(context, signal);
+        };
+      }
+      const closing = cwm.close();
+      let isClosed = false;
+      void closing.finally(() => (isClosed = true));
+      while (!isClosed) {
+        await new Promise(setImmediate);
+        // Only the engines take time, and not the disk of the machine that runs the test.
+        if (saving === 0) continue;
+        atMs += 100;
+        await vi.advanceTimersByTimeAsync(100);
+      }
+      const saved: string[] = [];
+      for (const id of Object.keys(words)) if (await store.checkpoints.get(sessionId(id))) saved.push(id);
+      return { saved, begun, failures: fixture.failures.map(String), atMs };
+    }
+
+    it('saves first what would take longest to compute again, as much as fits, and names the rest', async () => {
+      const { saved, begun, failures, atMs } = await ending({ a: 100, b: 300, c: 200, d: 50 }, () => 1500);
+      expect(saved).toEqual(['b', 'c']);
+      expect(begun).toEqual([...begun].sort((one, other) => other - one));
+      expect(failures).toEqual([expect.stringMatching(/not saved within the 4 s .*: (a, d|d, a)\.$/)]);
+      expect(atMs).toBeLessThan(4600);
+    });
+
+    it('does not give all its time to one whose cost nobody knows', async () => {
+      const { saved, failures } = await ending({ a: 100, b: 300, c: 200 }, (tokens) => (tokens > 1000 ? 60_000 : 300));
+      expect(saved).toEqual(['a', 'c']);
+      expect(failures).toEqual([expect.stringContaining(': b.')]);
+    });
+
+    it('asks all model servers at once', async () => {
+      const words = { a: 100, other: 300, other2: 200 };
+      const { saved, failures } = await ending(words, (tokens) => (tokens > 500 ? 60_000 : 3500));
+      expect(saved).toEqual(['a']);
+      expect(failures).toEqual([expect.stringContaining('other, other2.')]);
+    });
+
+    it('says nothing where all are saved in time, and saves nothing again', async () => {
+      const { saved, failures } = await ending({ a: 10, b: 30 }, () => 100);
+      expect([saved, failures]).toEqual([['a', 'b'], []]);
+    });
   });
 
   it('that fails leaves the earlier one whole, and no turn notices', async () => {
