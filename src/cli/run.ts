@@ -4,6 +4,7 @@ import type { BackendClient, CallOptions } from '../client/backendClient.ts';
 import type { BackendStart } from '../client/backendChild.ts';
 import { backendClient } from '../client/connectBackend.ts';
 import type { RouteInput, RouteName, RouteOutput } from '../protocol/api.ts';
+import { CwmError } from '../protocol/errors.ts';
 import { notEmpty } from './arguments.ts';
 import { engineOf } from './engineSpec.ts';
 import { ProgressLine } from './terminal/progress.ts';
@@ -74,6 +75,7 @@ export class Run {
       start: this.backendStart,
       engineKey: async () => this.terminal.env['CWM_API_KEY'],
       engineKeyFor: this.terminal.env['CWM_API_KEY_FOR'] || undefined,
+      workingDirectory: this.terminal.cwd,
     });
     const client = this.#client;
     if (this.json || !this.terminal.isWatched)
@@ -107,6 +109,17 @@ export class Run {
     // A folder that is gone may have sessions. A name that was mistyped has none: the backend looks at a path, and not at a URI.
     if (found.tier === 'default') await this.call('findProject', { folder: path });
     return found.project ?? uri;
+  }
+
+  /** Asks the person; without one, the answer is no. @throws CwmError Cancelled for anything but a yes. */
+  async requireYes(question: string): Promise<void> {
+    const prompter = this.terminal.prompter();
+    try {
+      if (/^y(es)?$/i.test(((await prompter.ask(`${question} [y/N] `)) ?? '').trim())) return;
+    } finally {
+      prompter.dispose();
+    }
+    throw new CwmError('Cancelled', 'Nothing was changed.', { hint: 'With --yes nobody is asked.' });
   }
 
   /** Prints the command's one result: as one line of JSON for a script, in words for people. */

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { randomId } from '../base/hash.ts';
 import type { Disposable } from '../base/disposable.ts';
 import { Emitter } from '../base/emitter.ts';
-import { routes, type RouteInput, type RouteName, type RouteOutput } from '../protocol/api.ts';
+import { coreRoutes, routes, type RouteInput, type RouteName, type RouteOutput } from '../protocol/api.ts';
 import { eventStreamType, operationHeader } from '../protocol/operationEvents.ts';
 import { unlessAborted } from '../base/unlessAborted.ts';
 import type { Signal } from '../protocol/signals.ts';
@@ -47,6 +47,11 @@ export interface BackendSource {
   engineKey?(engine: string | undefined): Promise<string | undefined>;
   /** The server that the key is for. Default: the one that the call names, else that of new sessions. */
   readonly engineKeyFor?: string | undefined;
+  /**
+   * Absolute path of the folder that the client works in, which each backend is told before the client's first change there. Default: the client
+   * says it itself.
+   */
+  readonly workingDirectory?: string | undefined;
 }
 
 /** How a call is made. */
@@ -72,12 +77,16 @@ export class BackendClient implements Disposable {
   readonly #disposed = new AbortController();
   readonly #signals = new Emitter<Signal>();
   readonly #closed = new Emitter<void>();
+  #place: RouteInput<'setWorkingDirectory'> | undefined;
+  /** The backend that knows it. */
+  #toldPlace: BackendRecord | undefined;
   #known: BackendRecord | undefined;
   #connecting: Promise<BackendRecord> | undefined;
   #reader: SignalReader | undefined;
 
   constructor(source: BackendSource) {
     this.#source = source;
+    this.#place = source.workingDirectory === undefined ? undefined : { directory: source.workingDirectory };
   }
 
   /** Among all clients of the user. */
@@ -121,8 +130,13 @@ export class BackendClient implements Disposable {
     for (;;) {
       const record = await this.connect(signal);
       try {
+        if (!reads && name in coreRoutes && !choosesPlace.has(name)) await this.#tellPlace(record, signal);
         const answer = await this.#request(record, request, { reads, signal, listener: streams ? listener : null });
         const output = fromAnswer(name, answer);
+        if (name === 'setWorkingDirectory') {
+          this.#place = input as RouteInput<'setWorkingDirectory'>;
+          this.#toldPlace = record;
+        }
         if (answer.signals !== null) await this.#reader?.caughtUp(answer.signals);
         return output;
       } catch (error) {
@@ -201,6 +215,23 @@ export class BackendClient implements Disposable {
     this.#closed.dispose();
   }
 
+  /**
+   * A backend has it in memory only. Where the folder has a bad configuration, nothing is changed: nobody knows what the project forbids.
+   *
+   * @throws CwmError InvalidParameter (a bad configuration), OperationTimeout; TransportError.
+   */
+  async #tellPlace(record: BackendRecord, signal: AbortSignal | undefined): Promise<void> {
+    if (!this.#place || this.#toldPlace === record) return;
+    try {
+      const request = toRequest('setWorkingDirectory', this.#place);
+      fromAnswer('setWorkingDirectory', await this.#request(record, request, { reads: true, signal, listener: null }));
+    } catch (error) {
+      // Its folder is gone. It belongs to no project then.
+      if (!isCwmError(error, 'InvalidDirectory')) throw error instanceof TransportError ? unsent(error) : error;
+    }
+    this.#toldPlace = record;
+  }
+
   async #connect(): Promise<BackendRecord> {
     try {
       this.#known = await this.#source.start(this.#disposed.signal);
@@ -244,6 +275,12 @@ export class BackendClient implements Disposable {
     return isServer ? { ...headers, [engineKeyForHeader]: new URL(server).origin } : headers;
   }
 }
+
+/** What chooses a project by itself. */
+const choosesPlace: ReadonlySet<RouteName> = new Set(['setWorkingDirectory', 'openProject', 'closeProject']);
+
+/** Nothing of the change itself was sent. */
+const unsent = (error: TransportError): TransportError => new TransportError(false, error.cause);
 
 /** The backend began nothing: it is retiring, or is not the one that this client found. */
 const isForAnother = (error: unknown): boolean =>

@@ -1,5 +1,5 @@
 import { apiVersions, type ApiVersions } from '../protocol/version.ts';
-import { BackendClient } from './backendClient.ts';
+import { BackendClient, type BackendSource } from './backendClient.ts';
 import type { BackendStart } from './backendChild.ts';
 import { findBackend, findOrStartBackend } from './findBackend.ts';
 
@@ -20,6 +20,8 @@ export interface ConnectOptions {
   readonly engineKey?: (engine: string | undefined) => Promise<string | undefined>;
   /** URL of the server that the key is for. Default: the one that the call names, else that of new sessions. */
   readonly engineKeyFor?: string | undefined;
+  /** As for the client itself. */
+  readonly workingDirectory?: BackendSource['workingDirectory'];
 }
 
 /** A client whose backend is found, or started, with its first call; `connect` does it at once. */
@@ -36,6 +38,7 @@ export function backendClient(options: ConnectOptions): BackendClient {
     ...(options.kind === undefined ? {} : { kind: options.kind }),
     start: (signal) => findOrStartBackend(find, signal),
     find: (signal) => findBackend(find, signal),
+    workingDirectory: options.workingDirectory,
     ...(options.engineKey ? { engineKey: options.engineKey, engineKeyFor: options.engineKeyFor } : {}),
   });
 }

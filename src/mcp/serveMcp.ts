@@ -24,6 +24,7 @@ export async function serveMcp({ storage, signal, ...parts }: McpOptions): Promi
     start: { nodePath: process.execPath, entry: entryPointPath('backend', import.meta.url) },
     engineKey: async () => process.env['CWM_API_KEY'],
     engineKeyFor: process.env['CWM_API_KEY_FOR'] || undefined,
+    workingDirectory: process.cwd(),
   });
   try {
     await serveStreams({ ...parts, backend }, process.stdin, process.stdout, signal);

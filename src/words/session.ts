@@ -145,5 +145,15 @@ export const likenessWords = {
   remote: 'the same remote',
 } as const;
 
+/** What adopting would do, before the user says so. @param counts of sessions. */
+export const adoptionSentences = (
+  from: { readonly name: string; readonly project: string; readonly sessions: number; readonly isGone: boolean },
+  into: { readonly name: string; readonly project: string; readonly sessions: number },
+): string[] => [
+  `${plural(from.sessions, 'session')} of "${readableLine(from.name)}" (${from.project}${from.isGone ? ', which is not there any more' : ''}), with their windows,`,
+  `would belong to "${readableLine(into.name)}" (${into.project}), which has ${into.sessions === 0 ? 'none' : plural(into.sessions, 'session')}.`,
+  'The other project would be forgotten. Its folder stays as it is.',
+];
+
 export const adoptedSentence = ({ project, from, sessions }: RouteOutput<'adoptProject'>): string =>
   `${plural(sessions, 'session')} of ${from} now ${sessions === 1 ? 'belongs' : 'belong'} to ${project}.`;

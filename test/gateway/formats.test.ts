@@ -1,5 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { describe, expect, test, vi } from 'vitest';
+import { diskFiles } from '../../src/store/disk/files.ts';
+import { fakeFolders } from '../core/fakeFolders.ts';
 import { chunk, gatewayFixture, usageChunk, type Passed } from './gatewayFixture.ts';
 
 const call = { id: 'call_1', type: 'function', function: { name: 'read', arguments: '{"path":"a.txt"}' } };
@@ -252,6 +254,22 @@ describe('Responses', () => {
   const first = { model: 'm', instructions: 'You code.', input: 'Say hi' };
   const json = async (answer: Response): Promise<Readonly<Record<string, unknown>>> =>
     (await answer.json()) as Record<string, unknown>;
+
+  test('S2-12 an answer of another project is not continued in a project with strict_mode, and is elsewhere', async () => {
+    const says = (folder: string): object | null => (folder.endsWith('/strict') ? { strict_mode: true } : null);
+    const gateway = await gatewayFixture(diskFiles, { folders: fakeFolders(says) });
+    const at = (folder: string): string => `/p/${encodeURIComponent(folder)}/v1/responses`;
+    const theirs = await json(await gateway.post(at('/theirs'), first));
+    const more = { ...first, input: 'And again', previous_response_id: theirs['id'] };
+    const refused = await gateway.post(at('/strict'), more);
+    expect(refused.status).toBe(409);
+    expect(JSON.stringify(await refused.json())).toContain('\\"a\\" has strict_mode');
+    expect(gateway.passed).toHaveLength(1);
+    for (const folder of ['/lax', '/theirs']) expect((await gateway.post(at(folder), more)).status).toBe(200);
+    const own = await json(await gateway.post(at('/strict'), first));
+    const next = { ...more, previous_response_id: own['id'] };
+    expect((await gateway.post(at('/strict'), next)).status).toBe(200);
+  });
 
   test('a request with only what is new goes on behind the answer that it names, also in the next process', async () => {
     const gateway = await gatewayFixture();

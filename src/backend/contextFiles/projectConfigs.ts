@@ -7,6 +7,7 @@ import { decodeText } from '../../base/decodeText.ts';
 import { unlessAborted } from '../../base/unlessAborted.ts';
 import type { FoundConfig, ProjectFolders } from '../../core/ports/projects.ts';
 import { CwmError, isCwmError } from '../../protocol/errors.ts';
+import { configIssue } from './configIssue.ts';
 import { byChange, gitHints } from './git.ts';
 import { parseProjectUri, type ProjectUri } from '../../protocol/ids.ts';
 import { projectConfigSchema, type ProjectConfig, type ProjectHints } from '../../protocol/schemas/projectConfig.ts';
@@ -16,6 +17,8 @@ const names = [join('.cwm', 'config.json'), join('.codebase-mcp', 'config.json')
 /** Folders above the given one. */
 const mostLevels = 20;
 const mostBytes = 64 * 1024;
+/** Of a file that has more, the others are told once these are mended. */
+const mostIssues = 3;
 const mostCached = 100;
 /** A folder on a drive that does not answer. */
 const defaultPatienceMs = 2_000;
@@ -252,7 +255,11 @@ function parseConfig(path: string, bytes: Uint8Array): ProjectConfig {
   }
   const parsed = z.safeParse(projectConfigSchema, value);
   if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  const where = issue?.path.join('.') || 'the whole';
-  throw bad(path, `"${where}" is missing or wrong (${issue?.message ?? 'unknown'})`);
+  throw bad(
+    path,
+    parsed.error.issues
+      .map((issue) => configIssue(issue, value))
+      .slice(0, mostIssues)
+      .join('; '),
+  );
 }

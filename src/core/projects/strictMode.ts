@@ -17,11 +17,15 @@ export async function requireOwnProject(core: CoreContext, route: CoreRouteName,
   const { project: own, name } = place.resolution;
   for (const project of await projectsNamed(core, input)) {
     if (project === null || project === own) continue;
-    throw new CwmError('OtherProject', `"${name}" has strict_mode, and this belongs to another project: ${project}.`, {
-      context: { project },
-    });
+    throw otherProject(name, project);
   }
 }
+
+/** @param name of the project that has `strict_mode`. @param project the other one. */
+export const otherProject = (name: string, project: ProjectUri): CwmError =>
+  new CwmError('OtherProject', `"${name}" has strict_mode, and this belongs to another project: ${project}.`, {
+    context: { project },
+  });
 
 /** Of what an operation's input names. What is not there belongs to no project: the operation says so itself. */
 async function projectsNamed({ store }: CoreContext, input: object): Promise<(ProjectUri | null)[]> {

@@ -19,6 +19,9 @@ const notSwitched = "The project's .cwm/config.json switches auto_switch off.";
 /** In characters. */
 const longestBranch = 1024;
 
+const oneForAll =
+  "The project's .cwm/config.json has one current session for all git branches (branches: shared), so the branch changes nothing here.";
+
 const wouldSave = "The project's .cwm/config.json has dry_run, so no checkpoint was made.";
 
 /** What opening the folder would do, where its configuration has `dry_run`. */
@@ -48,7 +51,8 @@ export async function openProject(
   if (!config?.dry_run) await noteProject(core, resolved, signal);
   const branch = config?.dry_run ? null : await switchBranch(core, project, config, input);
   const session = await sessionOf(core, project);
-  const opened = { project, resolution, session };
+  const isBranchUnused = input.eachBranch && input.gitBranch && config?.branches === 'shared';
+  const opened = { project, resolution, session, ...(isBranchUnused && { note: oneForAll }) };
   if (config?.dry_run) return { ...opened, warming: notBegun(wouldDo(session)) };
   const isLeft = branch !== null && branch.left !== branch.current;
   if (isLeft && branch.left !== null) await core.warmings.leave(branch.left);

@@ -9,6 +9,8 @@ import { isDue, isOpen, requireOpen } from '../lifecycle.ts';
 import type { EngineDescription, Passage, ReuseEvidence } from '../ports/engine.ts';
 import { newLineage, saltOf, type Lineage } from '../ports/lineages.ts';
 import { openAiMessages } from '../ports/openAiMessages.ts';
+import { resolveProject } from '../projects/resolveProject.ts';
+import { otherProject } from '../projects/strictMode.ts';
 import { renderConversation } from '../prompt/prompt.ts';
 import { silent } from '../ports/reporter.ts';
 import { nextEngine, promptText, requireSession } from '../session.ts';
@@ -148,6 +150,17 @@ export class OutsideTurns {
       this.#recorded.set(project, known);
     }
     return known;
+  }
+
+  /**
+   * A request that names one project and continues an answer of another one: a project with `strict_mode` refuses that (S2-12).
+   *
+   * @throws CwmError OtherProject, InvalidParameter (a bad configuration), OperationTimeout.
+   */
+  async requireOwn(named: ProjectUri, other: ProjectUri | null, signal: AbortSignal): Promise<void> {
+    if (other === null || other === named) return;
+    const { config } = await resolveProject(this.#core(), named, false, signal);
+    if (config?.strict_mode) throw otherProject(config.project.name, other);
   }
 
   /** Something else than a turn of this kind happened to a session or a project. */

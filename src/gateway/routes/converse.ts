@@ -54,9 +54,11 @@ async function read(format: Format, gateway: GatewayContext, request: GatewayReq
   const header: HeaderOf = (name) => headerOf(req.headers[name]);
   const client = known?.name ?? clientOf(header);
   const previous = await previousTurn(gateway, format.previousOf?.(body) ?? null);
-  const project = previous?.said?.conversation.project ?? projectOf(address.project, header, asked);
-  const named = conversationName(header, body, client, project);
-  const asker = { client, project, ...named };
+  const named = projectOf(address.project, header, asked);
+  const project = previous?.said?.conversation.project ?? named;
+  if (named !== null) await outside.requireOwn(named, project, request.signal);
+  const conversation = conversationName(header, body, client, project);
+  const asker = { client, project, ...conversation };
   const isRecorded = await outside.isRecorded(project);
   const whyNot =
     known?.records === false ? 'The client is not recorded.' : isRecorded ? null : 'The project is not recorded.';
@@ -72,7 +74,17 @@ async function read(format: Format, gateway: GatewayContext, request: GatewayReq
       return null;
     }
   };
-  return { text, body, asked, previous, client, project, key: named.isOfCache ? null : named.key, whyNot, recognise };
+  return {
+    text,
+    body,
+    asked,
+    previous,
+    client,
+    project,
+    key: conversation.isOfCache ? null : conversation.key,
+    whyNot,
+    recognise,
+  };
 }
 
 /** The lineage whose salt the request carries: that of its conversation, which it has from its first request on. */

@@ -72,6 +72,8 @@ const opened = () =>
     session: z.nullable(sessionSchema),
     /** Null without a session. */
     warming: z.nullable(warmingSchema),
+    /** For the user, where something that was asked for has no effect. */
+    note: z.optional(z.string()),
   });
 
 const policy = () => ({

@@ -6,19 +6,30 @@ import { toolSettingsSchema } from './toolCall.ts';
 
 const described = z.describe;
 const stamp = (what: string) =>
-  z.optional(z.string().check(z.regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d/), described(`${what}, as an ISO 8601 instant.`)));
+  z.optional(
+    z
+      .string()
+      .check(
+        z.regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d/, 'an instant like 2026-11-30T08:00:00Z'),
+        described(`${what}, as an ISO 8601 instant.`),
+      ),
+  );
 
 const mostPaths = 200;
 /** Below the folder that has the file: no absolute path, no drive, no way up. */
 const innerPath = z
   .string()
-  .check(z.minLength(1), z.maxLength(1024), z.regex(/^(?![/\\~])(?![A-Za-z]:)(?!(?:.*[/\\])?\.\.(?:[/\\]|$))[^\0]+$/));
+  .check(
+    z.minLength(1),
+    z.maxLength(1024),
+    z.regex(/^(?![/\\~])(?![A-Za-z]:)(?!(?:.*[/\\])?\.\.(?:[/\\]|$))[^\0]+$/, 'a path below the folder, without ".."'),
+  );
 const innerPaths = (what: string) => z.optional(z.array(innerPath).check(z.maxLength(mostPaths), described(what)));
 
 /** `.cwm/config.json` of a project. It can name no path outside its folder; its model server and tools count where the user trusts the folder. */
 export const projectConfigSchema = z.object({
   $schema: z.optional(z.string().check(described('Where editors find the schema of this file.'))),
-  version: z.string().check(z.regex(/^\d+\.\d+$/), described('Version of this format: 1.0.')),
+  version: z.string().check(z.regex(/^\d+\.\d+$/, 'a version like "1.0"'), described('Version of this format: 1.0.')),
   project: z
     .object({
       name: z.string().check(z.minLength(1), z.maxLength(255), described('The name that people see.')),
@@ -53,7 +64,7 @@ export const projectConfigSchema = z.object({
     z.string().check(
       z.maxLength(4096),
       // Folders of this machine behind a "#" are the user's to name.
-      z.regex(/^(embedded|https?:\/\/[^\s#]+)$/),
+      z.regex(/^(embedded|https?:\/\/[^\s#]+)$/, 'an http: or https: URL without a "#", or "embedded"'),
       described('Model server of new sessions: a URL, or "embedded". Used only where you trust the folder.'),
     ),
   ),

@@ -101,7 +101,7 @@ describe('S2-09 S2-11 a file that exists and is bad', () => {
     ['has a name that is too long', config('x'.repeat(256)), /"project\.name"/],
     ['has an id that is none', config('x', { project: { name: 'x', id: 'y' } }), /"project\.id"/],
     ['has a wrong type', config('x', { auto_switch: 'yes' }), /"auto_switch"/],
-    ['is a list', '[]', /"the whole"/],
+    ['is a list', '[]', /the whole is \[\], and must be an object/],
   ])('%s: it says so with its path, and no other project is taken', async (_, text, message) => {
     const root = makeDirectory();
     put(root, config('another'));
@@ -109,6 +109,34 @@ describe('S2-09 S2-11 a file that exists and is bad', () => {
     const found = new ProjectConfigs().find(below(root, 1), never);
     await expect(found).rejects.toMatchObject({ name: 'InvalidParameter', context: { path } });
     await expect(found).rejects.toThrow(message);
+  });
+
+  it.each<[object, string]>([
+    [{ auto_switch: 'yes' }, '"auto_switch" is "yes", and must be true or false'],
+    [{ version: '1' }, '"version" is "1", and must be a version like "1.0"'],
+    [{ project: {} }, '"project.name" is missing: it must be text'],
+    [{ project: { name: '' } }, '"project.name" is "", and must be text of at least 1 character'],
+    [{ project: { name: 'x', id: 'y' } }, '"project.id" is "y", and must be a UUID'],
+    [{ isolation: 'all' }, '"isolation" is "all", and must be "project" or "session"'],
+    [{ branches: 3 }, '"branches" is 3, and must be "shared" or "separate"'],
+    [
+      { engine: 'http://a#slots=/etc' },
+      '"engine" is "http://a#slots=/etc", and must be an http: or https: URL without a "#", or "embedded"',
+    ],
+    [{ prime: ['a', '../b'] }, '"prime.1" is "../b", and must be a path below the folder, without ".."'],
+    [{ prime: 'src' }, '"prime" is "src", and must be a list'],
+    [{ budget: { base_tokens: 0 } }, '"budget.base_tokens" is 0, and must be a number above 0'],
+    [{ tools: { policy: 'manual', rounds: 21 } }, '"tools.rounds" is 21, and must be a number of at most 20'],
+    [{ created_at: 'today' }, '"created_at" is "today", and must be an instant like 2026-11-30T08:00:00Z'],
+    [
+      { description: 'd'.repeat(1001) },
+      `"description" is "${'d'.repeat(59)}…, and must be text of at most 1000 characters`,
+    ],
+    [{ auto_switch: 1, dry_run: 2 }, '"auto_switch" is 1, and must be true or false; "dry_run" is 2, and must be'],
+  ])('%j: the message names the key, what was found, and what is allowed', async (more, sentence) => {
+    const root = makeDirectory();
+    put(root, config('x', more));
+    await expect(new ProjectConfigs().find(root, never)).rejects.toThrow(sentence);
   });
 
   it('is read in UTF-8 with a mark, and in UTF-16 with one', async () => {

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -7,6 +7,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { realBackends } from '../../client/support/realBackends.ts';
 import { noteFigure } from './figures.ts';
 import { blockFiles } from './fsTier.ts';
+import { gemmaModel } from './gemmaModel.ts';
 import { llamaModel } from './llamaModel.ts';
 import { startLlamaServer } from './llamaServer.ts';
 import { blockTokens, prose, seen } from './liveProduct.ts';
@@ -33,20 +34,24 @@ interface Cost {
 async function measure(
   name: string,
   engine: string,
-  { countBlocks = async () => 0 }: { countBlocks?: () => Promise<number> } = {},
+  {
+    countBlocks = async () => 0,
+    text = prose('a long one', 800),
+    next = (at) => `And part ${at}?`,
+  }: { countBlocks?: () => Promise<number>; text?: string; next?: (at: number) => string } = {},
 ): Promise<Cost[]> {
   const cwm = client(makeStorage());
   const session = 's';
   await cwm.call('createSession', { id: session, engine, project });
   await cwm.call('setCurrentSession', { project, session });
-  await cwm.call('send', { session, text: prose('a long one', 800), maxTokens: 64 });
+  await cwm.call('send', { session, text, maxTokens: 64 });
   const first = await cwm.call('closeProject', { project });
   expect(first.receipt?.verdict).toBe('proven');
   const costs: Cost[] = [];
   let before = first.receipt?.tokens ?? 0;
   for (let at = 0; at < turns; at++) {
     const atStart = await countBlocks();
-    const sent = await cwm.call('send', { session, text: `And part ${at}?`, maxTokens: 128 });
+    const sent = await cwm.call('send', { session, text: next(at), maxTokens: 128 });
     const afterTurn = await countBlocks();
     const { receipt } = await cwm.call('closeProject', { project });
     const atEnd = await countBlocks();
@@ -90,4 +95,18 @@ test('S0-16 a checkpoint of one more turn on a real vLLM writes no block but the
   // A file may come a moment late, and then counts with the next turn.
   expect(sum(({ ofTurn, ofCheckpoint }) => ofTurn + ofCheckpoint)).toBeLessThanOrEqual(sum(({ expected }) => expected));
   expect(sum(({ ofCheckpoint }) => ofCheckpoint)).toBeGreaterThan(0);
+});
+
+test('S0-16 a checkpoint of one more turn on a real llama-server with Gemma, at more than 2,000 tokens of text that means something', async () => {
+  const slotDir = await mkdtemp(join(tmpdir(), 'cwm-live-'));
+  onTestFinished(() => rm(slotDir, { recursive: true, force: true }));
+  const start = { modelPath: gemmaModel(), slotDir, servedName: 'gemma', contextTokens: 8192, slots: 1 };
+  const server = await startLlamaServer(start, never);
+  onTestFinished(() => server.stop());
+  const page = await readFile(join(import.meta.dirname, '../../../docs/architecture.md'), 'utf8');
+  const costs = await measure('llama-server with Gemma 3 270M', `${server.url}#slots=${encodeURI(slotDir)}`, {
+    text: page.slice(0, 9000),
+    next: (at) => `And what does this say?\n\n${page.slice(9000 + at * 1200, 10_200 + at * 1200)}`,
+  });
+  for (const { tokens } of costs) expect(tokens).toBeGreaterThan(2000);
 });

@@ -1,5 +1,4 @@
 import type { Command } from 'commander';
-import { CwmError } from '../../../protocol/errors.ts';
 import { clientConfigs } from '../../../setup/clientConfigs.ts';
 import { firstRequest, planConnection, undoConnection, type ConnectDesk } from '../../../setup/clientConnection.ts';
 import type { Perform } from '../../action.ts';
@@ -38,7 +37,7 @@ async function connect(run: Run, kind: string, { project, served, yes }: Connect
   const { label, change } = plan;
   if (change && !yes) {
     run.terminal.err(`${change.file} becomes:\n\n${change.after}\n`);
-    if (!(await agreed(run))) throw new CwmError('Cancelled', 'Nothing was changed.');
+    await run.requireYes('Make this change?');
   }
   const hint = await plan.make();
   run.print({ client: kind, file: change?.file ?? null, url: plan.url, model: plan.model }, () =>
@@ -63,13 +62,3 @@ async function undo(run: Run, kind: string): Promise<void> {
 
 const stillInUse = (file: string, kind: string): string =>
   `${file} names the gateway, but nothing says what it was before, so the file and its token stay. Correct it by hand, then run "cwm clients revoke ${kind}".`;
-
-/** Asks the person; without one, the answer is no. */
-async function agreed(run: Run): Promise<boolean> {
-  const prompter = run.terminal.prompter();
-  try {
-    return /^y(es)?$/i.test(((await prompter.ask('Make this change? [y/N] ')) ?? '').trim());
-  } finally {
-    prompter.dispose();
-  }
-}

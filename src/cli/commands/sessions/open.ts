@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { readableLine } from '../../../base/readableText.ts';
 import type { RouteOutput } from '../../../protocol/api.ts';
+import { projectLine } from '../../../words/project.ts';
 import { warmingSentences } from '../../../words/session.ts';
 import type { Perform } from '../../action.ts';
 import { withCommonOptions, type Run } from '../../run.ts';
@@ -48,12 +49,14 @@ async function whenBack(run: Run, opened: Opened): Promise<Opened> {
   let now = opened;
   while (now.warming?.state === 'running') {
     await delay(pollMs, undefined, { signal: run.terminal.interrupted });
-    now = await run.call('openedProject', { project: opened.project });
+    now = { ...opened, ...(await run.call('openedProject', { project: opened.project })) };
   }
   return now;
 }
 
-function openedText({ project, session, warming }: Opened): string {
-  if (!session || !warming) return `${project} has no current session. "cwm chat" begins one.`;
-  return [`${readableLine(session.title)} (session ${session.id})`, ...warmingSentences(warming)].join('\n');
+function openedText({ project, resolution, session, warming, note }: Opened): string {
+  const found = [...(resolution ? [projectLine(resolution)] : []), ...(note === undefined ? [] : [note])];
+  if (!session || !warming) return [...found, `${project} has no current session. "cwm chat" begins one.`].join('\n');
+  const opened = `${readableLine(session.title)} (session ${session.id})`;
+  return [...found, opened, ...warmingSentences(warming)].join('\n');
 }

@@ -2,9 +2,11 @@ import { Argument, type Command } from 'commander';
 import type { RouteOutput } from '../../../protocol/api.ts';
 import { formatFacts, formatTable } from '../../terminal/layout.ts';
 import { plural } from '../../../words/amounts.ts';
-import { adoptedSentence, likenessWords } from '../../../words/session.ts';
+import { tierWords } from '../../../words/project.ts';
+import { adoptedSentence, adoptionSentences, likenessWords } from '../../../words/session.ts';
 import type { Perform } from '../../action.ts';
-import { withCommonOptions } from '../../run.ts';
+import { withCommonOptions, type Run } from '../../run.ts';
+import { readableText } from '../../../base/readableText.ts';
 import { absolutePath } from '../../../client/absolutePath.ts';
 
 /** `cwm project`: which project a folder belongs to, and one that moved. */
@@ -69,30 +71,34 @@ export function registerProject(program: Command, perform: Perform): void {
     .description('say that a project is this one: its folder was moved or renamed, or two are to be one')
     .argument('<other>', 'folder or URI of the project whose sessions come here')
     .option('--into <folder>', 'folder of the project that gets them; this one by default')
-    .action((other: string, { into, ...common }: { into?: string }) =>
+    .option('--yes', 'bring them here without a question')
+    .action((other: string, { into, yes, ...common }: { into?: string; yes?: true }) =>
       perform(common, async (run) => {
-        const adopted = await run.call('adoptProject', {
-          project: await run.project(into ?? '.'),
-          from: await run.project(other),
-        });
-        run.print(adopted, adoptedSentence);
+        const project = await run.project(into ?? '.');
+        const from = await run.project(other);
+        if (!yes) await askFirst(run, project, from);
+        run.print(await run.call('adoptProject', { project, from }), adoptedSentence);
       }),
     );
 }
 
-const tiers: Readonly<Record<RouteOutput<'findProject'>['tier'], string>> = {
-  explicit: 'named',
-  config: 'by its configuration',
-  registry: 'known folder',
-  default: 'a folder that nothing is stored of',
-};
+/** Names both projects and what would move: a folder that was mistyped must not merge two. */
+async function askFirst(run: Run, project: string, from: string): Promise<void> {
+  const { items } = await run.call('listProjects', {});
+  const { name } = await run.call('findProject', { folder: project });
+  const of = (uri: string) =>
+    items.find((each) => each.project === uri) ?? { name: uri, project: uri, sessions: 0, isGone: false };
+  const sentences = adoptionSentences(of(from), { ...of(project), name });
+  run.terminal.err(`${readableText(sentences.join('\n'))}\n`);
+  await run.requireYes('Bring them here?');
+}
 
 function projectText(found: RouteOutput<'findProject'>): string {
   const { project, name, tier, configPath, trusted, recorded = true, sessions, candidates } = found;
   const facts: [string, string][] = [
     ['Project', name],
     ['Folder', project ?? ''],
-    ['Found', tiers[tier]],
+    ['Found', tierWords[tier]],
     ...(configPath === null ? [] : [['Configuration', configPath] satisfies [string, string]]),
     ['Trusted', trusted ? 'yes' : 'no'],
     ['Saved unasked', recorded ? 'checkpoints' : 'nothing'],
