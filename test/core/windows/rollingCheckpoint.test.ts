@@ -200,9 +200,9 @@ describe('S0-16 a checkpoint that nobody asked for', () => {
         };
       }
       const closing = cwm.close();
-      let isClosed = false;
-      void closing.finally(() => (isClosed = true));
-      while (!isClosed) {
+      const over = new AbortController();
+      void closing.finally(() => over.abort());
+      while (!over.signal.aborted) {
         await new Promise(setImmediate);
         // Only the engines take time, and not the disk of the machine that runs the test.
         if (saving === 0) continue;
