@@ -1,6 +1,7 @@
 import { formatBytes, formatCount, formatDuration, formatTokens } from '../base/format.ts';
 import { firstWords, readableLine } from '../base/readableText.ts';
 import type { RouteOutput } from '../protocol/api.ts';
+import type { ProjectResolution } from '../protocol/schemas/projectConfig.ts';
 import type { Lifecycle, Session } from '../protocol/schemas/session.ts';
 import type { PendingCall, PendingTools, Question } from '../protocol/schemas/toolCall.ts';
 import type { Warming } from '../protocol/schemas/warming.ts';
@@ -137,6 +138,18 @@ export function warmingCosts({ computeMs, kvBytes, loadMs }: Warming): string {
 /** @param session after it moved. */
 export const movedSentence = ({ title, project }: Session): string =>
   project === null ? `"${title}" belongs to no project now.` : `"${title}" belongs to ${project} now.`;
+
+/** How a project was found. */
+export const tierWords: Readonly<Record<ProjectResolution['tier'], string>> = {
+  explicit: 'named',
+  config: 'by its configuration',
+  registry: 'known folder',
+  default: 'a folder that nothing is stored of',
+};
+
+/** Which project an answer is about, and how that was found. */
+export const projectLine = ({ name, tier, configPath }: ProjectResolution): string =>
+  `Project ${readableLine(name)} (${tierWords[tier]}${configPath === null ? '' : `, ${configPath}`})`;
 
 /** What a project and another one have in common. */
 export const likenessWords = {

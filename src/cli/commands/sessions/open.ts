@@ -2,8 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { readableLine } from '../../../base/readableText.ts';
 import type { RouteOutput } from '../../../protocol/api.ts';
-import { projectLine } from '../../../words/project.ts';
-import { warmingSentences } from '../../../words/session.ts';
+import { projectLine, warmingSentences } from '../../../words/session.ts';
 import type { Perform } from '../../action.ts';
 import { withCommonOptions, type Run } from '../../run.ts';
 
