@@ -18,10 +18,10 @@ import {
   modelVendor,
   receiptLanguageId,
   sessionsViewId,
-  settings,
   treeContextValues,
   viewContainerId,
 } from '../../src/vscode/contributions.ts';
+import { settings } from '../../src/vscode/settings/settingTable.ts';
 
 interface MenuEntry {
   readonly command: string;

@@ -37,9 +37,9 @@ import { acceptPlan, continueAnswer, editMessage, regenerate } from './sessions/
 import { branchPrompt, deleteBranch, mergeBranch, newBranch, renameBranch, rollBack } from './sessions/branches.ts';
 import { compare } from './sessions/compare.ts';
 import { switchBranch } from './sessions/switchBranch.ts';
-import { sessionSettings } from './sessions/sessionSettings.ts';
+import { sessionSettings } from './sessionSettings/sessionSettings.ts';
 import { setExpiry } from './sessions/setExpiry.ts';
-import { systemPrompts } from './sessions/systemPrompts.ts';
+import { systemPrompts } from './sessionSettings/systemPrompts.ts';
 import { loadKv } from './windows/loadKv.ts';
 import { switchSession } from './sessions/switchSession.ts';
 import { adoptProject } from './projects/adoptProject.ts';

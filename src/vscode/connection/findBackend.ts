@@ -4,7 +4,8 @@ import { backendCommandLine, type BackendStart } from '../../client/backendChild
 import { connectBackend, type ConnectOptions } from '../../client/connectBackend.ts';
 import type { ConnectBackend } from './backend.ts';
 import { backendFlags, backendSettings, type BackendSetting } from '../../protocol/settings/backendSettings.ts';
-import { apiKeySecret, type SettingId } from '../contributions.ts';
+import { apiKeySecret } from '../contributions.ts';
+import type { SettingId } from '../settings/settingTable.ts';
 import { settleOlderStore } from './olderStore.ts';
 import { setting } from '../settings/settings.ts';
 import { storageDirectory } from '../settings/storageDirectory.ts';

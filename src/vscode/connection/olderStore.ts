@@ -1,7 +1,7 @@
 import { ConfigurationTarget, type ExtensionContext, type LogOutputChannel, window, workspace } from 'vscode';
 import type { BackendStart } from '../../client/backendChild.ts';
 import { findOlderStore, takeOverOlderStore } from '../../client/olderStore.ts';
-import type { SettingId } from '../contributions.ts';
+import type { SettingId } from '../settings/settingTable.ts';
 import { otherStoreText, takenOverText, useOlderStore } from '../render/olderStoreText.ts';
 import { olderStorageDirectory } from '../settings/storageDirectory.ts';
 import { inBackground } from '../../base/inBackground.ts';

@@ -1,4 +1,4 @@
-import { type SettingId, type SettingTypes, settings } from '../contributions.ts';
+import { type SettingId, type SettingTypes, settings } from './settingTable.ts';
 
 /**
  * Makes a usable value of a setting, because VS Code only underlines a value that is out of range or of the wrong type. A number moves

@@ -1,5 +1,5 @@
 import { workspace, type ConfigurationChangeEvent } from 'vscode';
-import type { SettingId, SettingTypes } from '../contributions.ts';
+import type { SettingId, SettingTypes } from './settingTable.ts';
 import { settingValue } from './settingValue.ts';
 
 /** A setting as it is now; always a usable value. */

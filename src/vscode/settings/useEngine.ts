@@ -1,6 +1,6 @@
 import { ConfigurationTarget, workspace } from 'vscode';
 import type { BackendConnection } from '../connection/backendConnection.ts';
-import type { SettingId } from '../contributions.ts';
+import type { SettingId } from './settingTable.ts';
 import { engineOfSetting } from './engineSpec.ts';
 
 const id: SettingId = 'cwm.engine';

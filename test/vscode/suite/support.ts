@@ -7,7 +7,8 @@ import { ConfigurationTarget, Uri, commands, extensions, window, workspace } fro
 import type { RouteOutput } from '../../../src/protocol/api.ts';
 import type { Session } from '../../../src/protocol/schemas/session.ts';
 import type { CommandResult } from '../../../src/vscode/commands/command.ts';
-import type { CommandId, CommandInput, CommandOutput, SettingId } from '../../../src/vscode/contributions.ts';
+import type { CommandId, CommandInput, CommandOutput } from '../../../src/vscode/contributions.ts';
+import type { SettingId } from '../../../src/vscode/settings/settingTable.ts';
 import type { ExtensionApi } from '../../../src/vscode/extension.ts';
 import { isRunning } from '../../support/isRunning.ts';
 

@@ -11,7 +11,7 @@ import { pickMessageOf } from '../../pick/pickMessageOf.ts';
 import { targetSession } from '../../pick/pickSession.ts';
 import { showDone } from '../../ui/notifications.ts';
 import { command } from '../command.ts';
-import { pickPrompt } from './systemPrompts.ts';
+import { pickPrompt } from '../sessionSettings/systemPrompts.ts';
 
 type MergeWay = (typeof mergeWays)[number];
 

@@ -5,9 +5,10 @@ import { agentRoles, sessionModes } from '../../../protocol/settings/sessionChoi
 import type { Session } from '../../../protocol/schemas/session.ts';
 import type { App } from '../../app.ts';
 import { commandTitles } from '../../contributions.ts';
+import { askMemory, askPolicy, memorySentence, policySentence } from './memorySettings.ts';
 import { pickPrompt } from './systemPrompts.ts';
 import { askStops } from './stopTexts.ts';
-import { askMemory, askPolicy, askTools, memorySentence, policySentence, toolsSentence } from './toolSettings.ts';
+import { askTools, toolsSentence } from './toolSettings.ts';
 
 export type Change = Omit<RouteInput<'updateSession'>, 'session' | 'breakPrefix' | 'preview'>;
 
