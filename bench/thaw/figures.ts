@@ -60,7 +60,16 @@ export function figuresOf(
     ...row('thaw, warm, encrypted', 'warm.encrypted', 'in clear', 'warm.ours', null),
     ...row('thaw, cold, encrypted', 'cold.encrypted', 'in clear', 'cold.ours', null),
     ...row('freeze of everything, encrypted', 'freeze.encrypted', 'in clear', 'freeze.ours', null),
-    ...row('the tokens that must be computed, and the request around them', 'tail', 'thaw, warm', 'warm.ours', null),
+    ...row('the token that must be computed, and the request around it', 'tail', 'thaw, warm', 'warm.ours', null),
+    ...row('the same without the file of the tail', 'tail.blocks', 'with it', 'tail', null),
+    ...row('freeze of the tail alone', 'freeze.tail', 'raw save', 'freeze.raw', null),
+    ...row(
+      'thaw, warm, and the first token, without the file of the tail',
+      'request.blocks',
+      'with it',
+      'request',
+      null,
+    ),
     ...againstPrefill(name, series, prefill, fast),
     ...memory(name, kvBytes, series),
   ];

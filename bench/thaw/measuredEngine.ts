@@ -1,5 +1,7 @@
 import { readFileSync, rmSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
+import { promptHashes } from '../../src/base/kvBlockHash.ts';
+import { hashProfile } from '../../src/embedded/kv/kvNamespace.ts';
 import { blockNames, cachedBy, EngineProcess } from '../../test/embedded/support/engineProcess.ts';
 import { mustHold, timed } from '../benchmark.ts';
 import { dropCaches, syncFiles } from './pageCache.ts';
@@ -96,14 +98,29 @@ export class MeasuredEngine {
   }
 
   /** The same request while its KV is in memory: what must be computed behind the last block, and everything around it. */
-  async tail(ids: readonly number[]): Promise<{ readonly ms: number; readonly processorMs: number }> {
+  async tail(ids: readonly number[], isWhole = false): Promise<{ readonly ms: number; readonly processorMs: number }> {
     const before = this.#processorMs();
-    const ms = await this.ask(ids, this.#reusable(ids));
+    const ms = await this.#askAgain(ids, isWhole);
     return { ms, processorMs: this.#processorMs() - before };
   }
 
-  /** A load from files that the system has in memory, or, with `isCold`, has not; null where it cannot forget them. */
-  async load(ids: readonly number[], isCold: boolean): Promise<LoadTimes | null> {
+  /**
+   * Milliseconds to store the tail of a prompt whose blocks are stored, as a freeze does where a turn has stored the blocks.
+   */
+  async storeTail(ids: readonly number[]): Promise<number> {
+    await this.ask(ids, null, { cwm_tail: 'store' });
+    rmSync(await this.#tailFile(ids), { force: true });
+    const before = await this.#total('store');
+    await this.ask(ids, null, { cwm_tail: 'store' });
+    return (await this.#total('store')) - before;
+  }
+
+  /**
+   * A load from files that the system has in memory, or, with `isCold`, has not; null where it cannot forget them.
+   *
+   * @param isWhole with the tail's file.
+   */
+  async load(ids: readonly number[], isCold: boolean, isWhole = false): Promise<LoadTimes | null> {
     await this.ask([301, 302, 303], 0, { cache_salt: `other ${this.#others++}` });
     if (isCold && !dropCaches(await this.filesOf(ids))) return null;
     const [loadBefore, placeBefore, processorBefore] = [
@@ -111,7 +128,7 @@ export class MeasuredEngine {
       await this.#total('place'),
       this.#processorMs(),
     ];
-    const { bytes, result } = await peakMemory(this.#pids, () => this.ask(ids, this.#reusable(ids)));
+    const { bytes, result } = await peakMemory(this.#pids, () => this.#askAgain(ids, isWhole));
     return {
       ms: (await this.#total('load')) - loadBefore,
       placeMs: (await this.#total('place')) - placeBefore,
@@ -149,6 +166,14 @@ export class MeasuredEngine {
 
   close(): Promise<void> {
     return this.#engine.kill();
+  }
+
+  #askAgain(ids: readonly number[], isWhole: boolean): Promise<number> {
+    return isWhole ? this.ask(ids, ids.length - 1, { cwm_tail: 'load' }) : this.ask(ids, this.#reusable(ids));
+  }
+
+  #tailFile(ids: readonly number[]): Promise<string> {
+    return this.#engine.blockFile(promptHashes(hashProfile, ids, this.#blockTokens, null).tail ?? '');
   }
 
   #reusable(ids: readonly number[]): number {

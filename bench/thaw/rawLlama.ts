@@ -56,7 +56,7 @@ export class RawLlama {
       threads,
     });
     const blocks = reusable(ids, this.#blockTokens) / this.#blockTokens;
-    const assembled = await cache.assemble(ids, cache.hashes(ids, null), blocks);
+    const assembled = await cache.assemble({ ids, hashes: cache.hashes(ids, null), tail: null }, blocks);
     mustHold(assembled?.blocks === blocks, `${assembled?.blocks} of ${blocks} blocks are stored`);
     copyFileSync(assembled?.state.path ?? '', this.fileOf(ids));
     await cache.release();

@@ -5,14 +5,16 @@ export type Measure =
   | `${'warm' | 'cold'}.${Load}`
   | 'plainRead'
   | 'request'
+  | 'request.blocks'
   | 'tail'
+  | 'tail.blocks'
   | 'leastTail'
   | 'processor.ours'
   | 'processor.raw'
   | 'peak'
   | 'slots.restore'
   | 'slots.save'
-  | `freeze.${'ours' | 'raw' | 'encrypted' | 'sum'}`
+  | `freeze.${'ours' | 'raw' | 'encrypted' | 'sum' | 'tail'}`
   | `durable.${'ours' | 'raw'}`;
 
 /** The rounds of one size. */

@@ -133,8 +133,11 @@ async function measureRound(
     series.add('peak', ours?.peakBytes);
     series.add('slots.restore', await slots?.restore());
   }
-  series.add('request', (await clear.load(ids, false))?.requestMs);
-  series.add('tail', (await clear.tail(ids)).ms);
+  series.add('request.blocks', (await clear.load(ids, false))?.requestMs);
+  series.add('tail.blocks', (await clear.tail(ids)).ms);
+  series.add('freeze.tail', await clear.storeTail(ids));
+  series.add('request', (await clear.load(ids, false, true))?.requestMs);
+  series.add('tail', (await clear.tail(ids, true)).ms);
   const [frozen, saved] = [await clear.freeze(loaded), await raw.save(ids)];
   series.add('freeze.ours', frozen.ms);
   series.add('freeze.raw', saved.ms);

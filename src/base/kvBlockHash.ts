@@ -40,6 +40,31 @@ export function blockHashChain(
   return [...chain.hashes];
 }
 
+/** Names of a prompt's KV. */
+export interface PromptHashes {
+  /** Of its full blocks, first block first. */
+  readonly blocks: readonly string[];
+  /**
+   * Of its tail: the tokens behind the last block that a request over it can reuse, without the last token, which is always computed. It is
+   * named like a block, over fewer tokens. Null where there are none, and where there is no block before them.
+   */
+  readonly tail: string | null;
+}
+
+/** As {@link blockHashChain}, with the name of the tail. @throws RangeError as there. */
+export function promptHashes(
+  profile: BlockHashProfile,
+  ids: readonly number[],
+  blockTokens: number,
+  salt: string | null,
+): PromptHashes {
+  const chain = new BlockHashChain(profile, blockTokens, salt);
+  chain.append(ids.slice(0, -1));
+  const tail = chain.hashes.length === 0 ? null : chain.restHash();
+  chain.append(ids.slice(-1));
+  return { blocks: [...chain.hashes], tail };
+}
+
 /** The same chain for a sequence that grows: appending costs only the new blocks. */
 export class BlockHashChain {
   readonly #digest: (key: KeyPart) => Buffer;
@@ -65,6 +90,12 @@ export class BlockHashChain {
   /** Hashes of the full blocks so far, first block first. */
   get hashes(): readonly string[] {
     return this.#hashes;
+  }
+
+  /** The hash of the ids behind the last full block, as of a block; null where there are none. */
+  restHash(): string | null {
+    if (this.#rest.length === 0) return null;
+    return this.#digest([this.#parent, this.#rest, this.#firstBlockKeys]).toString('hex');
   }
 
   /** @throws RangeError when an id is not an integer in 0 … 2³¹−1; the chain is then as it was. */

@@ -22,6 +22,11 @@ export interface GenerationRequest {
    * the first token that it was told for. Such tokens have no log-probabilities. Default: nothing.
    */
   readonly rule?: () => TextRule | null;
+  /**
+   * For a request over a context as a whole: its tail is reused, and with `store` written where it has no file. What stands behind the tail
+   * is computed by itself, so that the bits are the same where there is no file. Default: full blocks only.
+   */
+  readonly tail?: 'load' | 'store' | undefined;
   /** Tokens that end the answer; such a token is the answer's last one. */
   readonly endIds: ReadonlySet<number>;
 }
@@ -130,11 +135,12 @@ export class EmbeddedEngine {
   ): AsyncGenerator<GenerationEvent, void, void> {
     const { cache, supervisor } = this.#options;
     const llama = await supervisor.get();
-    const { promptIds: ids, salt } = request;
-    const prompt: Prompt = { ids, salt, hashes: cache.disk?.hashes(ids, salt) ?? [] };
+    const { promptIds: ids } = request;
+    const prompt = this.#promptOf(request);
     const reused = await cache.reuse(llama, prompt);
     this.#count(request, reused);
-    const storesLater = cache.canCut(llama) && (ids.length - reused.tokens) * largeShare < ids.length;
+    const isSmall = (ids.length - reused.tokens) * largeShare < ids.length;
+    const storesLater = cache.canCut(llama) && isSmall && prompt.tail?.isStored !== true;
     const places = storesLater ? [] : this.#placesToStore(llama, ids.length);
     const withinAt = grammars(request, said);
     const rest = { from: reused.tokens, places, candidates: candidatesFor(request), within: withinAt(0) };
@@ -168,6 +174,13 @@ export class EmbeddedEngine {
     }
   }
 
+  #promptOf({ promptIds: ids, salt, tail: use }: GenerationRequest): Prompt {
+    const { disk } = this.#options.cache;
+    if (!disk || use === undefined) return { ids, salt, hashes: disk?.hashes(ids, salt) ?? [], tail: null };
+    const { blocks: hashes, tail } = disk.names(ids, salt);
+    return { ids, salt, hashes, tail: tail === null ? null : { hash: tail, isStored: use === 'store' } };
+  }
+
   /** Computes the prompt from a position on, and stores its reusable KV at these places. */
   async #evaluatePrompt(
     llama: Llama,
@@ -177,12 +190,12 @@ export class EmbeddedEngine {
   ): Promise<NextToken | null> {
     const { batchTokens, cache } = this.#options;
     const { ids } = prompt;
-    const tail = this.#tailOf(ids.length);
+    const stops = [this.#tailOf(ids.length), ...(prompt.tail ? [ids.length - 1] : []), ids.length];
     let next: NextToken | null = null;
     for (let at = from; at < ids.length;) {
       signal.throwIfAborted();
       const boundary = (Math.floor(at / batchTokens) + 1) * batchTokens;
-      const end = at < tail ? Math.min(boundary, tail) : ids.length;
+      const end = Math.min(boundary, stops.find((stop) => stop > at) ?? ids.length);
       next = await cache.evaluate(llama, ids.slice(at, end), end === ids.length ? candidates : null, within);
       if (places.includes(end)) await this.#storeBlocks(llama, prompt, end);
       at = end;

@@ -18,6 +18,7 @@ async function underTest(): Promise<EngineUnderTest> {
     tellsReuse: true,
     givesCanary: true,
     blocksReachable: true,
+    storesTails: true,
     dispose: async () => {
       await engine.close();
       await server.kill();

@@ -1,3 +1,4 @@
+import { reuseFloor } from '../evidence/reuse.ts';
 import type { BlockRecord } from '../../protocol/schemas/window.ts';
 
 /** A block whose file was damaged, and is deleted. */
@@ -26,4 +27,20 @@ export function hasDamageInMemory(
     const checksum = now.get(hash);
     return checksum !== undefined && firstToken < (reusedTokens ?? Infinity) && !checksums.includes(checksum);
   });
+}
+
+/**
+ * Where a file begins in its context, in tokens. A file may hold several blocks. The last one may hold less than a block: the tokens between the
+ * blocks that can be reused and the last token.
+ */
+export function firstTokenOf(
+  index: number,
+  {
+    files,
+    tokens,
+    blockTokens,
+  }: { readonly files: number; readonly tokens: number; readonly blockTokens: number | null },
+): number {
+  const tokensInFile = Math.max(blockTokens ?? 1, Math.floor(tokens / Math.max(1, files)));
+  return Math.min(index * tokensInFile, reuseFloor(tokens, blockTokens ?? 1));
 }

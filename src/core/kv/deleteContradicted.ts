@@ -2,7 +2,7 @@ import type { LineageId } from '../../protocol/ids.ts';
 import { checkBlocks } from '../evidence/blocks.ts';
 import type { CoreContext } from '../context.ts';
 import type { BlockLocation, Engine } from '../ports/engine.ts';
-import type { DeletedBlock } from './damageInMemory.ts';
+import { firstTokenOf, type DeletedBlock } from './damageInMemory.ts';
 
 /** In a long conversation with a checkpoint after each turn, the newest windows record every block that can be compared. */
 const newestWindows = 8;
@@ -20,7 +20,13 @@ export async function deleteContradicted(
     lineage,
     located,
     tokens,
-  }: { readonly lineage: LineageId; readonly located: BlockLocation; readonly tokens: number },
+    blockTokens,
+  }: {
+    readonly lineage: LineageId;
+    readonly located: BlockLocation;
+    readonly tokens: number;
+    readonly blockTokens: number | null;
+  },
   signal: AbortSignal,
 ): Promise<DeletedBlock[]> {
   if (!located.reachable) return [];
@@ -35,9 +41,11 @@ export async function deleteContradicted(
   const { damaged } = await checkBlocks(engine, located.blocks, newest, options, signal);
   if (damaged.length > 0) await engine.forget({ hashes: damaged, handle: null }, signal);
   const recorded = await checksumsOfOthers(damaged);
+  const files = { files: located.blocks.length, tokens, blockTokens };
+  const indexOf = (hash: string): number => located.blocks.findIndex((block) => block.hash === hash);
   return damaged.map((hash) => ({
     hash,
-    firstToken: located.blocks.findIndex((block) => block.hash === hash) * Math.floor(tokens / located.blocks.length),
+    firstToken: firstTokenOf(indexOf(hash), files),
     checksums: recorded.get(hash) ?? [],
   }));
 }

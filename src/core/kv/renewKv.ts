@@ -3,7 +3,7 @@ import { totalBytes, type BlockCheck } from '../evidence/blocks.ts';
 import type { FrozenContext } from '../evidence/frozenContext.ts';
 import { saltOf } from '../ports/lineages.ts';
 import type { Lineage } from '../ports/lineages.ts';
-import { hasDamageInMemory } from './damageInMemory.ts';
+import { firstTokenOf, hasDamageInMemory } from './damageInMemory.ts';
 import type { RecordPlan } from './judge.ts';
 import { seal } from './seal.ts';
 import { hashesOf } from '../space/blocksInUse.ts';
@@ -76,9 +76,9 @@ export async function renewKv(
     },
     signal,
   );
-  const tokensInFile = Math.floor(ids.length / Math.max(1, kv.blocks.length));
+  const files = { files: kv.blocks.length, tokens: ids.length, blockTokens: kv.blockTokens };
   const deleted = kv.blocks.flatMap(({ hash, checksum }, index) =>
-    damaged.includes(hash) ? [{ hash, firstToken: index * tokensInFile, checksums: [checksum] }] : [],
+    damaged.includes(hash) ? [{ hash, firstToken: firstTokenOf(index, files), checksums: [checksum] }] : [],
   );
   if (hasDamageInMemory(deleted, sealed.kv.blocks, reusedTokens)) return null;
   const { canary, canaryTokens } = plan.canary === 'frozen' ? kv : sealed.kv;

@@ -190,7 +190,9 @@ function answerOverReused(
   { reuse, canary, keptTokens }: PersistEvidence,
 ): Measurement | null {
   if (!canary || isUnasked || keptTokens !== undefined || blockTokens === null) return null;
-  return reuse.cachedTokens === reuseFloor(reuse.promptTokens, blockTokens) ? { reuse, canary } : null;
+  const { promptTokens, cachedTokens } = reuse;
+  if (cachedTokens === null || cachedTokens >= promptTokens) return null;
+  return cachedTokens >= reuseFloor(promptTokens, blockTokens) ? { reuse, canary } : null;
 }
 
 /**

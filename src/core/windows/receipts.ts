@@ -22,12 +22,19 @@ export function reuseFields(
     promptTokens: reuse?.promptTokens ?? null,
     cachedTokens: reuse?.cachedTokens ?? null,
     cachedTokensFrom: reuse?.cachedTokensFrom ?? 'none',
-    floorTokens: reuse && blockTokens !== null ? reuseFloor(reuse.promptTokens, blockTokens, mostReusable) : null,
+    floorTokens: reuse && blockTokens !== null ? mostOf(reuse, blockTokens, mostReusable) : null,
     blockTokens,
     timeToFirstTokenMs: reuse?.timeToFirstTokenMs ?? null,
     serverIdle: reuse?.serverIdle ?? null,
     counters: { ...reuse?.counters },
   };
+}
+
+/** The floor, or the reuse itself where it is more: a tail behind the blocks was reused, too. */
+function mostOf({ promptTokens, cachedTokens }: ReuseEvidence, blockTokens: number, mostReusable?: number): number {
+  const floor = reuseFloor(promptTokens, blockTokens, mostReusable);
+  if (mostReusable !== undefined) return floor;
+  return cachedTokens !== null && cachedTokens <= promptTokens ? Math.max(floor, cachedTokens) : floor;
 }
 
 /** Why the counts of a request are no evidence, and how the user can get evidence. */
@@ -104,11 +111,11 @@ function thawSummary(receipt: Summarised): string {
   const { verdict, cachedTokens, promptTokens, repair } = receipt;
   switch (verdict) {
     case 'proven':
-      return `Proven: ${amount(cachedTokens)} of ${amount(promptTokens)} tokens came from ${place(receipt)}; the other ${rest(receipt)} were computed again, the minimum for this model server.`;
+      return `Proven: ${amount(cachedTokens)} of ${amount(promptTokens)} tokens came from ${place(receipt)}; ${rest(receipt)} computed again, the minimum for this model server.`;
     case 'reused':
-      return `Reused: ${amount(cachedTokens)} of ${amount(promptTokens)} tokens came from ${place(receipt)}; the other ${rest(receipt)} were computed again, the minimum for this model server. ${unseenContent(receipt)}`;
+      return `Reused: ${amount(cachedTokens)} of ${amount(promptTokens)} tokens came from ${place(receipt)}; ${rest(receipt)} computed again, the minimum for this model server. ${unseenContent(receipt)}`;
     case 'partial':
-      return `Partial: ${amount(cachedTokens)} of ${amount(promptTokens)} tokens were reused; the other ${rest(receipt)} were computed again.`;
+      return `Partial: ${amount(cachedTokens)} of ${amount(promptTokens)} tokens were reused; ${rest(receipt)} computed again.`;
     case 'rebuilt':
       return `Rebuilt: nothing was reused; all ${amount(promptTokens)} tokens were computed again. The context is warm now.`;
     case 'unobserved':
@@ -143,6 +150,9 @@ const place = ({ tier }: Summarised): string =>
     external: 'an external cache',
   })[String(tier)] ?? 'the cache';
 
-const rest = ({ promptTokens, cachedTokens }: Summarised): string => amount((promptTokens ?? 0) - (cachedTokens ?? 0));
+function rest({ promptTokens, cachedTokens }: Summarised): string {
+  const tokens = (promptTokens ?? 0) - (cachedTokens ?? 0);
+  return tokens === 1 ? 'the last one was' : `the other ${amount(tokens)} were`;
+}
 
 const amount = (value: number | null): string => (value === null ? '?' : value.toLocaleString('en-US'));

@@ -75,7 +75,9 @@ export async function sealSession(
       recordBytes: recordBytesOf(ids.length, hashes.length, messageIds.length),
     };
     await requireRoom(core.space, need, signal);
-    deleted = await deleteContradicted(core, engine, { lineage: lineage.id, located, tokens: ids.length }, signal);
+    const { blockTokens } = description;
+    const stored = { lineage: lineage.id, located, tokens: ids.length, blockTokens };
+    deleted = await deleteContradicted(core, engine, stored, signal);
     begun = wholeFileOf(description, located);
   };
   const sealUnder = ({ generation }: Lineage): Promise<Sealed> => {

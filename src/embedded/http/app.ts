@@ -123,7 +123,8 @@ export function buildApp(options: AppOptions): Hono {
     refuseUnsupported(request);
     const promptIds = await completionPrompt(request);
     const maxTokens = request.max_tokens ?? defaultCompletionTokens;
-    const text = textRequest(model, request, { promptIds, maxTokens, topLogprobs: request.logprobs ?? null });
+    const asked = textRequest(model, request, { promptIds, maxTokens, topLogprobs: request.logprobs ?? null });
+    const text = { ...asked, tail: request.cwm_tail ?? undefined };
     return respond(context, request, text, completionShape(headOf(request, promptIds)));
   });
 

@@ -44,6 +44,8 @@ export const completionRequestSchema = z.object({
   add_special_tokens: optional(z.boolean()),
   suffix: optional(z.string()),
   logprobs: optional(count),
+  /** An addition to vLLM's dialect, for a request over a context as a whole: see `GenerationRequest.tail`. */
+  cwm_tail: optional(z.enum(['load', 'store'])),
 });
 export type CompletionRequest = z.infer<typeof completionRequestSchema>;
 

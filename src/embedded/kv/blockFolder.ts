@@ -75,11 +75,15 @@ export class BlockFolder {
     this.#log = log;
   }
 
-  /** Whether a file of a possible size is there; its content is checked when it is read. */
-  has(hash: string): boolean {
+  /**
+   * Whether a file of a possible size is there; its content is checked when it is read.
+   *
+   * @param payloadBytes null for any. Default: as of the other pieces.
+   */
+  has(hash: string, payloadBytes = this.payloadBytes): boolean {
     try {
       const size = statSync(this.#fileOf(hash), { throwIfNoEntry: false })?.size;
-      return this.payloadBytes === null ? (size ?? 0) > blockFileBytes(0) : size === blockFileBytes(this.payloadBytes);
+      return payloadBytes === null ? (size ?? 0) > blockFileBytes(0) : size === blockFileBytes(payloadBytes);
     } catch (error) {
       this.#log(`Block ${hash} cannot be looked up: ${messageOf(error)}`);
       return false;

@@ -1,12 +1,12 @@
 import { writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { blockHashChain } from '../../base/kvBlockHash.ts';
+import { blockHashChain, promptHashes, type PromptHashes } from '../../base/kvBlockHash.ts';
 import type { BlockJob, BlockOutcome, RowRun } from './blockJob.ts';
 import type { BlockCounters, BlockFolder } from './blockFolder.ts';
 import { cutWhileSaving } from './cutWhileSaving.ts';
 import { fileSource } from './fileSource.ts';
 import { hashProfile } from './kvNamespace.ts';
-import { canCut, type StateShape } from './kvLayout.ts';
+import { canCut, kvBytesPerToken, type StateShape } from './kvLayout.ts';
 import type { KvThreads } from './kvThreads.ts';
 import { LaterSums } from './laterSums.ts';
 import type { PassingState, StateFileAt } from './passingState.ts';
@@ -20,6 +20,7 @@ import {
   type StateFile,
   type StateFrame,
 } from './stateFile.ts';
+import { writeAll } from './wholeCalls.ts';
 
 export interface DiskCacheOptions {
   readonly shape: StateShape;
@@ -34,15 +35,26 @@ export interface DiskCacheOptions {
   readonly threads: KvThreads;
 }
 
-/** A state that was put together, and the number of blocks in it. */
+/** A state that was put together, and what is in it. */
 export interface Assembled {
   readonly blocks: number;
+  /** Of these blocks, and of the tail behind them where it was there. */
+  readonly tokens: number;
   readonly state: StateFileAt;
 }
 
+/** The context that a state is put together for, or that one is stored of. */
+export interface Named {
+  readonly ids: readonly number[];
+  /** Names of its full blocks. */
+  readonly hashes: readonly string[];
+  /** Name of its tail, as {@link PromptHashes} has it; null where it is neither loaded nor stored. */
+  readonly tail: string | null;
+}
+
 /**
- * KV of prompts on disk: the rows of each full block and, for models that need one, position states at the ends of some
- * blocks. A run of blocks becomes a state file that llama.cpp loads; a state file that it saved is cut into blocks. The state file
+ * KV of prompts on disk: the rows of each full block, those of tails behind the last one and, for models that need one, position states at
+ * the ends of some blocks. A run of blocks becomes a state file that llama.cpp loads; a state file that it saved is cut into blocks. The state file
  * passes through memory where the system has files in memory, so that the disk sees each byte once.
  */
 export class DiskCache {
@@ -87,6 +99,17 @@ export class DiskCache {
     return blockHashChain(hashProfile, ids, this.blockTokens, salt);
   }
 
+  /** Names of the full blocks of a prompt, and of its tail where a state can end anywhere. */
+  names(ids: readonly number[], salt: string | null): PromptHashes {
+    const names = promptHashes(hashProfile, ids, this.blockTokens, salt);
+    return this.cutsAnywhere ? names : { ...names, tail: null };
+  }
+
+  /** Whether the tail of a prompt of these ids seems to be on disk. */
+  hasTail(ids: readonly number[], tail: string): boolean {
+    return this.#rows?.has(tail, this.#tailBytes(this.#tailTokens(ids))) ?? false;
+  }
+
   /** Whether files that can be loaded end with this block, as far as names and sizes tell. */
   endsWith(hash: string): boolean {
     return (this.#positions ?? this.#rows)?.has(hash) ?? false;
@@ -104,13 +127,13 @@ export class DiskCache {
   }
 
   /**
-   * Assembles the state of the longest run of good leading blocks, at most `maxBlocks`, behind which a prompt can continue. The state takes
-   * room until {@link release}.
+   * Assembles the state of the longest run of good leading blocks, at most `maxBlocks`, behind which a prompt can continue; behind all of
+   * them, the tail as well. The state takes room until {@link release}.
    *
    * @returns null when there is no such run.
    * @throws Error when the state cannot be written, as on a full disk.
    */
-  async assemble(ids: readonly number[], hashes: readonly string[], maxBlocks: number): Promise<Assembled | null> {
+  async assemble({ ids, hashes, tail }: Named, maxBlocks: number): Promise<Assembled | null> {
     const startedMs = performance.now();
     for (let expected = this.reach(hashes, maxBlocks); expected > 0;) {
       const positionState = this.#positions ? this.#positions.read(hashes[expected - 1] ?? '') : new Uint8Array();
@@ -118,16 +141,19 @@ export class DiskCache {
         expected = this.reach(hashes, expected - 1);
         continue;
       }
-      const frame = stateFrame(this.#shape.rows, ids.slice(0, expected * this.blockTokens), positionState);
+      const tailRows = tail !== null && expected === maxBlocks ? this.#readTail(ids, tail) : null;
+      const tokens = expected * this.blockTokens + (tailRows ? this.#tailTokens(ids) : 0);
+      const frame = stateFrame(this.#shape.rows, ids.slice(0, tokens), positionState);
       const state = await this.#passing.place(frame.sizeBytes);
       const file = state.open();
       for (const { offset, bytes } of frame.pieces) writeSync(file, bytes, 0, bytes.length, offset);
+      if (tailRows) this.#placeTail(frame, file, tailRows, expected * this.blockTokens);
       const good = await this.#place(frame, file, hashes.slice(0, expected));
       if (good === expected) {
         // llama.cpp gets checked states only, whatever made them.
         parseStateFile(fileSource(file), this.#shape);
         this.counters.placeMs += performance.now() - startedMs;
-        return { blocks: expected, state };
+        return { blocks: expected, tokens, state };
       }
       await this.release();
       expected = this.reach(hashes, good);
@@ -159,19 +185,19 @@ export class DiskCache {
   }
 
   /**
-   * Lets llama.cpp save its state, and writes from it the missing rows of these blocks and the position state behind the last one.
+   * Lets llama.cpp save its state, and writes from it the missing rows of these blocks, the tail, and the position state behind the last block.
    *
-   * @param ids begins with the tokens of these blocks; the saved state holds all of them, and ends with them when the model has position
-   *   states.
+   * @param named its ids begin with the tokens of its blocks; the saved state holds all of them, and the tail's, and ends with the blocks when
+   *   the model has position states.
    * @param savedTokens number of tokens in the saved state.
+   * @returns whether the tail was written, where there is one.
    * @throws StateFormatError, Error when the state is not that of these ids; nothing is written then.
    */
   async store(
-    ids: readonly number[],
-    hashes: readonly string[],
+    { ids, hashes, tail }: Named,
     savedTokens: number,
     save: (path: string) => Promise<void>,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const place = await this.#passing.place(stateBytes(this.#shape.rows, savedTokens) + 2 * this.#positionBytes);
     const missing = this.missing(hashes).map((index) => ({ hash: hashes[index] ?? '', index }));
     const jobOf = (rows: BlockFolder, runs: readonly RowRun[]): BlockJob =>
@@ -199,6 +225,7 @@ export class DiskCache {
         const position = source.read(state.positionOffset, source.sizeBytes - state.positionOffset);
         this.#positions.write(last, position, join(this.#runFolder, 'position.tmp'));
       }
+      return tail !== null && this.#storeTail(source, state, ids, tail);
     } finally {
       await cutting?.end(null);
       this.#releaseSoon();
@@ -206,7 +233,7 @@ export class DiskCache {
     }
   }
 
-  /** Deletes blocks that llama.cpp could not take. */
+  /** Deletes blocks, or a tail, that llama.cpp could not take. */
   discard(hashes: readonly string[]): void {
     const last = hashes.at(-1);
     if (this.#positions && last !== undefined) this.#positions.remove(last);
@@ -223,6 +250,41 @@ export class DiskCache {
       throw new Error("llama.cpp's state is not that of the prompt.");
     }
     return state;
+  }
+
+  /** Tokens of a prompt's tail: those behind the last block that can be reused, without the last token. */
+  #tailTokens(ids: readonly number[]): number {
+    return Math.max(0, ids.length - 1) % this.blockTokens;
+  }
+
+  #tailBytes(tokens: number): number {
+    return this.#shape.rows ? kvBytesPerToken(this.#shape.rows) * tokens : 0;
+  }
+
+  /** The tail's rows, run after run; null when it is missing or was damaged. */
+  #readTail(ids: readonly number[], tail: string): Buffer | null {
+    if (!this.#rows || !this.hasTail(ids, tail)) return null;
+    return this.#rows.read(tail);
+  }
+
+  #placeTail(frame: StateFrame, file: number, rows: Buffer, from: number): void {
+    const tokens = rows.length / this.#tailBytes(1);
+    let at = 0;
+    for (const { offset, rowBytes } of frame.runs) {
+      writeAll(file, rows.subarray(at, at + rowBytes * tokens), offset + rowBytes * from);
+      at += rowBytes * tokens;
+    }
+  }
+
+  /** @throws Error when the state does not hold these tokens. */
+  #storeTail(source: ByteSource, state: StateFile, ids: readonly number[], tail: string): boolean {
+    const tokens = this.#tailTokens(ids);
+    const end = ids.length - 1;
+    const from = end - tokens;
+    if (state.ids.length < end || state.ids.slice(from, end).some((id, at) => id !== ids[from + at]))
+      throw new Error("llama.cpp's state does not have the prompt's last tokens.");
+    const rows = state.runs.map(({ offset, rowBytes }) => source.read(offset + rowBytes * from, rowBytes * tokens));
+    return this.#rows?.write(tail, Buffer.concat(rows), join(this.#runFolder, 'tail.tmp')) ?? false;
   }
 
   #count(blocks: BlockJob['blocks'], outcomes: readonly BlockOutcome[]): void {

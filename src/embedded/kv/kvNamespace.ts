@@ -13,8 +13,10 @@ export const hashProfile: BlockHashProfile = {
   saltEncoding: 'tagged',
 };
 
-/** Of block files. KV is cache, so that files of an older format are deleted, not read. */
-const formatVersion = 3;
+/**
+ * Of the files and of how KV is computed: a canary is compared bit for bit. KV is cache, so that files of an older format are deleted, not read.
+ */
+const formatVersion = 4;
 
 /** Everything that a block's bytes depend on and its name does not contain. */
 export interface KvNamespace {

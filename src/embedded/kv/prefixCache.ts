@@ -11,6 +11,15 @@ export interface Prompt {
   readonly salt: string | null;
   /** Names of its full blocks; none without a disk cache. */
   readonly hashes: readonly string[];
+  /** Its tail, where the request is about a whole context; null for a request that reuses full blocks only. */
+  readonly tail: PromptTail | null;
+}
+
+/** The tokens of a prompt between the last block that can be reused and the last token. */
+export interface PromptTail {
+  readonly hash: string;
+  /** Whether its file is written where there is none; else it is only read. */
+  readonly isStored: boolean;
 }
 
 export interface PrefixCacheOptions {
@@ -28,12 +37,15 @@ interface Live {
   readonly ids: number[];
   /** Leading full blocks that are the same on disk, byte for byte. */
   sealedBlocks: number;
+  /** Name of the tail behind them that is the same on disk; null where there is none. */
+  tail: string | null;
 }
 
 /**
  * A prefix cache of two tiers: the live sequence and the files.
  *
- * A model whose state can be cut reuses as vLLM does: full blocks only, never the prompt's last token. One whose state
+ * A model whose state can be cut reuses as vLLM does: full blocks only, never the prompt's last token. A request over a whole context reuses its
+ * tail, too. A model whose state
  * cannot be cut (sliding window, recurrent, hybrid) continues the live sequence where all of it is the prompt's beginning,
  * or the longest stored state that is.
  */
@@ -61,16 +73,15 @@ export class PrefixCache {
   async reuse(llama: Llama, prompt: Prompt): Promise<{ tokens: number; source: TokenSource }> {
     const { blockTokens } = this.#options;
     const maxBlocks = Math.floor((prompt.ids.length - 1) / blockTokens);
-    const liveTokens = this.canCut(llama)
-      ? this.#liveBlocks(llama, prompt, maxBlocks) * blockTokens
-      : this.#wholeLive(llama, prompt);
+    const liveTokens = this.canCut(llama) ? this.#liveTokens(llama, prompt, maxBlocks) : this.#wholeLive(llama, prompt);
     if (this.disk && this.#isWorthLoading(this.disk, prompt, liveTokens, maxBlocks)) {
-      const blocks = await this.#load(llama, this.disk, prompt, liveTokens, maxBlocks);
-      if (blocks > 0) return { tokens: blocks * blockTokens, source: 'disk' };
+      const tokens = await this.#load(llama, this.disk, prompt, liveTokens, maxBlocks);
+      if (tokens > 0) return { tokens, source: 'disk' };
     }
     const sealedBlocks = Math.min(this.#live?.sealedBlocks ?? 0, Math.floor(liveTokens / blockTokens));
+    const tail = prompt.tail && liveTokens > maxBlocks * blockTokens ? prompt.tail.hash : null;
     await llama.call('truncate', { length: liveTokens });
-    this.#live = { llama, salt: prompt.salt, ids: prompt.ids.slice(0, liveTokens), sealedBlocks };
+    this.#live = { llama, salt: prompt.salt, ids: prompt.ids.slice(0, liveTokens), sealedBlocks, tail };
     return { tokens: liveTokens, source: 'device' };
   }
 
@@ -87,18 +98,23 @@ export class PrefixCache {
   }
 
   /**
-   * Writes the missing files of the prompt's first blocks. The sequence holds these blocks, and ends with them when its state cannot be
+   * Writes the missing files of the prompt's first blocks, and of its tail where that is to be stored. The sequence holds these blocks, and ends with them when its state cannot be
    * cut. A block that cannot be written is computed again when it is needed.
    */
   async store(llama: Llama, prompt: Prompt, blocks: number): Promise<void> {
     const { disk } = this;
     const live = this.#live;
     if (!disk || !live || blocks === 0) return;
+    const { ids } = prompt;
     const hashes = prompt.hashes.slice(0, blocks);
-    if (disk.isMissingAny(hashes)) {
+    const tail = prompt.tail?.isStored === true ? prompt.tail.hash : null;
+    const isTailMissing = tail !== null && (live.tail !== tail || !disk.hasTail(ids, tail));
+    if (disk.isMissingAny(hashes) || isTailMissing) {
       try {
         const startedMs = performance.now();
-        await disk.store(prompt.ids, hashes, live.ids.length, (path) => llama.call('save', { path }));
+        const named = { ids, hashes, tail: isTailMissing ? tail : null };
+        const isTailWritten = await disk.store(named, live.ids.length, (path) => llama.call('save', { path }));
+        if (isTailWritten) live.tail = tail;
         disk.counters.storeMs += performance.now() - startedMs;
       } catch (error) {
         if (error instanceof WorkerLostError) throw error;
@@ -116,7 +132,14 @@ export class PrefixCache {
     if (!disk || !ids) return;
     const blocks = Math.floor(ids.length / this.#options.blockTokens);
     const hashes = blocks > prompt.hashes.length ? disk.hashes(ids, prompt.salt) : prompt.hashes;
-    await this.store(llama, { ...prompt, ids, hashes }, blocks);
+    await this.store(llama, { ...prompt, ids, hashes, tail: null }, blocks);
+  }
+
+  /** Tokens of the prompt that the live sequence holds: full blocks, and the tail behind all of them. */
+  #liveTokens(llama: Llama, prompt: Prompt, maxBlocks: number): number {
+    const blocks = this.#liveBlocks(llama, prompt, maxBlocks);
+    const hasTail = blocks === maxBlocks && prompt.tail !== null && this.#live?.tail === prompt.tail.hash;
+    return hasTail ? prompt.ids.length - 1 : blocks * this.#options.blockTokens;
   }
 
   /** Full blocks of the prompt that the live sequence holds. */
@@ -139,45 +162,51 @@ export class PrefixCache {
     return commonPrefixLength(live.ids, ids) === live.ids.length ? live.ids.length : 0;
   }
 
-  #isWorthLoading(disk: DiskCache, { hashes }: Prompt, liveTokens: number, maxBlocks: number): boolean {
+  #isWorthLoading(disk: DiskCache, { ids, hashes, tail }: Prompt, liveTokens: number, maxBlocks: number): boolean {
     const liveBlocks = Math.floor(liveTokens / disk.blockTokens);
-    if (liveBlocks >= maxBlocks) return false;
+    if (liveBlocks >= maxBlocks) {
+      const mayGrow = tail !== null && liveTokens < ids.length - 1;
+      // What the file has, and a later thaw gives back, is the measure.
+      return mayGrow && disk.hasTail(ids, tail.hash);
+    }
     return disk.cutsAnywhere ? disk.endsWith(hashes[liveBlocks] ?? '') : disk.reach(hashes, maxBlocks) > liveBlocks;
   }
 
-  /** The number of blocks that were read from disk, when they are more than the live tokens; else 0, and nothing has changed. */
+  /** The number of tokens that were read from disk, when they are more than the live ones; else 0, and nothing has changed. */
   async #load(
     llama: Llama,
     disk: DiskCache,
-    { ids, salt, hashes }: Prompt,
+    { ids, salt, hashes, tail }: Prompt,
     liveTokens: number,
     maxBlocks: number,
   ): Promise<number> {
     const startedMs = performance.now();
-    const assembled = await disk.assemble(ids, hashes, maxBlocks).catch((error: unknown) => {
+    const tailHash = tail?.hash ?? null;
+    const assembled = await disk.assemble({ ids, hashes, tail: tailHash }, maxBlocks).catch((error: unknown) => {
       this.#options.log(`Block files could not be used: ${String(error)}`);
       return null;
     });
-    const blocks = assembled?.blocks ?? 0;
-    if (!assembled || blocks * disk.blockTokens <= liveTokens) {
+    if (!assembled || assembled.tokens <= liveTokens) {
       void disk.release();
       return 0;
     }
-    const loadedIds = ids.slice(0, blocks * disk.blockTokens);
+    const { blocks, tokens } = assembled;
+    const loadedTail = tokens > blocks * disk.blockTokens ? tailHash : null;
+    const loadedIds = ids.slice(0, tokens);
     this.#live = null;
     try {
       const loaded = await llama.call('load', { path: assembled.state.path }, this.#options.loadTimeoutMs);
       if (loaded !== loadedIds.length)
         throw new OperationFailedError(`llama.cpp loaded ${loaded} of ${loadedIds.length} tokens.`);
     } catch (error) {
-      disk.discard(hashes.slice(0, blocks));
+      disk.discard([...hashes.slice(0, blocks), ...(loadedTail === null ? [] : [loadedTail])]);
       // A refused load leaves the sequence unusable.
       llama.kill();
       throw error instanceof OperationFailedError ? new WorkerLostError('load', error.message) : error;
     }
     disk.counters.loadMs += performance.now() - startedMs;
     void disk.release();
-    this.#live = { llama, salt, ids: loadedIds, sealedBlocks: blocks };
-    return blocks;
+    this.#live = { llama, salt, ids: loadedIds, sealedBlocks: blocks, tail: loadedTail };
+    return tokens;
   }
 }

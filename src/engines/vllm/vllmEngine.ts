@@ -222,7 +222,8 @@ export class VllmEngine implements Engine {
         patienceMs: this.#storesNothing ? Math.min(this.#persistPatienceMs, briefPatienceMs) : this.#persistPatienceMs,
         onLocated: (storesNothing: boolean) => (this.#storesNothing = storesNothing),
         justAsked: (context: KvContext) => this.#requests.justAsked(context),
-        complete: (context: KvContext, canary: boolean) => this.#ask(link, server, context, canary, signal),
+        complete: (context: KvContext, canary: boolean) =>
+          this.#ask(link, server, { context, canary, tail: 'store' }, signal),
         elapsedMs: () => this.#clock.elapsedMs(),
       };
       return persistContext(parts, context, signal);
@@ -250,7 +251,8 @@ export class VllmEngine implements Engine {
       const server = await this.#server(link, signal);
       const parts = {
         server,
-        complete: (context: KvContext, canary: boolean) => this.#ask(link, server, context, canary, signal),
+        complete: (context: KvContext, canary: boolean) =>
+          this.#ask(link, server, { context, canary, tail: 'load' }, signal),
         onAsked: (completed: Completed) => this.#requests.noteAsked(context, completed),
         probe: this.#probeParts(link, server, signal),
       };
@@ -335,11 +337,12 @@ export class VllmEngine implements Engine {
   async #ask(
     link: Link,
     server: KnownServer,
-    context: KvContext,
-    canary: boolean,
+    asked: { readonly context: KvContext; readonly canary: boolean; readonly tail: 'load' | 'store' },
     signal: AbortSignal,
   ): Promise<Completed> {
-    const request = completionRequest(server.identity.description.model.id, context, canary);
+    const { context, canary } = asked;
+    const { kind, model } = server.identity.description;
+    const request = completionRequest(model.id, context, canary, kind === 'embedded' ? asked.tail : undefined);
     return this.#requests.complete(link, server, context, request, signal);
   }
 

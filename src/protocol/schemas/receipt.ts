@@ -77,7 +77,7 @@ export const receiptSchema = z.object({
   tokens: z.number(),
   promptTokens: count,
   cachedTokens: count,
-  /** Most tokens this engine could have reused: `floor((promptTokens - 1) / blockTokens) * blockTokens`. */
+  /** Most tokens this engine could have reused: `floor((promptTokens - 1) / blockTokens) * blockTokens`, or `cachedTokens` where it is more. */
   floorTokens: count,
   blockTokens: count,
   /** Where `cachedTokens` was read: the response, the response and the engine's events about its blocks, clean counters, llama-server's timings, or nowhere. */

@@ -29,6 +29,8 @@ describe('what a receipt says of one request', () => {
     });
     expect(reuseFields(reuse(), 16, 80).floorTokens).toBe(80);
     expect(reuseFields(reuse(), null).floorTokens).toBeNull();
+    expect(reuseFields(reuse({ cachedTokens: 99 }), 16).floorTokens).toBe(99);
+    expect(reuseFields(reuse({ cachedTokens: 400 }), 16).floorTokens).toBe(96);
   });
 
   it('S0-14 is unknown, never 0, where nothing was asked', () => {

@@ -24,10 +24,11 @@ it('KV of an older format, in clear or under another key is deleted where KV is 
     make('0'.repeat(32), '{"formatVersion":1}'),
     make('3'.repeat(32), '{"formatVersion":2}'),
     make('5'.repeat(32), '{"formatVersion":3}'),
-    make('4'.repeat(32), '{"formatVersion":3,"keyId":"theirs"}'),
+    make('6'.repeat(32), '{"formatVersion":3,"keyId":"ours"}'),
+    make('4'.repeat(32), '{"formatVersion":4,"keyId":"theirs"}'),
   ];
   const others = [
-    make('1'.repeat(32), '{"formatVersion":4}'),
+    make('1'.repeat(32), '{"formatVersion":5}'),
     make('2'.repeat(32), '{'),
     make('models', '{"formatVersion":1}'),
   ];

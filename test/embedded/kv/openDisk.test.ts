@@ -51,9 +51,9 @@ describe('the disk cache of a model that was loaded', () => {
     const hashes = cache?.hashes(ids, 'salt') ?? [];
     expect(hashes).toHaveLength(2);
     const saved = rowState(ids);
-    await cache?.store(ids, hashes, ids.length, async (path) => writeFileSync(path, saved));
+    await cache?.store({ ids, hashes, tail: null }, ids.length, async (path) => writeFileSync(path, saved));
     expect(cache?.isMissingAny(hashes)).toBe(false);
-    const assembled = await cache?.assemble(ids, hashes, 2);
+    const assembled = await cache?.assemble({ ids, hashes, tail: null }, 2);
     expect(assembled?.blocks).toBe(2);
     expect(readFileSync(assembled?.state.path ?? '')).toEqual(rowState(ids.slice(0, 8)));
     await cache?.release();
@@ -72,10 +72,10 @@ describe('the disk cache of a model that was loaded', () => {
       const passing = new PassingState(folder.path, openMemoryFile());
       const { cache } = openDisk(optionsWith({ passing })) ?? {};
       const hashes = cache?.hashes(ids, 'salt') ?? [];
-      await cache?.store(ids, hashes, ids.length, saveInMemory(passing, rowState(ids)));
+      await cache?.store({ ids, hashes, tail: null }, ids.length, saveInMemory(passing, rowState(ids)));
       expect(cache?.missing(hashes)).toEqual([]);
       await expect.poll(() => cache?.counters.summed).toBe(2);
-      expect((await cache?.assemble(ids, hashes, 2))?.blocks).toBe(2);
+      expect((await cache?.assemble({ ids, hashes, tail: null }, 2))?.blocks).toBe(2);
       await cache?.release();
       expect(cache?.counters).toMatchObject({ written: 2, read: 2, writeFailures: 0 });
     },
@@ -88,16 +88,18 @@ describe('the disk cache of a model that was loaded', () => {
       const { cache } = openDisk(optionsWith({ passing })) ?? {};
       const hashes = cache?.hashes(ids, null) ?? [];
       const others = rowState(ids.map((id) => id + 1));
-      await expect(cache?.store(ids, hashes, ids.length, saveInMemory(passing, others))).rejects.toThrow(
-        "llama.cpp's state is not that of the prompt.",
+      await expect(
+        cache?.store({ ids, hashes, tail: null }, ids.length, saveInMemory(passing, others)),
+      ).rejects.toThrow("llama.cpp's state is not that of the prompt.");
+      const failed = cache?.store({ ids, hashes, tail: null }, ids.length, () =>
+        Promise.reject(new Error('llama.cpp died')),
       );
-      const failed = cache?.store(ids, hashes, ids.length, () => Promise.reject(new Error('llama.cpp died')));
       await expect(failed).rejects.toThrow('llama.cpp died');
       expect(cache?.missing(hashes)).toEqual([0, 1]);
       expect(existsSync(join(folder.path, 'run', 'block.tmp0-0'))).toBe(false);
-      await cache?.store(ids, hashes, 9, saveInMemory(passing, rowState(ids)));
+      await cache?.store({ ids, hashes, tail: null }, 9, saveInMemory(passing, rowState(ids)));
       expect(cache?.missing(hashes)).toEqual([]);
-      expect((await cache?.assemble(ids, hashes, 2))?.blocks).toBe(2);
+      expect((await cache?.assemble({ ids, hashes, tail: null }, 2))?.blocks).toBe(2);
       await cache?.release();
     },
   );
@@ -106,7 +108,7 @@ describe('the disk cache of a model that was loaded', () => {
     const { cache } = openDisk(optionsWith()) ?? {};
     const hashes = cache?.hashes(ids, null) ?? [];
     const others = rowState(ids.map((id) => id + 1));
-    const store = cache?.store(ids, hashes, ids.length, async (path) => writeFileSync(path, others));
+    const store = cache?.store({ ids, hashes, tail: null }, ids.length, async (path) => writeFileSync(path, others));
     await expect(store).rejects.toThrow("llama.cpp's state is not that of the prompt.");
     expect(cache?.missing(hashes)).toEqual([0, 1]);
   });

@@ -53,6 +53,7 @@ describe('a prefix cache over llama.cpp', () => {
     ids: all,
     salt: under,
     hashes: disk.hashes(all, under),
+    tail: null,
   });
   /** Computes a prompt and stores its full blocks, as a request does. */
   async function computed(prompt = promptOf(ids)): Promise<number> {
@@ -147,7 +148,7 @@ describe('a prefix cache over llama.cpp', () => {
     const longer = promptOf([...ids, 900, 901, 902]);
     const other = new FakeLlama();
     other.ids = longer.ids.slice(0, 12);
-    await disk.store(longer.ids, longer.hashes, 12, (path) => other.call('save', { path }));
+    await disk.store({ ...longer, tail: null }, 12, (path) => other.call('save', { path }));
     expect(await cache.reuse(llama, longer)).toEqual({ tokens: 12, source: 'disk' });
   });
 

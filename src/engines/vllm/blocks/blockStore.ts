@@ -1,4 +1,4 @@
-import { blockHashChain } from '../../../base/kvBlockHash.ts';
+import { blockHashChain, promptHashes, type PromptHashes } from '../../../base/kvBlockHash.ts';
 import type { BlockLocation, KvContext, LocatedBlock } from '../../../core/ports/engine.ts';
 import { isCwmError } from '../../../protocol/errors.ts';
 import type { HashProfile } from '../../../protocol/schemas/window.ts';
@@ -28,7 +28,13 @@ export interface BlockFilesOptions {
 const statsAtOnce = 16;
 const filesAtOnce = 4;
 
-type Reachable = { readonly layout: BlockLayout; readonly blockTokens: number; readonly stride: number };
+interface Reachable {
+  readonly layout: BlockLayout;
+  readonly blockTokens: number;
+  readonly stride: number;
+  /** Whether the tokens behind the last reusable block may have a file of their own, after the blocks. It is located where it is there. */
+  readonly hasTails: boolean;
+}
 type Unreachable = { readonly why: string };
 
 /** The block files of one server in its present configuration. Reads the disk only, never asks the server. */
@@ -56,9 +62,13 @@ export class BlockStore {
   }
 
   async #locateIn(place: Reachable, context: KvContext, signal: AbortSignal): Promise<BlockLocation> {
-    const hashes = await this.#name(place, context);
-    if (hashes === null) return { reachable: false, why: 'It is not known how this server names its blocks.' };
-    const blocks = await this.#stat(place.layout, hashes, signal);
+    const names = await this.#name(place, context);
+    if (names === null) return { reachable: false, why: 'It is not known how this server names its blocks.' };
+    const blocks = await this.#stat(place.layout, names.blocks, signal);
+    if (names.tail !== null && place.hasTails) {
+      const tail = await this.#stat(place.layout, [names.tail], signal);
+      return { reachable: true, blocks: [...blocks, ...tail.filter(({ stat }) => stat !== null)] };
+    }
     if (!place.layout.isSparse) return { reachable: true, blocks };
     // An engine always computes the last token, so a request continues before the block that ends with it.
     const needed = Math.floor((context.ids.length - 1) / place.blockTokens) - 1;
@@ -106,7 +116,8 @@ export class BlockStore {
       if (blockDir === null)
         return { why: 'The engine does not say where its block files are, or runs on another machine.' };
       if (blockTokens === null) return { why: 'The engine does not say how many tokens a block has.' };
-      return { layout: embeddedLayout(blockDir, blockFiles), blockTokens, stride: 1 };
+      const hasTails = blockFiles === 'rows';
+      return { layout: embeddedLayout(blockDir, blockFiles), blockTokens, stride: 1, hasTails };
     }
     if (!this.#options) return { why: "No folder of vLLM's file tier is set for this server." };
     const { rootDir } = this.#options;
@@ -114,19 +125,21 @@ export class BlockStore {
     if (!layout) return { why: `The folder ${rootDir} is not there.` };
     const tokens = blockTokens ?? layout.blockTokens;
     if (tokens === null) return { why: 'The server does not say how many tokens a block has.' };
-    return { layout, blockTokens: tokens, stride: layout.blocksPerFile };
+    return { layout, blockTokens: tokens, stride: layout.blocksPerFile, hasTails: false };
   }
 
   /** The hashes under the right profile: the one whose first file exists, or the expected one while there is no file. */
-  async #name(place: Reachable, { ids, salt }: KvContext): Promise<string[] | null> {
+  async #name(place: Reachable, { ids, salt }: KvContext): Promise<PromptHashes | null> {
     const { description } = this.#identity;
     const chain = (profile: HashProfile, length: number): string[] =>
       blockHashChain(profile, ids.slice(0, length), place.blockTokens, salt).filter(
         (_, index) => (index + 1) % place.stride === 0,
       );
-    if (description.kind === 'embedded' || this.#settled) {
-      return this.hashProfile && chain(this.hashProfile, ids.length);
+    if (description.kind === 'embedded') {
+      return this.hashProfile && promptHashes(this.hashProfile, ids, place.blockTokens, salt);
     }
+    const inFiles = (profile: HashProfile): PromptHashes => ({ blocks: chain(profile, ids.length), tail: null });
+    if (this.#settled) return this.hashProfile && inFiles(this.hashProfile);
     const expected = description.hashProfile;
     const first = place.blockTokens * place.stride;
     for (const profile of candidateHashProfiles(expected, description.version, this.#options?.hashSeeds ?? [])) {
@@ -135,8 +148,8 @@ export class BlockStore {
       this.#found = profile;
       // Files of an older server may fit another profile: only a file of the expected one settles the question.
       this.#settled = expected !== null && profile === expected;
-      return chain(profile, ids.length);
+      return inFiles(profile);
     }
-    return expected && chain(expected, ids.length);
+    return expected && inFiles(expected);
   }
 }

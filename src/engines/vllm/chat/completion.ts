@@ -11,8 +11,15 @@ const alternatives = 5;
  * A request for one greedy token over exact ids. No `echo` and no `prompt_logprobs`: either makes vLLM skip the prefix cache. The salt
  * stands at the top level of the body (vllm#17045); anywhere else it is silently ignored. Each request is unlike all others, because an
  * answer from a cache in front of the server is no evidence about the server.
+ *
+ * @param tail for the embedded engine: reads, or stores as well, the KV behind the last full block. Default: full blocks only.
  */
-export const completionRequest = (model: string, context: KvContext, canary: boolean): LinkRequest => ({
+export const completionRequest = (
+  model: string,
+  context: KvContext,
+  canary: boolean,
+  tail?: 'load' | 'store',
+): LinkRequest => ({
   method: 'POST',
   path: '/v1/completions',
   patience: 'long',
@@ -24,6 +31,7 @@ export const completionRequest = (model: string, context: KvContext, canary: boo
     temperature: 0,
     ...nonceFields(),
     cache_salt: context.salt,
+    ...(tail && { cwm_tail: tail }),
     // Returning the prompt's ids doubles the traffic of a long context, so only the sealing request asks for them, to compare
     // them with the ids that were sent. A canary's alternatives are keyed by id: two tokens may have the same text.
     ...(canary ? { logprobs: alternatives, return_tokens_as_token_ids: true } : { return_token_ids: true }),
