@@ -6,13 +6,10 @@ import { runCommandLine } from '../../src/cli/program.ts';
 import { killHard, realBackends } from '../client/support/realBackends.ts';
 import { cliOn } from './support/cli.ts';
 import { FakeTerminal } from './support/fakeTerminal.ts';
-import { folderStory } from './support/folderStory.ts';
+import { folderStory, question } from './support/folderStory.ts';
 import { linesOf } from './support/scriptedPrompter.ts';
 
 const { makeStorage, client } = realBackends();
-
-const question = (folder: string): string =>
-  Array.from({ length: 24 }, (_, at) => `${folder} line ${at}: ${at * 7919}`).join('\n');
 
 describe('a folder that is opened', () => {
   it('S0-16 S2-16 has its conversation warm after a kill -9 of backend and embedded engine, and so has the other one', async () => {
@@ -30,7 +27,6 @@ describe('a folder that is opened', () => {
       client: () => client(storage),
       killAll,
       tokensPerBlock: 32,
-      question,
     });
   });
 

@@ -16,11 +16,13 @@ export interface FolderStory {
   /** `kill -9` of backend and model server; the model server runs again afterwards where nothing else starts it. */
   readonly killAll: () => Promise<void>;
   readonly tokensPerBlock: number;
-  /** Of each of the two questions before the crash. */
-  readonly question: (folder: string) => string;
   /** B's message comes at once, while what was left is still being saved. */
   readonly isInHurry?: boolean;
 }
+
+/** A question about a folder, of a few hundred tokens. */
+export const question = (folder: string): string =>
+  Array.from({ length: 24 }, (_, at) => `${folder} line ${at}: ${at * 7919}`).join('\n');
 
 interface Opened {
   readonly session: { readonly id: string; readonly tokens: { readonly count: number } } | null;
@@ -31,15 +33,7 @@ interface Opened {
  * Folder A, talk; folder B, talk; close the window; kill model server and backend; open A: with no command but the opening A's next answer
  * reuses all that it can of A's tokens, `proven`, and then B's the same.
  */
-export async function folderStory({
-  storage,
-  place,
-  client,
-  killAll,
-  tokensPerBlock,
-  question,
-  isInHurry = false,
-}: FolderStory) {
+export async function folderStory({ storage, place, client, killAll, tokensPerBlock, isInHurry = false }: FolderStory) {
   const folders = ['a', 'b'].map((name) => {
     const path = join(place, name);
     mkdirSync(path);

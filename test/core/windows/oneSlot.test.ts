@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { CwmError } from '../../../src/protocol/errors.ts';
+import { holdSave, keeping, restores, talkedIn } from '../checkpoints.ts';
 import { coreFixture, never, type CoreFixture } from '../coreFixture.ts';
 import { eventually } from '../../support/eventually.ts';
 import { sessionId } from '../../store/builders.ts';
@@ -16,30 +17,12 @@ interface OneSlot extends CoreFixture {
 
 /** A model server with room for one conversation, and sessions `s` and `t` that had a turn each, `s` the last one. */
 async function oneSlot(): Promise<OneSlot> {
-  const fixture = await coreFixture({}, undefined, (own) => ({ ...own, checkpoints: { enabled: true } }));
+  const fixture = await keeping();
   const isUnused = vi.fn<() => Promise<boolean>>().mockResolvedValue(false);
   Object.assign(fixture.engine, { kind: 'llama-server', handle: 'slot-1', isUnused });
-  for (const id of ['t', 's']) {
-    await fixture.cwm.createSession({ id, project: `file:///${id}` });
-    await fixture.cwm.send({ session: id, text: `Please explain what ${id} is good for.` });
-    await fixture.cwm.settled();
-  }
+  for (const id of ['t', 's']) await talkedIn(fixture, id, `file:///${id}`);
   fixture.engine.calls = [];
   return { ...fixture, isUnused };
-}
-
-const restores = ({ engine }: CoreFixture): number => engine.calls.filter((call) => call === 'restore').length;
-
-/** The next checkpoint waits until `go`, or its end. */
-function holdSave({ engine }: CoreFixture) {
-  const reached = Promise.withResolvers<void>();
-  const go = Promise.withResolvers<void>();
-  engine.onCall = async (call) => {
-    if (call !== 'persist') return;
-    reached.resolve();
-    await go.promise;
-  };
-  return { go: () => go.resolve(), reached: reached.promise };
 }
 
 describe('a model server with room for one conversation', () => {

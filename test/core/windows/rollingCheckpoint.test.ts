@@ -4,8 +4,8 @@ import { collect } from '../../../src/core/space/collect.ts';
 import { defaultLimits } from '../../../src/core/space/limits.ts';
 import { makeSpace } from '../../../src/core/space/space.ts';
 import type { Caller } from '../../../src/core/ports/projects.ts';
-import type { CheckpointPolicy } from '../../../src/core/windows/checkpointPolicy.ts';
 import { FakeEngine } from '../fakeEngine.ts';
+import { holdSave, keeping, restores, talkedIn } from '../checkpoints.ts';
 import { fakeFolders } from '../fakeFolders.ts';
 import { coreFixture, never, talkedSession, type CoreFixture } from '../coreFixture.ts';
 import { sessionId, windowName } from '../../store/builders.ts';
@@ -16,16 +16,6 @@ const minute = 60_000;
 
 beforeEach(() => vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] }));
 afterEach(() => vi.useRealTimers());
-
-const keeping = (policy: Partial<CheckpointPolicy> = {}): Promise<CoreFixture> =>
-  coreFixture({}, undefined, (own) => ({ ...own, checkpoints: { enabled: true, ...policy } }));
-
-/** A session `s` of a folder, which is its current one, with one turn behind it. */
-async function talkedIn(fixture: CoreFixture, id: string, project: string): Promise<void> {
-  await fixture.cwm.createSession({ id, project });
-  await fixture.cwm.send({ session: id, text: `Please explain what ${id} is good for.` });
-  await fixture.cwm.settled();
-}
 
 async function idleFor({ cwm }: CoreFixture, ms: number): Promise<void> {
   await vi.advanceTimersByTimeAsync(ms);
@@ -441,18 +431,6 @@ describe('where each checkpoint is a whole slot file', () => {
     });
   });
 
-  /** The next checkpoint waits until `go`, or its end. */
-  function holdSave({ engine }: CoreFixture) {
-    const reached = Promise.withResolvers<void>();
-    const go = Promise.withResolvers<void>();
-    engine.onCall = async (call) => {
-      if (call !== 'persist') return;
-      reached.resolve();
-      await go.promise;
-    };
-    return { go: () => go.resolve(), reached: reached.promise };
-  }
-
   it.each(['send', 'thaw'] as const)(
     'another session that takes the server (%s) waits until what the server would lose is saved',
     async (how) => {
@@ -514,7 +492,7 @@ describe('where each checkpoint is a whole slot file', () => {
     fixture.engine.calls = [];
     await fixture.cwm.send({ session: 's', text: 'And why?' });
     await fixture.cwm.send({ session: 's', text: 'And how?' });
-    expect(fixture.engine.calls.filter((call) => call === 'restore')).toHaveLength(1);
+    expect(restores(fixture)).toBe(1);
   });
 
   it('opening another folder saves what the server would lose, before it is displaced', async () => {

@@ -9,9 +9,8 @@ import { projectUriOfFolder } from '../../../src/client/projectUri.ts';
 import type { BackendClient } from '../../../src/client/backendClient.ts';
 import { killHard, readRecord, realBackends } from '../../client/support/realBackends.ts';
 import { noteFigure } from './figures.ts';
-import { llamaModel } from './llamaModel.ts';
-import { startLlamaServer } from './llamaServer.ts';
 import { prose } from './liveProduct.ts';
+import { oneSlotServer } from './oneSlotServer.ts';
 import { vllmModel } from './vllmModel.ts';
 import { startVllm } from './vllmServer.ts';
 
@@ -90,19 +89,8 @@ test("a new session on a project's base of 8,000 tokens, embedded and vLLM in on
 });
 
 test('on a llama-server with one slot, the base is restored from its slot file before the first turn: where another conversation was there since, and after a kill -9', async () => {
-  const slotDir = await mkdtemp(join(tmpdir(), 'cwm-live-'));
-  onTestFinished(() => rm(slotDir, { recursive: true, force: true }));
-  const start = {
-    modelPath: await llamaModel({ signal: never }),
-    slotDir,
-    servedName: 'tiny',
-    slots: 1,
-    cacheRamMib: 0,
-  };
-  let server = await startLlamaServer(start, never);
-  onTestFinished(() => server.stop());
-  const { port } = new URL(server.url);
-  const engine = `${server.url}#slots=${encodeURI(slotDir)}`;
+  const server = await oneSlotServer();
+  const { engine } = server;
   const storage = makeStorage();
   const project = await projectOf(makeStorage(), 'llama');
   const measured = await measure(client(storage), project, engine);
@@ -114,6 +102,6 @@ test('on a llama-server with one slot, the base is restored from its slot file b
   await another(client(storage));
   await newSessions(client(storage), project, engine, measured.tokens);
   await Promise.all([server.kill(), killHard(readRecord(storage).pid)]);
-  server = await startLlamaServer({ ...start, port: Number(port) }, never);
+  await server.startAgain();
   await newSessions(client(storage), project, engine, measured.tokens);
 });
