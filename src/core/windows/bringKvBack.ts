@@ -28,6 +28,8 @@ export interface KvRequest {
   readonly record: KvRecordPlace;
   readonly progress: Progress;
   readonly hold: Hold;
+  /** What {@link describeSoon} found or will find; null or left out: nothing has been asked. */
+  readonly asked?: Promise<EngineDescription> | null;
 }
 
 type DescribedRequest = KvRequest & { readonly description: EngineDescription };
@@ -42,9 +44,8 @@ export type Outcome = Omit<Receipt, 'operation' | 'session' | 'window' | 'ms' | 
 export async function bringKvBack(core: CoreContext, request: KvRequest, signal: AbortSignal): Promise<Outcome> {
   let description: EngineDescription | null = null;
   try {
-    request.engine.expect?.(request.kv.blocks.map(({ hash }) => hash));
     request.progress('Asking the engine');
-    description = await describeTried(request.engine, signal);
+    description = await (request.asked ?? describe(request.engine, request.kv, signal));
     const difference = modelDifference(request.manifest.model, description.model);
     if (difference !== null) return otherModel(request, description, `The KV was left alone, because ${difference}.`);
     return await outcomeOfWarming(core, { ...request, description }, signal);
@@ -57,6 +58,27 @@ export async function bringKvBack(core: CoreContext, request: KvRequest, signal:
     const why = failure.name === 'EngineUnavailable' ? 'No engine answered.' : 'The engine failed or refused.';
     return withoutKv({ kind: 'no-answer' }, request, { why, description, notes: [reason] });
   }
+}
+
+/** Asks the engine what it is, and before that tells it what it will be asked to load. */
+function describe(
+  engine: Engine,
+  { blocks }: Pick<KvRecord, 'blocks'>,
+  signal: AbortSignal,
+): Promise<EngineDescription> {
+  engine.expect?.(blocks.map(({ hash }) => hash));
+  return describeTried(engine, signal);
+}
+
+/** Asks it for a {@link bringKvBack} that will come, beside what else is to be read for it. */
+export async function describeSoon(
+  core: CoreContext,
+  engineSpec: string,
+  record: Promise<Pick<KvRecord, 'blocks'>>,
+  signal: AbortSignal,
+): Promise<EngineDescription> {
+  const kv = await record.catch(() => ({ blocks: [] }));
+  return describe(core.engines.get(engineSpec), kv, signal);
 }
 
 /** The engine failed, or the files of its KV cannot be used. */

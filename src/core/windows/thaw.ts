@@ -10,7 +10,7 @@ import type { Progress, Reporter } from '../ports/reporter.ts';
 import type { CoreContext } from '../context.ts';
 import { familyOf } from '../ports/lineages.ts';
 import { storeReceipt } from './storeReceipt.ts';
-import { bringKvBack, type Outcome } from './bringKvBack.ts';
+import { bringKvBack, describeSoon, type Outcome } from './bringKvBack.ts';
 import { readMessages } from './lostMessages.ts';
 import { notAsked, withoutIds, withoutLineage, withoutManifest, withoutMessages } from './openedWithoutKv.ts';
 import { withSummary } from './receipts.ts';
@@ -71,17 +71,22 @@ async function thawNow(
   const kvRecord = damage === null && input.warm !== false ? core.store.windows.loadKv(name) : null;
   // It counts where it is waited for.
   kvRecord?.catch(() => undefined);
-  const [ids, { messages, standIns }] = await Promise.all([
-    damage === null ? nullOn(core.store.windows.loadTokens(name), 'Corrupted') : null,
-    readMessages(core, manifest),
-  ]);
   const engineSpec = input.engine ?? manifest.engine;
+  const reading = readMessages(core, manifest);
+  reading.catch(() => undefined);
+  const ids = damage === null ? await nullOn(core.store.windows.loadTokens(name), 'Corrupted') : null;
+  // While the messages are still being read.
+  const description = ids && kvRecord ? describeSoon(core, engineSpec, kvRecord, signal) : null;
+  // It counts where it is waited for.
+  description?.catch(() => undefined);
+  const { messages, standIns } = await reading;
   const bringBackNow = async (known: readonly number[], record: Promise<KvRecord>): Promise<Outcome> => {
     const kv = await usableKv(core, manifest, record);
     return bringKvBack(
       core,
       {
         engine: core.engines.get(engineSpec),
+        asked: description,
         manifest,
         messages,
         ids: known,
