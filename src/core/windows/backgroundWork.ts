@@ -11,6 +11,10 @@ interface Running {
 export class BackgroundWork<Key> {
   readonly #running = new Map<Key, Running>();
 
+  get isIdle(): boolean {
+    return this.#running.size === 0;
+  }
+
   isRunning(key: Key): boolean {
     return this.#running.has(key);
   }

@@ -66,20 +66,15 @@ async function thawNow(
   { limitNotes, hold }: { readonly limitNotes: readonly string[]; readonly hold: Hold },
   signal: AbortSignal,
 ): Promise<Receipt> {
-  const own = await requireTarget(core, target, name);
-  // Damaged token ids leave the text, which needs none.
-  const kvRecord = damage === null && input.warm !== false ? core.store.windows.loadKv(name) : null;
-  // It counts where it is waited for.
-  kvRecord?.catch(() => undefined);
   const engineSpec = input.engine ?? manifest.engine;
-  const reading = readMessages(core, manifest);
-  reading.catch(() => undefined);
-  const ids = damage === null ? await nullOn(core.store.windows.loadTokens(name), 'Corrupted') : null;
-  // While the messages are still being read.
-  const description = ids && kvRecord ? describeSoon(core, engineSpec, kvRecord, signal) : null;
-  // It counts where it is waited for.
-  description?.catch(() => undefined);
-  const { messages, standIns } = await reading;
+  // All that is read is read beside each other, and the engine is asked who it is beside the longest of it. Each counts where it is waited for.
+  const kvRecord = damage === null && input.warm !== false ? unwaited(core.store.windows.loadKv(name)) : null;
+  // Damaged token ids leave the text, which needs none.
+  const tokens = unwaited(damage === null ? nullOn(core.store.windows.loadTokens(name), 'Corrupted') : null);
+  const reading = unwaited(readMessages(core, manifest));
+  const own = await requireTarget(core, target, name);
+  const description = kvRecord && unwaited(describeSoon(core, engineSpec, kvRecord, signal));
+  const [ids, { messages, standIns }] = await Promise.all([tokens, reading]);
   const bringBackNow = async (known: readonly number[], record: Promise<KvRecord>): Promise<Outcome> => {
     const kv = await usableKv(core, manifest, record);
     return bringKvBack(
@@ -148,6 +143,13 @@ async function thawNow(
     at,
   });
   return storeReceipt(core, name, receipt);
+}
+
+/** Begins something whose failure counts only for whoever waits for it later, if anybody does. */
+function unwaited<T>(begun: Promise<T> | T): Promise<T> {
+  const promise = Promise.resolve(begun);
+  promise.catch(() => undefined);
+  return promise;
 }
 
 /** Where a window's KV record is stored. */

@@ -39,6 +39,7 @@ async function resumedUnasked(
   signal: AbortSignal,
 ): Promise<Receipt | null> {
   if (copy || insist || wanted !== undefined) return null;
+  if (!resume && core.background.isIdle) return null;
   const id = (await nullOn(core.store.windows.get(parseWindowName(window)), 'Corrupted'))?.session;
   if (id === undefined) return null;
   // Later it would be a receipt of what was, not of what is.
