@@ -10,6 +10,8 @@ export interface ClientSetup {
   readonly model: string;
   /** How much the model takes, prompt and answer together. Default: 8192. */
   readonly contextTokens?: number | undefined;
+  /** Default: false. */
+  readonly takesPictures?: boolean | undefined;
   readonly home: string;
   /** Folder of VS Code's user files; null: not known on this system. */
   readonly codeUser: string | null;
@@ -175,7 +177,7 @@ export const clientConfigs: Readonly<Record<string, ClientConfig>> = {
   },
   vscode: {
     label: "VS Code's chat",
-    change: ({ base, token, model, codeUser, contextTokens = unknownContextTokens }) =>
+    change: ({ base, token, model, codeUser, contextTokens = unknownContextTokens, takesPictures = false }) =>
       codeUser === null
         ? null
         : listEntry(path.join(codeUser, 'chatLanguageModels.json'), {
@@ -189,7 +191,7 @@ export const clientConfigs: Readonly<Record<string, ClientConfig>> = {
                 name: `${model} (Context Window Manager)`,
                 url: chatUrl(base, token),
                 toolCalling: true,
-                vision: false,
+                vision: takesPictures,
                 // VS Code offers no model without them.
                 maxInputTokens: contextTokens - answerTokens(contextTokens),
                 maxOutputTokens: answerTokens(contextTokens),

@@ -57,8 +57,8 @@ export async function planConnection(desk: ConnectDesk, wish: ConnectWish): Prom
   const model = wish.model ?? listed?.models[0]?.id;
   if (model === undefined) throw new CwmError('InvalidParameter', 'The model server lists no model. Name one.');
   const base = project === undefined ? url : `${url}/p/${encodeURIComponent(project)}`;
-  const contextTokens = kind === 'vscode' && listed ? await contextOf(desk, listed.engine) : undefined;
-  const setupWith = (token: string): ClientSetup => ({ ...places(desk), base, model, token, contextTokens });
+  const about = kind === 'vscode' && listed ? await modelOf(desk, listed.engine) : {};
+  const setupWith = (token: string): ClientSetup => ({ ...places(desk), base, model, token, ...about });
   const shown = config.change(setupWith(shownToken));
   const newToken = async (): Promise<string> => (await desk.call('putGatewayClient', { name: kind })).token ?? '';
   return {
@@ -75,10 +75,14 @@ export async function planConnection(desk: ConnectDesk, wish: ConnectWish): Prom
   };
 }
 
-/** Undefined where the model server does not say it, or does not answer. */
-async function contextOf(desk: ConnectDesk, engine: string): Promise<number | undefined> {
+/** Without what the model server does not say, or does not answer. */
+async function modelOf(
+  desk: ConnectDesk,
+  engine: string,
+): Promise<Pick<ClientSetup, 'contextTokens' | 'takesPictures'>> {
   const { engines } = await desk.call('health', { probe: true });
-  return engines.find(({ spec }) => spec === engine)?.maxModelLen ?? undefined;
+  const status = engines.find(({ spec }) => spec === engine);
+  return { contextTokens: status?.maxModelLen ?? undefined, takesPictures: status?.takesPictures };
 }
 
 async function preview(shown: ConfigChange): Promise<NonNullable<ConnectPlan['change']>> {

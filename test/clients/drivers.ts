@@ -1,4 +1,4 @@
-import { copyFileSync, existsSync, globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, globSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { clientConfigs } from '../../src/setup/clientConfigs.ts';
 import { venvPython } from '../engines/live/python.ts';
@@ -16,8 +16,8 @@ export interface Place {
 
 export interface Turn {
   readonly text: string;
-  /** `begin`: a conversation. `resume`: the last one. `fork`: another one with the same beginning. */
-  readonly way: 'begin' | 'resume' | 'fork';
+  /** `begin`: a conversation. `resume`: the last one. `fork`: another one with the same beginning. `first`: that which was forked. */
+  readonly way: 'begin' | 'resume' | 'fork' | 'first';
 }
 
 export interface Command {
@@ -36,6 +36,8 @@ export interface Driver {
   /** Its prompts name the folder that it works in. */
   readonly namesFolder?: true;
   readonly cannotFork?: true;
+  /** A fork has all of the conversation, so that a branch begins when the first one goes on. */
+  readonly forksAtEnd?: true;
   /** Its story has not passed from its beginning to its end yet: `CWM_CLIENTS=LABEL` runs it. */
   readonly isUnproven?: true;
   setUp?(place: Place): void;
@@ -60,13 +62,15 @@ function write(file: string, text: string): void {
   writeFileSync(file, text);
 }
 
-/** The id of the newest conversation, which a client's files are named by. */
-function newestId(pattern: string, home: string): string {
-  const id = /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/;
-  const ids = globSync(pattern, { cwd: home })
-    .sort()
-    .flatMap((file) => id.exec(path.basename(file))?.[0] ?? []);
-  return ids.at(-1) ?? '';
+/** The ids of conversations, which a client's files are named by. */
+const idsOf = (files: readonly string[]): string[] =>
+  files.flatMap((file) => /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/.exec(path.basename(file))?.[0] ?? []);
+/** Where the files' names begin with the time. */
+const newestId = (pattern: string, home: string): string => idsOf(globSync(pattern, { cwd: home }).sort()).at(-1) ?? '';
+function firstId(pattern: string, home: string): string {
+  const begunMs = (file: string): number => statSync(path.join(home, file)).birthtimeMs;
+  const files = globSync(pattern, { cwd: home }).sort((one, other) => begunMs(one) - begunMs(other));
+  return idsOf(files)[0] ?? '';
 }
 
 /** The conversation of our own programs: what is said without the last exchange, in another file, is a fork. */
@@ -235,13 +239,19 @@ export const drivers: readonly Driver[] = [
   },
   {
     label: 'Claude Code',
-    isUnproven: true,
     client: 'claudeCode',
     namesFolder: true,
+    forksAtEnd: true,
     setUp: (place) => void connect('claude-code', place),
-    command: (_, { text, way }) => ({
+    command: ({ home }, { text, way }) => ({
       program: bin('claudeCode', 'claude'),
-      args: ['-p', ...(way === 'begin' ? [] : ['-c']), ...(way === 'fork' ? ['--fork-session'] : []), text],
+      args: [
+        '-p',
+        ...(way === 'resume' || way === 'fork' ? ['-c'] : []),
+        ...(way === 'fork' ? ['--fork-session'] : []),
+        ...(way === 'first' ? ['--resume', firstId('.claude/projects/**/*.jsonl', home)] : []),
+        text,
+      ],
       env: { DISABLE_AUTOUPDATER: '1', CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1' },
     }),
   },

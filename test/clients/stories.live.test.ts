@@ -187,6 +187,7 @@ test.each(chosen)(
 
     if (driver.cannotFork) return;
     await say('Another way', 'fork');
+    if (driver.forksAtEnd) await say('The first way', 'first');
     await expect.poll(async () => (await told(texts)).map(({ branches }) => branches)).toEqual([2]);
   },
 );

@@ -99,6 +99,9 @@ describe('the configuration of a client', () => {
   test("VS Code's token stands in the path, since its key does not arrive", () => {
     // A model without the second of them is none by VS Code's own schema.
     expect(changeOf('vscode')?.apply(null)).toMatch(/"maxInputTokens": 6144,\s+"maxOutputTokens": 2048/);
+    expect(changeOf('vscode')?.apply(null)).toContain('"vision": false');
+    const sees = clientConfigs['vscode']?.change({ ...setup, takesPictures: true });
+    expect(sees?.apply(null)).toContain('"vision": true');
     expect(changeOf('vscode')?.apply(null)).toContain('"http://127.0.0.1:8765/t/SECRET/p/demo/v1/chat/completions"');
   });
 });

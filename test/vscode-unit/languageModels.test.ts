@@ -69,8 +69,8 @@ const app = {
       sent.push({ path, body: JSON.parse(body) as Record<string, unknown>, engine, signal });
       return answer();
     },
-    call: async (route: string) =>
-      route === 'listModels'
+    call: async (route: string, { engine }: { readonly engine?: string }) =>
+      route === 'listModels' && engine === 'http://h:1'
         ? {
             engine: 'http://h:1',
             used: 'm',
@@ -87,7 +87,7 @@ const token: CancellationToken = {
   isCancellationRequested: false,
   onCancellationRequested: () => ({ dispose: () => undefined }),
 };
-const information = informationOf('m', 4096, 'vllm');
+const information = informationOf('m', { maxModelLen: 4096, kind: 'vllm' });
 const user = (...content: unknown[]) => ({ role: 1, content }) as unknown as LanguageModelChatRequestMessage;
 const chunk = (delta: object, more: object = {}): string =>
   `data: ${JSON.stringify({ choices: [{ index: 0, delta }], ...more })}\n\n`;
@@ -114,7 +114,13 @@ test('the models of the server are offered with a context that input and output 
   expect(await models.provideLanguageModelChatInformation({ silent: true }, token)).toMatchObject([
     { id: 'm', maxInputTokens: 31_808, maxOutputTokens: 8192, capabilities: { toolCalling: true } },
   ]);
-  expect(informationOf('m', null, null)).toMatchObject({ maxInputTokens: 6144, maxOutputTokens: 2048 });
+  expect(informationOf('m')).toMatchObject({ maxInputTokens: 6144, maxOutputTokens: 2048 });
+});
+
+test('a model takes images where its server says so', () => {
+  const takes = (takesPictures?: boolean) =>
+    informationOf('m', takesPictures === undefined ? {} : { takesPictures }).capabilities.imageInput;
+  expect([takes(true), takes(false), takes()]).toEqual([true, false, false]);
 });
 
 test('a conversation goes to the gateway as chat completions, with tools, their results and images', async () => {

@@ -208,7 +208,7 @@ const urlEngine = (
   });
 
 function reachable(spec: string, description: EngineDescription): EngineStatus {
-  const { kind, version, model, blockTokens, notices, models } = description;
+  const { kind, version, model, blockTokens, notices, models, takesPictures } = description;
   return {
     ...unreachable(spec, null),
     reachable: true,
@@ -218,6 +218,7 @@ function reachable(spec: string, description: EngineDescription): EngineStatus {
     maxModelLen: model.maxModelLen,
     blockTokens,
     notices: [...notices],
+    ...(takesPictures !== undefined && { takesPictures }),
     ...(models && { models: [...models] }),
   };
 }

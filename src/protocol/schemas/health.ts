@@ -14,6 +14,8 @@ export const engineStatusSchema = z.object({
   model: z.nullable(text),
   maxModelLen: z.nullable(z.number()),
   blockTokens: z.nullable(z.number()),
+  /** Whether its model sees pictures; absent where the server does not say it. */
+  takesPictures: z.optional(z.boolean()),
   /** Process id of an engine that this backend started. */
   pid: z.nullable(z.number()),
   url: z.nullable(text),

@@ -9,6 +9,7 @@ import {
   type LanguageModelChatProvider,
 } from 'vscode';
 import { CwmError, toCwmError } from '../../protocol/errors.ts';
+import type { EngineStatus } from '../../protocol/schemas/health.ts';
 import { problemText } from '../../words/failure.ts';
 import type { App } from '../app.ts';
 import { chatBody, countedMessages } from './chatBody.ts';
@@ -38,14 +39,13 @@ export function languageModels(app: App): LanguageModelChatProvider {
     async provideLanguageModelChatInformation() {
       // VS Code asks at its start: nothing is started for that. The event follows when a backend is connected.
       if (!app.connection.isOpen) return [];
+      // Those of the server that answers, which a setting may name.
       const [{ models, used, engine }, { engines }] = await Promise.all([
-        app.connection.call('listModels', {}),
+        app.connection.call('listModels', { engine: await engineOfNewSessions(app.connection) }),
         app.connection.call('health', { probe: true }),
       ]);
       const status = engines.find(({ spec }) => spec === engine);
-      return models
-        .filter(({ use, id }) => use !== 'other' || id === used)
-        .map(({ id }) => informationOf(id, status?.maxModelLen ?? null, status?.kind ?? null));
+      return models.filter(({ use, id }) => use !== 'other' || id === used).map(({ id }) => informationOf(id, status));
     },
     async provideLanguageModelChatResponse(model, messages, options, progress, token) {
       const cancelled = signalOf(token);
@@ -85,10 +85,9 @@ export function languageModels(app: App): LanguageModelChatProvider {
 /** VS Code takes input and output together for the model's context. */
 export function informationOf(
   id: string,
-  contextTokens: number | null,
-  kind: string | null,
+  { maxModelLen = null, kind = null, takesPictures = false }: Partial<EngineStatus> = {},
 ): LanguageModelChatInformation {
-  const context = contextTokens ?? unknownContextTokens;
+  const context = maxModelLen ?? unknownContextTokens;
   const maxOutputTokens = Math.min(mostAnswerTokens, Math.floor(context / 4));
   return {
     id,
@@ -99,7 +98,7 @@ export function informationOf(
     tooltip: `Your model server${kind === null ? '' : ` (${kind})`}. Conversations become sessions.`,
     maxInputTokens: context - maxOutputTokens,
     maxOutputTokens,
-    capabilities: { toolCalling: true, imageInput: false },
+    capabilities: { toolCalling: true, imageInput: takesPictures },
   };
 }
 

@@ -52,8 +52,8 @@ function models(app: App): Disposable[] {
 /** Asking for the models asks the server, whose state is then written again: only what the models depend on counts. */
 function modelsKey({ connection, engine }: App['state']['current']): string {
   if (connection.kind !== 'connected' || engine.kind === 'unasked') return connection.kind;
-  const { spec, reachable, model, maxModelLen } = engine.status;
-  return JSON.stringify([spec, reachable, model, maxModelLen]);
+  const { spec, reachable, model, maxModelLen, takesPictures } = engine.status;
+  return JSON.stringify([spec, reachable, model, maxModelLen, takesPictures]);
 }
 
 type Models = Pick<
