@@ -46,8 +46,10 @@ class Grammar {
   readonly rules: string[] = [];
   readonly #root: Fields;
   readonly #names = new Map<string, string>();
-  /** References that are being read, with no character before them: llama.cpp refuses a rule that begins with itself. */
-  #leading = new Set<string>();
+  /** The reference that is being read, with no character before what is read now; null: there is one. */
+  #leading: string | null = null;
+  /** References that may stand at the beginning of another one, by that one: llama.cpp refuses a rule that begins with itself. */
+  readonly #beginnings = new Map<string, Set<string>>();
 
   constructor(root: Fields) {
     this.#root = root;
@@ -108,15 +110,19 @@ class Grammar {
 
   #behindBracket(read: () => string): string {
     const before = this.#leading;
-    this.#leading = new Set();
+    this.#leading = null;
     const expression = read();
     this.#leading = before;
     return expression;
   }
 
-  /** What `#/$defs/NAME` stands for: a rule, which may name itself. */
+  /** What `#/$defs/NAME` stands for: a rule, which may name itself, but not begin with itself, neither through others. */
   #referred(path: string, depth: number): string {
-    if (this.#leading.has(path)) return 'value';
+    const outer = this.#leading;
+    if (outer !== null) {
+      if (this.#mayBegin(path, outer)) return 'value';
+      this.#beginnings.set(outer, (this.#beginnings.get(outer) ?? new Set()).add(path));
+    }
     const known = this.#names.get(path);
     if (known !== undefined) return known;
     if (!path.startsWith('#')) return 'value';
@@ -127,10 +133,15 @@ class Grammar {
     );
     const name = `ref${this.#names.size}`;
     this.#names.set(path, name);
-    this.#leading.add(path);
+    this.#leading = path;
     this.rules.push(`${name} ::= ${this.expression(found, depth + 1)}`);
-    this.#leading.delete(path);
+    this.#leading = outer;
     return name;
+  }
+
+  /** Whether a text of the reference may begin with one of the other. */
+  #mayBegin(path: string, other: string): boolean {
+    return path === other || [...(this.#beginnings.get(path) ?? [])].some((begins) => this.#mayBegin(begins, other));
   }
 
   #rule(body: string): string {

@@ -87,6 +87,18 @@ describe('a grammar of a JSON schema', () => {
       ['5'],
       ['x'],
     ],
+    [
+      'definitions that begin with each other, one of them read inside the other first',
+      {
+        $ref: '#/$defs/A',
+        $defs: {
+          A: { anyOf: [{ type: 'object', properties: { b: { $ref: '#/$defs/B' } } }, { $ref: '#/$defs/B' }] },
+          B: { anyOf: [{ $ref: '#/$defs/A' }, { type: 'string' }] },
+        },
+      },
+      ['"x"', '{"b":"x"}', '{"b":{"b":"x"}}'],
+      ['x'],
+    ],
     ['anything for what is elsewhere', { $ref: 'https://elsewhere' }, ['1', '[]'], ['x']],
     [
       'anything for a definition that is only itself',
@@ -97,6 +109,27 @@ describe('a grammar of a JSON schema', () => {
   ])('%s', async (_, schema, taken, refused) => {
     for (const text of taken) expect([text, await takes({ schema }, text)]).toEqual([text, true]);
     for (const text of refused) expect([text, await takes({ schema }, text)]).toEqual([text, false]);
+  });
+
+  test('is one that llama.cpp takes, however the definitions refer to each other', async () => {
+    const names = ['A', 'B', 'C', 'D'];
+    const reference = fc.constantFrom(...names).map((name) => ({ $ref: `#/$defs/${name}` }));
+    const { definition } = fc.letrec((tie) => ({
+      definition: fc.oneof(
+        { maxDepth: 3 },
+        reference,
+        fc.constant({ type: 'integer' }),
+        fc.array(tie('definition'), { minLength: 1, maxLength: 3 }).map((anyOf) => ({ anyOf })),
+        tie('definition').map((items) => ({ type: 'array', items })),
+        tie('definition').map((inner) => ({ type: 'object', properties: { inner }, required: ['inner'] })),
+      ),
+    }));
+    await fc.assert(
+      fc.asyncProperty(fc.tuple(definition, definition, definition, definition), reference, async (four, root) => {
+        const schema = { ...root, $defs: Object.fromEntries(names.map((name, at) => [name, four[at]])) };
+        expect(await takes({ schema }, 'x')).toBe(false);
+      }),
+    );
   });
 
   test('begins in the middle of what stands before its text, with white space as the model likes', async () => {
