@@ -55,6 +55,7 @@ import { turnState } from './sessions/turnState.ts';
 import { exportConversation, importConversation } from './sessions/transfer.ts';
 import { searchMessages } from './sessions/searchMessages.ts';
 import { searchPages } from './memory/search/searchPages.ts';
+import { exportKv, importKv } from './sessions/windows/carriedKv.ts';
 import { saveDisplaced } from './sessions/windows/saveDisplaced.ts';
 import { thawAndSend } from './sessions/windows/thawAndSend.ts';
 import { verify } from './windows/verify.ts';
@@ -105,6 +106,8 @@ export const operations: { readonly [Name in CoreRouteName]: Operation<Name> } =
   acceptPlan: { run: acceptPlan, writesKv: true, resumes: checkAcceptance },
   cancelTurn: { run: cancelTurn },
   importConversation: { run: importConversation },
+  importKv: { run: importKv, writesKv: true },
+  exportKv: { run: exportKv },
   exportConversation: { run: exportConversation },
 
   listPrompts: { run: listPrompts },

@@ -90,6 +90,7 @@ export const effects: { readonly [Part in keyof Store]: Effects<Store[Part]> } =
     create: 'unseen',
     get: 'reads',
     advance: 'unseen',
+    markImported: 'unseen',
   },
   projects: {
     currentSession: 'reads',

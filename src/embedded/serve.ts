@@ -142,6 +142,7 @@ export async function serveEmbedded(
       engine,
       supervisor,
       disk: disk?.cache ?? null,
+      pack: disk?.pack ?? null,
       token,
       version,
       checkModel: () => {

@@ -1,4 +1,5 @@
-import { formatTokens } from '../base/format.ts';
+import { formatBytes, formatTokens } from '../base/format.ts';
+import type { RouteOutput } from '../protocol/api.ts';
 import type { WindowSummary } from '../protocol/schemas/window.ts';
 import { bytesOrNull } from './amounts.ts';
 import { type Row, rowIf, type ShowTime } from './rows.ts';
@@ -24,3 +25,31 @@ export const windowRows = (window: WindowSummary, showTime: ShowTime, lineage: r
   ...rowIf('Tags', window.tags.join(', ')),
   ...rowIf('Pinned', window.pinned ? 'yes: no budget evicts its KV' : null),
 ];
+
+type KvInFile = RouteOutput<'exportKv'>;
+
+/** What somebody who takes KV from a file should know. */
+export const kvRisk = 'a prompt that nobody can see, so only from somebody you trust';
+
+/** Of a file whose KV was not asked for. */
+export const leftKvNote = `The file has KV, which was left in it: ${kvRisk}. Your model server computes the conversation.`;
+
+const ofTokens = ({ tokens, total }: KvInFile): string =>
+  `${tokens.toLocaleString('en-US')} of ${total.toLocaleString('en-US')} tokens`;
+
+/** Before it is written. */
+export const kvSizeText = (kv: KvInFile): string => `The KV of ${ofTokens(kv)} takes ${formatBytes(kv.bytes)}.`;
+
+export const writtenKvText = (kv: KvInFile): string =>
+  withNotes(kv.tokens === 0 ? 'It has no KV.' : `It has the KV of ${ofTokens(kv)}, ${formatBytes(kv.bytes)}.`, kv);
+
+export const importedKvText = (kv: KvInFile): string =>
+  withNotes(
+    kv.tokens === 0
+      ? 'No KV of the file is used: your model server computes the conversation.'
+      : `Took the KV of ${ofTokens(kv)} from the file. The model follows it, whatever it says; no window of this session is proven until its KV was computed here.`,
+    kv,
+  );
+
+const withNotes = (text: string, { notes }: KvInFile): string =>
+  [text, ...notes.map((note) => `  · ${note}`)].join('\n');

@@ -49,6 +49,8 @@ test('what only some engines can do reaches the engine behind a URL', async () =
     expect: vi.fn(),
     letPass: vi.fn(async () => null),
     isUnused: vi.fn(async () => true),
+    pack: vi.fn(async () => null),
+    unpack: vi.fn(async () => null),
   };
   const behind = { ...optional, probe: async () => ({}), close: async () => undefined } as unknown as Engine;
   const adapter: EngineAdapter = { places: {}, recognises: async () => true, create: () => behind };
@@ -61,6 +63,9 @@ test('what only some engines can do reaches the engine behind a URL', async () =
   await engine.letPass?.('salt', never);
   await engine.isUnused?.(never);
   engine.expect?.(['hash']);
+  const context = { ids: [1], salt: 'salt', handle: null };
+  await engine.pack?.(context, undefined, never);
+  await engine.unpack?.(context, { path: '/f', offset: 0 }, never);
   for (const method of Object.values(optional)) expect(method).toHaveBeenCalledOnce();
 });
 

@@ -32,6 +32,7 @@ describe('operations', () => {
       'answerQuestion',
       'acceptPlan',
       'prime',
+      'importKv',
       'freeze',
       'thaw',
       'makeProjectBase',

@@ -102,6 +102,7 @@ describe('signals of the store', () => {
       'checkpoints.delete',
       'lineages.create',
       'lineages.advance',
+      'lineages.markImported',
       'projects.note',
       'prompts.put',
       'prompts.delete',

@@ -52,6 +52,8 @@ describe('S0-23 a store that a later version wrote', () => {
       text: 'x',
       answer: 'x',
       content: '[]',
+      path: '/nowhere/talk.cwindow',
+      offset: 0,
       trusted: true,
       recorded: true,
       paths: [],

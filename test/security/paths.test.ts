@@ -38,6 +38,8 @@ const good = {
   branch: 'main',
   message: 'm',
   how: 'append',
+  path: '/nowhere/talk.cwindow',
+  offset: 0,
   content: '[{"role":"user","content":"Hello."}]',
   format: 'openai',
 };

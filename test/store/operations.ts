@@ -82,6 +82,7 @@ export const operations: Readonly<Record<string, (store: FileStore) => Promise<u
   'restore of a conversation alone': (store) =>
     store.states.restore(nextVersion(nextVersion(first), { prefixBreaks: 7 }), null, 1),
   setSelectedSessions: (store) => store.states.setSelectedSessions([sessionId('s2'), sessionId('s1')]),
+  markImportedLineage: (store) => store.lineages.markImported(lineageId('l1')),
   advanceLineage: (store) => store.lineages.advance(lineageId('l1'), 0),
   setActiveSession: (store) => store.projects.setCurrentSession(project, sessionId('s1')),
 };

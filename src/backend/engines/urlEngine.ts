@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { randomSalt } from '../../base/hash.ts';
 import { SerialQueue } from '../../base/serialQueue.ts';
-import type { Engine, EngineDescription, Passage } from '../../core/ports/engine.ts';
+import type { Engine, EngineDescription, PackedKv, Passage, TakenKv } from '../../core/ports/engine.ts';
 import type { EngineAdapter } from '../../engines/engineAdapter.ts';
 import type { Connect } from '../../engines/http/address.ts';
 import { LinkFactory } from '../../engines/http/linkFactory.ts';
@@ -110,6 +110,14 @@ export class UrlEngine implements Engine {
 
   isUnused(signal: AbortSignal): Promise<boolean> {
     return this.#ask(signal, async (engine) => (await engine.isUnused?.(signal)) ?? false);
+  }
+
+  pack(...args: Parameters<NonNullable<Engine['pack']>>): Promise<PackedKv | null> {
+    return this.#ask(args[2], async (engine) => (await engine.pack?.(...args)) ?? null);
+  }
+
+  unpack(...args: Parameters<NonNullable<Engine['unpack']>>): Promise<TakenKv | null> {
+    return this.#ask(args[2], async (engine) => (await engine.unpack?.(...args)) ?? null);
   }
 
   restore(...args: Parameters<Engine['restore']>): ReturnType<Engine['restore']> {

@@ -34,6 +34,8 @@ export const watchedEngine = (engine: Engine, watcher: DescriptionWatcher): Engi
   expect: (hashes) => engine.expect?.(hashes),
   ...(engine.letPass && { letPass: engine.letPass.bind(engine) }),
   ...(engine.isUnused && { isUnused: engine.isUnused.bind(engine) }),
+  ...(engine.pack && { pack: engine.pack.bind(engine) }),
+  ...(engine.unpack && { unpack: engine.unpack.bind(engine) }),
   restore: (...args) => engine.restore(...args),
   measure: (...args) => engine.measure(...args),
   locate: (...args) => engine.locate(...args),

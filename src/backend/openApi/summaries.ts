@@ -36,6 +36,8 @@ export const summaries: Readonly<Record<RouteName, string>> = {
   searchMessages: 'Full-text search over every message of every branch',
   searchPages: 'Find what has to do with a question, in any words',
   importConversation: 'Create a session of a conversation that another program wrote',
+  importKv: 'Take the KV in a file for an imported conversation',
+  exportKv: 'Write the KV of a conversation behind its text',
   exportConversation: 'The conversation as a file',
 
   gatewayClients: 'Programs that use the gateway, and what they did',

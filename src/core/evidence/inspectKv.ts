@@ -5,7 +5,7 @@ import { differsGrossly } from './canary.ts';
 import { checkCanary, type CanaryCheck } from './canaryCheck.ts';
 import type { CoreContext } from '../context.ts';
 import { checkAndCleanBlocks, findChanged, withDamage } from './frozenBlocks.ts';
-import { saltOf } from '../ports/lineages.ts';
+import { hasImportedKv, saltOf } from '../ports/lineages.ts';
 import { measureUnlessPoisoned } from './measure.ts';
 import type { KvContext, Measurement, RestoreEvidence } from '../ports/engine.ts';
 import type { Lineage } from '../ports/lineages.ts';
@@ -69,7 +69,8 @@ export async function inspectKv(
       answer: 'none',
     };
 
-  const reused = verdictOf(request, measured, cleaned && { ...cleaned, damaged: [] }, null);
+  const computed = hasImportedKv(lineage) ? 'elsewhere' : 'here';
+  const reused = verdictOf(request, measured, cleaned && { ...cleaned, damaged: [] }, null, computed);
   const isCanaryExact =
     isOfThisGeneration &&
     kv.canaryIsExact &&
@@ -94,7 +95,7 @@ export async function inspectKv(
   const content = isKnownBad ? 'disagreed' : contentEvidence(kv, measured, check, canary);
   const isInDoubt = isReuseShown && canary.mayBeNoise === true && content === 'unconfirmed';
   return {
-    verdict: isKnownBad ? 'damaged' : verdictOf(request, measured, check, canary),
+    verdict: isKnownBad ? 'damaged' : verdictOf(request, measured, check, canary, computed),
     restored,
     measured,
     salt,

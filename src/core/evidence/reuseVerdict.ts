@@ -12,6 +12,7 @@ export function verdictOf(
   measured: Measurement,
   check: BlockCheck | null,
   canary: CanaryCheck | null,
+  computed: 'here' | 'elsewhere' = 'here',
 ): Verdict {
   const { promptTokens, cachedTokens, cachedTokensFrom } = measured.reuse;
   return decideVerdict({
@@ -25,6 +26,7 @@ export function verdictOf(
     files: check !== null && check.damaged.length > 0 ? 'damaged' : 'whole',
     content: contentEvidence(kv, measured, check, canary),
     ids: idsEvidence(manifest.tokens),
+    computed,
   });
 }
 

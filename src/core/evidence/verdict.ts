@@ -32,6 +32,8 @@ export interface RequestEvidence {
   readonly content: ContentEvidence;
   /** `worked-out`: the server did not return the conversation's ids whole, so they were tokenized from its text and may be others. */
   readonly ids: 'exact' | 'worked-out';
+  /** `elsewhere`: a part of it may have come with a file, so that checksums say only that it is what came. Default: all was computed here. */
+  readonly computed?: 'here' | 'elsewhere';
 }
 
 /** The whole evidence of a verdict. */
@@ -58,7 +60,8 @@ export function decideVerdict(evidence: VerdictEvidence): Verdict {
 }
 
 function verdictOfRequest(evidence: RequestEvidence): Verdict {
-  const { promptTokens, cachedTokens, cachedTokensFrom, blockTokens, mostReusable, files, content, ids } = evidence;
+  const { promptTokens, cachedTokens, cachedTokensFrom, blockTokens, mostReusable, files, content, ids, computed } =
+    evidence;
   if (promptTokens === null || cachedTokens === null) return 'unobserved';
   if (cachedTokensFrom === 'metrics' || cachedTokensFrom === 'none') return 'unobserved';
   // Content that nobody reused is in question only when the engine itself may be damaged.
@@ -68,5 +71,5 @@ function verdictOfRequest(evidence: RequestEvidence): Verdict {
   if (cachedTokens > promptTokens || blockTokens === null) return 'unobserved';
   const floor = reuseFloor(promptTokens, blockTokens, mostReusable);
   if (floor === 0 || cachedTokens < floor || files === 'damaged') return 'partial';
-  return content === 'checksums' && ids === 'exact' ? 'proven' : 'reused';
+  return content === 'checksums' && ids === 'exact' && computed !== 'elsewhere' ? 'proven' : 'reused';
 }

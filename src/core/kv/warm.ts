@@ -8,7 +8,8 @@ import { answersOtherwise, inspectKv, type Inspection } from '../evidence/inspec
 import { verdictOf } from '../evidence/reuseVerdict.ts';
 import type { CoreContext } from '../context.ts';
 import type { Measurement } from '../ports/engine.ts';
-import type { Lineage } from '../ports/lineages.ts';
+import { hasImportedKv, type Lineage } from '../ports/lineages.ts';
+import { importedNotes } from './importedNotes.ts';
 import { findingOf, isMeasure, judge, planAfterRebuild, reportOf, type Judgement, type Rebuild } from './judge.ts';
 import { sharedBase } from './sharedBase.ts';
 import { rebuildUnderNextSalt, type RebuiltKv } from './rebuildKv.ts';
@@ -62,11 +63,15 @@ async function carryOut(
     finding === 'rounding' && canary?.result === 'disagreed'
       ? { ...canary, result: 'not-run' as const, why: roundingWhy }
       : canary;
+  const isImported = !rebuilt && hasImportedKv(frozenLineage);
   const { notes, repair } = reportOf(finding, outcome, inspection);
   return {
     verdict: finding === 'rounding' && rebuilt ? verdictOf(request, rebuilt.measured, null, told) : inspection.verdict,
     measured: rebuilt?.measured ?? (inspection.measured as Measurement),
-    content: contentChecks(check, told, renewal.unreachableWhy ?? (kv.blocks.length === 0 ? noFilesThen : null)),
+    content: {
+      ...contentChecks(check, told, renewal.unreachableWhy ?? (kv.blocks.length === 0 ? noFilesThen : null)),
+      ...(isImported && { isImported }),
+    },
     repair,
     kv: renewal.kv,
     kvBytesWritten: renewal.kvBytesWritten,
@@ -76,6 +81,7 @@ async function carryOut(
       ...damageNotes(check, foundLate.length, inspection.measured),
       ...(rebuilt?.notes ?? []),
       ...notes,
+      ...importedNotes(isImported),
     ],
   };
 }

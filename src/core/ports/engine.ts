@@ -198,6 +198,25 @@ export interface ForgottenKv {
   readonly context?: Pick<KvContext, 'ids' | 'salt'>;
 }
 
+/** KV of the first tokens of a context in a file. */
+export interface PackedKv {
+  readonly tokens: number;
+  readonly bytes: number;
+}
+
+/** Where KV is in a file of this machine. */
+export interface KvPlace {
+  /** Absolute. */
+  readonly path: string;
+  /** In bytes from its beginning. */
+  readonly offset: number;
+}
+
+export interface TakenKv extends PackedKv {
+  /** What was set aside and why, in plain words. */
+  readonly notes: readonly string[];
+}
+
 export type BlockLocation =
   | { readonly reachable: false; readonly why: string }
   | {
@@ -292,6 +311,15 @@ export interface Engine {
 
   /** Deletes block files (or the KV of the handle) so that they cannot be reused. @returns the bytes that this freed. */
   forget(target: ForgottenKv, signal: AbortSignal): Promise<number>;
+
+  /**
+   * Appends the KV that is stored of a context to a file of this machine, or, without a path, says how large it would be. Null, or left out:
+   * this engine's KV cannot be taken to another machine.
+   */
+  pack?(context: KvContext, path: string | undefined, signal: AbortSignal): Promise<PackedKv | null>;
+
+  /** Takes KV of a context out of such a file, under a salt that nobody has used. Null, or left out: as {@link pack}. */
+  unpack?(context: KvContext, place: KvPlace, signal: AbortSignal): Promise<TakenKv | null>;
 
   /** Closes the engine's connections. Calls in flight are aborted. */
   close(): Promise<void>;

@@ -7,7 +7,15 @@ export interface Lineage {
   readonly salt: string;
   /** A repair increases it by one when damaged KV cannot be deleted: no request can reach that KV under the next salt. */
   readonly generation: number;
+  /** The generation into which KV of a file came. Default: none did. */
+  readonly importedInto?: number | undefined;
 }
+
+/**
+ * Whether KV under the present salt was made elsewhere, or rests on such KV: an answer is computed over what stands before it. Nobody can see
+ * what KV says to the model, so none of it is ever proven. Under the next generation's salt everything is computed here.
+ */
+export const hasImportedKv = ({ generation, importedInto }: Lineage): boolean => importedInto === generation;
 
 export const newLineage = (): Lineage => ({ id: randomId() as LineageId, salt: randomSalt(), generation: 0 });
 
@@ -40,4 +48,6 @@ export interface LineageStore {
   get(id: LineageId): Promise<Lineage>;
   /** Advances to the next generation, unless another call already did. @returns the current lineage. */
   advance(id: LineageId, fromGeneration: number): Promise<Lineage>;
+  /** Notes that KV of a file comes into the present generation; durable before it comes. @returns the current lineage. */
+  markImported(id: LineageId): Promise<Lineage>;
 }

@@ -29,6 +29,7 @@ interface Wanted {
   readonly description: string;
   readonly tags: string[];
   readonly engine: string | undefined;
+  readonly recompute: boolean;
   readonly startedMs: number;
   readonly progress: Progress;
 }
@@ -54,6 +55,7 @@ export async function freeze(
     description: parseDescription(input.description ?? ''),
     tags: parseTags(input.tags ?? []),
     engine: input.engine,
+    recompute: input.recompute === true,
     startedMs: core.clock.elapsedMs(),
     progress,
   };
@@ -82,6 +84,7 @@ async function freezeNow(
   if (await core.store.windows.get(name))
     throw new CwmError('WindowExists', `A window named "${name}" exists already.`);
   const engineSpec = wanted.engine ?? session.engine;
+  if (wanted.recompute) await giveUpKv(core, session);
   const sealed = await sealSession(
     core,
     { session, tokens, engineSpec, doing: `To ${operation} session "${session.id}"`, progress, hold },
@@ -116,6 +119,12 @@ async function freezeNow(
     at,
   });
   return storeReceipt(core, name, receipt);
+}
+
+/** Nothing that is under the salt until now is found under the next one: the engine computes the context. */
+async function giveUpKv({ store }: CoreContext, session: Session): Promise<void> {
+  const { id, generation } = await store.lineages.get(session.lineage);
+  await store.lineages.advance(id, generation);
 }
 
 /** Deletes the window again when the session cannot be frozen, so that a retry finds the state of before. */

@@ -135,11 +135,13 @@ function thawSummary(receipt: Summarised): string {
 
 /** Proven reuse says nothing about the content of the reused tokens. */
 const unseenContent = ({ content }: Summarised): string =>
-  content.checksums === 'agreed' && content.blocksMissing === 0
-    ? 'The files are whole, but the server did not return all token ids: they were worked out from the text, and may be others.'
-    : content.canary === 'agreed'
-      ? 'The canary agreed, which cannot show every change. Their content could not be checked further.'
-      : 'Their content could not be checked.';
+  content.isImported
+    ? 'A part of it came with a file: it is what came, and nobody can see what it says to the model.'
+    : content.checksums === 'agreed' && content.blocksMissing === 0
+      ? 'The files are whole, but the server did not return all token ids: they were worked out from the text, and may be others.'
+      : content.canary === 'agreed'
+        ? 'The canary agreed, which cannot show every change. Their content could not be checked further.'
+        : 'Their content could not be checked.';
 
 const place = ({ tier }: Summarised): string =>
   ({

@@ -7,10 +7,11 @@ import { requireSameModel } from '../identity.ts';
 import { deleteContradicted } from '../kv/deleteContradicted.ts';
 import { hasDamageInMemory, type DeletedBlock } from '../kv/damageInMemory.ts';
 import { describeTried } from '../kv/describeTried.ts';
+import { importedNotes } from '../kv/importedNotes.ts';
 import { seal, type Sealed } from '../kv/seal.ts';
 import { sealText } from '../kv/textContext.ts';
 import type { BlockLocation, Engine, EngineDescription } from '../ports/engine.ts';
-import { saltOf, type Lineage } from '../ports/lineages.ts';
+import { hasImportedKv, saltOf, type Lineage } from '../ports/lineages.ts';
 import type { Progress } from '../ports/reporter.ts';
 import { cutNotes } from '../prompt/cutPrompt.ts';
 import { activeMessageIds, activeSettings } from '../session.ts';
@@ -100,7 +101,7 @@ export async function sealSession(
     }
     signal.throwIfAborted();
     core.prefill.observe(engineSpec, sealed.measured.reuse);
-    const fields = sealedFields(sealed, description, tokens);
+    const fields = sealedFields(sealed, description, tokens, hasImportedKv(lineage));
     return {
       kv: sealed.kv,
       ids,
@@ -128,6 +129,26 @@ export async function sealSession(
   }
 }
 
+/** Room for the blocks of a context that the engine does not have yet. @throws CwmError StorageFull (nothing was written). */
+export function requireRoomForKv(
+  { space }: CoreContext,
+  {
+    doing,
+    spec,
+    description,
+    located,
+  }: {
+    readonly doing: string;
+    readonly spec: string;
+    readonly description: EngineDescription;
+    readonly located: BlockLocation;
+  },
+  signal: AbortSignal,
+): Promise<void> {
+  const kvBytes = expectedKvBytes(space, spec, description, located);
+  return requireRoom(space, { doing, kvBytes, recordBytes: 0 }, signal);
+}
+
 /** Blocks are found again by their names; a file of a whole context that no record names would stay for ever. */
 const wholeFileOf = ({ kind }: EngineDescription, located: BlockLocation): readonly string[] =>
   kind === 'llama-server' && located.reachable
@@ -150,7 +171,12 @@ const givenUpNote =
   'The model server had read such a file and still had it in memory, so its KV was given up and the context computed again. The last answers may rest on it.';
 
 /** What a seal contributes to its receipt. */
-function sealedFields(sealed: Sealed, description: EngineDescription, tokens: ContextTokens): SealedFields {
+function sealedFields(
+  sealed: Sealed,
+  description: EngineDescription,
+  tokens: ContextTokens,
+  isImported: boolean,
+): SealedFields {
   const { kv, measured } = sealed;
   const onDisk = kv.blocks.length > 0 && sealed.blocksMissing === 0;
   const checksums = kv.blocks.length === 0 ? ('not-run' as const) : ('agreed' as const);
@@ -167,6 +193,7 @@ function sealedFields(sealed: Sealed, description: EngineDescription, tokens: Co
       // A freeze has no earlier record to compare the content with; later thaws have, where all files are recorded.
       content: onDisk ? 'checksums' : kv.canary ? 'canary' : 'unchecked',
       ids: idsEvidence(tokens),
+      computed: isImported ? 'elsewhere' : 'here',
     }),
     tier: onDisk ? ('disk' as const) : measured.reuse.tier,
     tokens: tokens.count,
@@ -181,11 +208,18 @@ function sealedFields(sealed: Sealed, description: EngineDescription, tokens: Co
       canaryDifference: sealed.canaryNoise,
       canaryNoise: sealed.canaryNoise,
       why: sealed.blocksUnreachable,
+      ...(isImported && { isImported }),
     },
     repair: 'none' as const,
     kvBytes: kv.kvBytes,
     kvBytesWritten: sealed.kvBytesWritten,
     engine: engineFields(description),
-    notes: [...sealed.notes, ...reuseNotes(measured.reuse), ...description.notices, ...cutNotes(tokens.cut)],
+    notes: [
+      ...sealed.notes,
+      ...reuseNotes(measured.reuse),
+      ...description.notices,
+      ...cutNotes(tokens.cut),
+      ...importedNotes(isImported),
+    ],
   };
 }

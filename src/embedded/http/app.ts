@@ -1,6 +1,7 @@
 import { Hono, type Context } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import type { DiskCache } from '../kv/diskCache.ts';
+import type { KvPack } from '../kv/kvPack.ts';
 import type { EmbeddedEngine } from '../engine.ts';
 import { hashProfile } from '../kv/kvNamespace.ts';
 import type { LlamaSupervisor } from '../worker/llamaSupervisor.ts';
@@ -9,8 +10,10 @@ import { onlyAllowed } from './access.ts';
 import { streamAnswer, wholeAnswer, type GeneratedAnswer } from './answer.ts';
 import { chatShape, completionShape, type AnswerShape } from './answerShape.ts';
 import { ApiError, errorBody, toApiError } from './apiError.ts';
+import { jsonOf } from './jsonOf.ts';
 import { ChatTemplate } from './chatTemplate.ts';
 import { generateText, type TextRequest } from './generateText.ts';
+import { addKvRoutes } from './kvRoutes.ts';
 import { metricsPage } from './metricsPage.ts';
 import {
   chatRequestSchema,
@@ -30,6 +33,8 @@ export interface AppOptions {
   readonly engine: EmbeddedEngine;
   readonly supervisor: LlamaSupervisor;
   readonly disk: DiskCache | null;
+  /** Null where KV cannot be taken to another machine. */
+  readonly pack: KvPack | null;
   /** Undefined when every local program may ask. */
   readonly token: string | undefined;
   readonly version: string;
@@ -116,6 +121,9 @@ export function buildApp(options: AppOptions): Hono {
     checkModel(request.model);
     return context.json({ prompt: await tokenizer.text(request.tokens) });
   });
+
+  // It reads and writes files, so that no local program may ask without the token.
+  if (options.token !== undefined) addKvRoutes(app, options.pack);
 
   app.post('/v1/completions', async (context) => {
     const request = parseRequest(completionRequestSchema, await jsonOf(context));
@@ -211,15 +219,6 @@ function modelEntry(model: EngineModel): object {
       stopStrings: model.template.stopStrings,
     },
   };
-}
-
-async function jsonOf(context: Context): Promise<unknown> {
-  const text = await context.req.text();
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw new ApiError(400, 'The request is not JSON.');
-  }
 }
 
 const describe = (error: unknown): string => (error instanceof Error ? (error.stack ?? error.message) : String(error));

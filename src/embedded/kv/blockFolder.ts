@@ -81,12 +81,18 @@ export class BlockFolder {
    * @param payloadBytes null for any. Default: as of the other pieces.
    */
   has(hash: string, payloadBytes = this.payloadBytes): boolean {
+    return this.bytesOf(hash, payloadBytes) !== null;
+  }
+
+  /** Size of the file, where it is a possible one; else null. */
+  bytesOf(hash: string, payloadBytes = this.payloadBytes): number | null {
     try {
-      const size = statSync(this.#fileOf(hash), { throwIfNoEntry: false })?.size;
-      return payloadBytes === null ? (size ?? 0) > blockFileBytes(0) : size === blockFileBytes(payloadBytes);
+      const size = statSync(this.#fileOf(hash), { throwIfNoEntry: false })?.size ?? 0;
+      const isPossible = payloadBytes === null ? size > blockFileBytes(0) : size === blockFileBytes(payloadBytes);
+      return isPossible ? size : null;
     } catch (error) {
       this.#log(`Block ${hash} cannot be looked up: ${messageOf(error)}`);
-      return false;
+      return null;
     }
   }
 

@@ -5,11 +5,12 @@ import type { ModelInfo } from '../worker/workerProtocol.ts';
 import { blockFileBytes } from './blockFile.ts';
 import { BlockFolder, newBlockCounters } from './blockFolder.ts';
 import { DiskCache } from './diskCache.ts';
-import { kvBytesPerToken, usualBlockTokens, type StateShape } from './kvLayout.ts';
+import { kvBytesPerToken, usualBlockTokens, type KvLayout, type StateShape } from './kvLayout.ts';
+import { KvPack } from './kvPack.ts';
 import { deleteUnreadableKv, hashProfile, openKvNamespace } from './kvNamespace.ts';
 import type { KvThreads } from './kvThreads.ts';
 import type { PassingState } from './passingState.ts';
-import { bufferSource, parseStateFile, StateFormatError } from './stateFile.ts';
+import { bufferSource, parseStateFile, StateFormatError, windowLayout } from './stateFile.ts';
 
 export interface OpenDiskOptions {
   readonly kvDir: string;
@@ -30,6 +31,8 @@ export interface OpenDiskOptions {
 export interface OpenedDisk {
   readonly cache: DiskCache;
   readonly blocks: KvFiles;
+  /** Null for a model whose state only llama.cpp could check: it would have to believe what another machine wrote. */
+  readonly pack: KvPack | null;
 }
 
 /**
@@ -40,8 +43,9 @@ export interface OpenedDisk {
  */
 export function openDisk(options: OpenDiskOptions): OpenedDisk | null {
   const { kvDir, info, modelSha256, samplePath, kvKey, runFolder, passing, threads, log } = options;
-  const shape = readShape(samplePath, log);
-  if (!shape) return null;
+  const sample = readSample(samplePath, log);
+  if (!sample) return null;
+  const { shape } = sample;
   const blockTokens = options.blockTokens ?? usualBlockTokens(shape.rows);
   const keyId = kvKey && hash('sha256', kvKey, 'hex').slice(0, 16);
   const path = openKvNamespace(kvDir, {
@@ -59,26 +63,51 @@ export function openDisk(options: OpenDiskOptions): OpenedDisk | null {
   const blockBytes = shape.rows && kvBytesPerToken(shape.rows) * blockTokens;
   const counters = newBlockCounters();
   const shared = { path, seal: { key: kvKey }, counters, log };
-  const cache = new DiskCache({
-    shape,
-    blockTokens,
-    rows: shape.rows && new BlockFolder({ ...shared, kind: 'rows', payloadBytes: blockBytes }),
-    positions: shape.hasPositionState ? new BlockFolder({ ...shared, kind: 'position', payloadBytes: null }) : null,
-    counters,
-    runFolder,
-    passing,
-    threads,
-  });
+  const rows = shape.rows && new BlockFolder({ ...shared, kind: 'rows', payloadBytes: blockBytes });
+  const positions = shape.hasPositionState
+    ? new BlockFolder({ ...shared, kind: 'position', payloadBytes: null })
+    : null;
+  const cache = new DiskCache({ shape, blockTokens, rows, positions, counters, runFolder, passing, threads });
   const kinds = blockBytes === null ? 'states' : shape.hasPositionState ? 'rows and states' : 'rows';
-  return { cache, blocks: { folder: path, kinds, fileBytes: blockBytes && blockFileBytes(blockBytes) } };
+  const identity = shape.rows && {
+    modelSha256,
+    llamaCpp: info.llamaCpp,
+    layout: shape.rows,
+    windowLayout: sample.window,
+    blockTokens,
+    positionContext: info.hasScaledPositions ? info.contextTokens : null,
+  };
+  const canCheck = !shape.hasPositionState || sample.window !== null;
+  return {
+    cache,
+    blocks: { folder: path, kinds, fileBytes: blockBytes && blockFileBytes(blockBytes) },
+    pack: identity && rows && canCheck ? new KvPack({ identity, cache, rows, positions, runFolder }) : null,
+  };
 }
 
-function readShape(samplePath: string, log: (message: string) => void): StateShape | null {
+interface Sample {
+  readonly shape: StateShape;
+  /** Of the cache of a sliding window; null where the position state is none, or another one. */
+  readonly window: KvLayout | null;
+}
+
+function readSample(samplePath: string, log: (message: string) => void): Sample | null {
   try {
-    return parseStateFile(bufferSource(readFileSync(samplePath)), null).shape;
+    const bytes = readFileSync(samplePath);
+    const { shape, ids, positionOffset } = parseStateFile(bufferSource(bytes), null);
+    return { shape, window: windowOf(bytes.subarray(positionOffset), ids.length) };
   } catch (error) {
     if (!(error instanceof StateFormatError)) throw error;
     log(`The model's state cannot be read: ${error.message}`);
     return null;
+  }
+}
+
+function windowOf(position: Buffer, tokens: number): KvLayout | null {
+  try {
+    return windowLayout(position, tokens);
+  } catch (error) {
+    if (error instanceof StateFormatError) return null;
+    throw error;
   }
 }

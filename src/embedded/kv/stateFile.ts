@@ -124,7 +124,6 @@ function takeRows(reader: Reader, tokenCount: number, isOptional: boolean): Foun
  * not say how many there are. A caller that knows the layout compares it.
  */
 function readRows(reader: Reader, tokenCount: number): FoundRows {
-  const { sizeBytes } = reader.source;
   reader.expect('stream count', 1, reader.u32());
   reader.expect('cell count', tokenCount, reader.u32());
   const cells = integers(reader.take(tokenCount * cellBytes));
@@ -132,6 +131,34 @@ function readRows(reader: Reader, tokenCount: number): FoundRows {
     if (cells[index * 3] !== index || cells[index * 3 + 1] !== 1)
       throw new StateFormatError(`cell ${index} is out of place`);
   }
+  return readRuns(reader, tokenCount);
+}
+
+/**
+ * The layout of a position state that is the cache of a sliding window, of the last of so many tokens. It has the form of the rows of all
+ * tokens, with those of the window alone. Nothing in it is left to llama.cpp to believe: what another machine wrote may be loaded.
+ *
+ * @throws StateFormatError for anything else, such as a recurrent state, which only llama.cpp could read.
+ */
+export function windowLayout(position: Buffer, tokenCount: number): KvLayout {
+  const reader = new Reader(bufferSource(position));
+  reader.expect('stream count', 1, reader.u32());
+  const cellCount = reader.u32();
+  if (cellCount < 1 || cellCount > tokenCount) throw new StateFormatError(`${cellCount} cells of ${tokenCount} tokens`);
+  const cells = integers(reader.take(cellCount * cellBytes));
+  const places = new Set<number>();
+  for (let index = 0; index < cellCount; index++) {
+    const [place = -1, sequences, sequence] = cells.subarray(index * 3, index * 3 + 3);
+    if (place < 0 || place >= tokenCount || places.has(place) || sequences !== 1 || sequence !== 0)
+      throw new StateFormatError(`cell ${index} is out of place`);
+    places.add(place);
+  }
+  if (!places.has(tokenCount - 1)) throw new StateFormatError('the last token is missing');
+  return readRuns(reader, cellCount).layout;
+}
+
+function readRuns(reader: Reader, tokenCount: number): FoundRows {
+  const { sizeBytes } = reader.source;
   reader.expect('transposition of values', 0, reader.u32());
   const layers = reader.u32();
   if (layers > maxLayers) throw new StateFormatError(`${layers} layers`);

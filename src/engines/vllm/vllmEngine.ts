@@ -1,3 +1,4 @@
+import type * as z from 'zod/mini';
 import { systemClock, type Clock } from '../../base/clock.ts';
 import { SerialQueue } from '../../base/serialQueue.ts';
 import type {
@@ -10,9 +11,12 @@ import type {
   OnPiece,
   Generation,
   KvContext,
+  KvPlace,
   Measurement,
+  PackedKv,
   PersistEvidence,
   RestoreEvidence,
+  TakenKv,
 } from '../../core/ports/engine.ts';
 import type { Capabilities } from '../../protocol/schemas/capabilities.ts';
 import { CwmError } from '../../protocol/errors.ts';
@@ -41,6 +45,7 @@ import { weigh } from './metrics/evidence.ts';
 import { findCut } from './chat/promptCheck.ts';
 import { probeVllm, type Completed, type ProbeParts } from './probe.ts';
 import { identifyServer, isSameServer } from './serverIdentity.ts';
+import { packedKvSchema, takenKvSchema } from './wire.ts';
 import { completeIds, detokenizeIds, tokenizeChat } from './chat/tokenize.ts';
 
 export interface VllmEngineOptions {
@@ -277,6 +282,15 @@ export class VllmEngine implements Engine {
     });
   }
 
+  pack({ ids, salt }: KvContext, path: string | undefined, signal: AbortSignal): Promise<PackedKv | null> {
+    const body = { tokens: ids, cache_salt: salt, ...(path !== undefined && { path }) };
+    return this.#askForPack('/cwm/kv/pack', body, packedKvSchema, signal);
+  }
+
+  unpack({ ids, salt }: KvContext, place: KvPlace, signal: AbortSignal): Promise<TakenKv | null> {
+    return this.#askForPack('/cwm/kv/unpack', { tokens: ids, cache_salt: salt, ...place }, takenKvSchema, signal);
+  }
+
   async close(): Promise<void> {
     await Promise.all([this.#events?.then((events) => events.close()), this.#links.close(), this.#lmcache?.close()]);
   }
@@ -287,6 +301,27 @@ export class VllmEngine implements Engine {
       this.#queue.run(() => this.#links.use(signal, operation), signal),
       signal,
     );
+  }
+
+  #askForPack<Schema extends z.ZodMiniType>(
+    path: string,
+    body: object,
+    schema: Schema,
+    signal: AbortSignal,
+  ): Promise<z.output<Schema> | null> {
+    return this.#inTurn(signal, async (link, signal) => {
+      const { identity } = await this.#server(link, signal);
+      if (identity.description.kind !== 'embedded') return null;
+      const request = {
+        method: 'POST',
+        path,
+        body,
+        patience: 'long',
+        wrongAnswer: 'EngineFailed',
+        once: true,
+      } as const;
+      return (await link.json(request, schema, signal)).value;
+    });
   }
 
   #withBlocks<T>(signal: AbortSignal, operation: (blocks: BlockStore, signal: AbortSignal) => Promise<T>): Promise<T> {

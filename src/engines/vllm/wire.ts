@@ -140,6 +140,10 @@ export const completionSchema = z.object({
 });
 export type Completion = z.infer<typeof completionSchema>;
 
+/** KV in a file: the embedded engine alone has it. */
+export const packedKvSchema = z.object({ tokens: z.number(), bytes: z.number() });
+export const takenKvSchema = z.object({ tokens: z.number(), bytes: z.number(), notes: z.array(z.string()) });
+
 /** The text of an answer, in a piece of a stream or whole. It has several forms: `contentText` reads them. */
 const pieceSchema = z.object({
   content: z.optional(z.unknown()),

@@ -6,8 +6,23 @@ import type { Route, ShapesOf } from './route.ts';
 
 export const transferRoutes = {
   importConversation: { kind: 'change', creates: true, audited: 'SESSION_CREATE', method: 'POST', path: '/api/import' },
+  /** Reads a file of the user's, and takes from it what nobody can read. */
+  importKv: { kind: 'change', streams: true, clients: 'own', method: 'POST', path: '/api/contexts/:session/kv/import' },
+  /** Writes to a file of the user's, which is there already. */
+  exportKv: { kind: 'change', streams: true, clients: 'own', method: 'POST', path: '/api/contexts/:session/kv/export' },
   exportConversation: { kind: 'read', method: 'GET', path: '/api/contexts/:session/export' },
 } as const satisfies Record<string, Route>;
+
+const kvInFile = () =>
+  z.object({
+    /** Of the beginning of the context, whose KV it is; 0: none. */
+    tokens: z.number(),
+    /** Of the whole context. */
+    total: z.number(),
+    bytes: z.number(),
+    /** What was left out or set aside and why, in sentences. */
+    notes: z.array(text),
+  });
 
 export const transferShapes = () =>
   ({
@@ -29,6 +44,27 @@ export const transferShapes = () =>
         /** What was left out or changed, in sentences. */
         notes: z.array(text),
       }),
+    },
+    importKv: {
+      input: z.object({
+        /** One that was imported, and that no model server has computed yet. */
+        session: text,
+        /** Absolute path of the file on the backend's machine. */
+        path: text,
+        /** Where the KV begins in it: behind the text, in bytes. */
+        offset: z.number(),
+        ...onEngine,
+      }),
+      output: kvInFile(),
+    },
+    exportKv: {
+      input: z.object({
+        session: text,
+        /** Absolute path, on the backend's machine, of the file that has the text already. Default: nothing is written, only the size is told. */
+        path: z.optional(text),
+        ...onEngine,
+      }),
+      output: kvInFile(),
     },
     exportConversation: {
       input: z.object({ session: text, format: z.enum(exportFormats) }),

@@ -32,6 +32,8 @@ export const windowShapes = () =>
         checkpoint: flag,
         description: z.optional(text),
         tags: z.optional(z.array(text)),
+        /** Gives up the session's KV first, and computes its context again: what came with a file is gone then. Default: false. */
+        recompute: flag,
         ...onEngine,
       }),
       output: receiptSchema,

@@ -47,6 +47,8 @@ const contentChecksSchema = z.object({
   canaryNoise: count,
   /** Why a check did not run, in plain words. */
   why: z.nullable(z.string()),
+  /** KV under it came with a file: the checks say only that it is what came. Default: all of it was computed here. */
+  isImported: z.optional(z.boolean()),
 });
 export type ContentChecks = z.infer<typeof contentChecksSchema>;
 

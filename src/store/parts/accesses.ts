@@ -74,6 +74,7 @@ export const accesses: { readonly [Part in keyof Store]: Accesses<Store[Part]> }
     create: 'write',
     get: 'read',
     advance: 'write',
+    markImported: 'write',
   },
   projects: {
     currentSession: 'read',

@@ -6,7 +6,12 @@ import { CwmError } from '../../protocol/errors.ts';
 import type { LineageId } from '../../protocol/ids.ts';
 import type { StoreDisk } from '../disk/storeDisk.ts';
 
-const lineageSchema = z.object({ id: lineageIdSchema, salt: z.string(), generation: z.number() });
+const lineageSchema = z.object({
+  id: lineageIdSchema,
+  salt: z.string(),
+  generation: z.number(),
+  importedInto: z.optional(z.number()),
+});
 
 /** Lineages, one small record each. */
 export class LineageFiles implements LineageStore {
@@ -51,6 +56,15 @@ export class LineageFiles implements LineageStore {
       const next = { ...lineage, generation: fromGeneration + 1 };
       await this.#parts.records.write(this.#parts.layout.lineage(id), next);
       return next;
+    });
+  }
+
+  markImported(id: LineageId): Promise<Lineage> {
+    return this.#queue.run(id, async () => {
+      const lineage = await this.get(id);
+      const marked = { ...lineage, importedInto: lineage.generation };
+      await this.#parts.records.write(this.#parts.layout.lineage(id), marked);
+      return marked;
     });
   }
 }

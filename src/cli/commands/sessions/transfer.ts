@@ -1,8 +1,9 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { Option, type Command } from 'commander';
 import { decodeText } from '../../../base/decodeText.ts';
 import { readableText } from '../../../base/readableText.ts';
 import { absolutePath } from '../../../client/absolutePath.ts';
+import { readConversationFile } from '../../../setup/conversationFile.ts';
 import type { RouteOutput } from '../../../protocol/api.ts';
 import { CwmError } from '../../../protocol/errors.ts';
 import { allItems } from '../../../protocol/paging.ts';
@@ -12,6 +13,7 @@ import {
   type ConversationFormat,
 } from '../../../protocol/settings/conversationFormats.ts';
 import { plural } from '../../../words/amounts.ts';
+import { importedKvText, kvRisk, kvSizeText, leftKvNote, writtenKvText } from '../../../words/window.ts';
 import { conversationText } from '../../../words/conversationText.ts';
 import type { Perform } from '../../action.ts';
 import { receiptText } from '../../receiptText.ts';
@@ -23,11 +25,13 @@ interface ImportOptions {
   readonly title?: string;
   readonly project?: string;
   readonly window?: string;
+  readonly kv?: boolean;
 }
 
 interface ExportOptions {
   readonly format: 'markdown' | (typeof exportFormats)[number];
   readonly output?: string;
+  readonly kv?: boolean;
 }
 
 export function registerTransfer(program: Command, perform: Perform): void {
@@ -39,9 +43,12 @@ export function registerTransfer(program: Command, perform: Perform): void {
     .option('--title <text>', "title of the session; by default the file's, else its first words")
     .option('--project <folder>', 'folder of the project that the session belongs to')
     .option('--window <name>', 'have the model server compute it now, and freeze it as a window')
-    .action((file: string, { format, id, title, project, window, ...common }: ImportOptions) =>
+    .option('--kv', `take the KV in the file, too: ${kvRisk}`)
+    .action((file: string, { format, id, title, project, window, kv, ...common }: ImportOptions) =>
       perform(common, async (run) => {
-        const content = file === '-' ? await run.terminal.readStdin() : await readText(run, file);
+        const { content, kvOffset } =
+          file === '-' ? { content: await run.terminal.readStdin(), kvOffset: null } : await readText(run, file);
+        if (kv && kvOffset === null) throw new CwmError('InvalidParameter', `${file} has no KV.`);
         const imported = await run.call('importConversation', {
           content,
           format,
@@ -50,11 +57,30 @@ export function registerTransfer(program: Command, perform: Perform): void {
           ...(project !== undefined && { project: await run.project(project) }),
           ...run.onEngine,
         });
-        if (window === undefined) return run.print(imported, importText);
+        if (kvOffset !== null && !kv) imported.notes.push(leftKvNote);
         if (!run.json) run.print(imported, importText);
+        const taken =
+          kv && kvOffset !== null
+            ? await run.call(
+                'importKv',
+                {
+                  session: imported.session.id,
+                  path: absolutePath(file, run.terminal.cwd),
+                  offset: kvOffset,
+                  ...run.onEngine,
+                },
+                'Taking the KV from the file',
+              )
+            : null;
+        if (taken && !run.json) run.print(taken, importedKvText);
+        const shown = { ...imported, ...(taken && { kv: taken }) };
+        if (window === undefined) {
+          if (run.json) run.print(shown, importText);
+          return;
+        }
         const input = { session: imported.session.id, window, ...run.onEngine };
         const receipt = await run.call('freeze', input, 'Computing the conversation');
-        if (run.json) run.print({ ...imported, receipt }, importText);
+        if (run.json) run.print({ ...shown, receipt }, importText);
         else run.print(receipt, receiptText);
       }),
     );
@@ -68,15 +94,24 @@ export function registerTransfer(program: Command, perform: Perform): void {
         .default('markdown'),
     )
     .option('--output <file>', 'a new file; stdout by default')
-    .action((session: string, { format, output, ...common }: ExportOptions) =>
+    .option('--kv', 'with --format cwindow --output FILE: the KV that the embedded engine has of it, too')
+    .action((session: string, { format, output, kv, ...common }: ExportOptions) =>
       perform(common, async (run) => {
+        if (kv && (format !== 'cwindow' || output === undefined))
+          throw new CwmError('InvalidParameter', '"--kv" needs "--format cwindow" and "--output FILE".');
         const content =
           format === 'markdown'
             ? await markdownOf(run, session)
             : (await run.call('exportConversation', { session, format })).content;
         if (output === undefined) return run.terminal.out(run.json ? `${JSON.stringify({ content })}\n` : content);
         await writeText(run, output, content);
-        run.print({ output }, () => `Wrote ${output}.`);
+        if (!kv) return run.print({ output }, () => `Wrote ${output}.`);
+        const size = await run.call('exportKv', { session, ...run.onEngine });
+        if (size.tokens > 0) run.terminal.err(`${kvSizeText(size)}\n`);
+        const path = absolutePath(output, run.terminal.cwd);
+        const written =
+          size.tokens === 0 ? size : await run.call('exportKv', { session, path, ...run.onEngine }, 'Writing the KV');
+        run.print({ output, kv: written }, () => `Wrote ${output}.\n${writtenKvText(written)}`);
       }),
     );
 }
@@ -93,13 +128,13 @@ async function markdownOf(run: Run, session: string): Promise<string> {
   return readableText(conversationText({ title, messages, earlier: 0, pending: null }));
 }
 
-async function readText(run: Run, file: string): Promise<string> {
+async function readText(run: Run, file: string): Promise<{ content: string; kvOffset: number | null }> {
   const path = absolutePath(file, run.terminal.cwd);
-  const bytes = await readFile(path).catch((error: unknown) => {
+  const { bytes, kvOffset } = await readConversationFile(path).catch((error: unknown) => {
     throw new CwmError('InvalidParameter', `${path} cannot be read (${(error as Error).message}).`);
   });
   const decoded = decodeText(bytes);
-  if ('text' in decoded) return decoded.text;
+  if ('text' in decoded) return { content: decoded.text, kvOffset };
   throw new CwmError('InvalidParameter', `${path} is ${decoded.why}.`);
 }
 

@@ -10,10 +10,11 @@ export function registerFreeze(program: Command, perform: Perform): void {
     .argument('<session>', "the session's id")
     .argument('<window>', 'name of the new window')
     .option('--checkpoint', 'leave the session open')
-    .action((session: string, window: string, options: WindowNotes & { checkpoint?: boolean }) => {
-      const { description, tag: tags, checkpoint, ...common } = options;
+    .option('--recompute', 'give up the KV first, and compute the conversation again: KV of a file is gone then')
+    .action((session: string, window: string, options: WindowNotes & { checkpoint?: boolean; recompute?: boolean }) => {
+      const { description, tag: tags, checkpoint, recompute, ...common } = options;
       return perform(common, async (run) => {
-        const input = { session, window, checkpoint, description, tags, ...run.onEngine };
+        const input = { session, window, checkpoint, recompute, description, tags, ...run.onEngine };
         run.print(await run.call('freeze', input, checkpoint ? 'Making a checkpoint' : 'Freezing'), receiptText);
       });
     });
