@@ -11,7 +11,12 @@ import { binary, root, run } from './vitestRun.ts';
 const floor = 90;
 
 /** Files that may have less, each with its reason. At most five. */
-const exceptions: Readonly<Record<string, string>> = {};
+const exceptions: Readonly<Record<string, string>> = {
+  'src/cli/commands/backend/mcp.ts': 'its process ends before it writes what it ran; test/cli/mcp.test.ts runs it',
+  'src/mcp/main.ts': 'the same',
+  'src/cli/commands/backend/serveAtLogin.ts': "it changes what the user's own system starts; test/setup has its parts",
+  'src/embedded/worker/llamaWorker.ts': 'a grammar needs a model that calls tools; npm run test:engines has some',
+};
 
 const folder = path.join(root, 'coverage');
 const args = process.argv.slice(2).map((part) => part.replace(/\/+$/, ''));

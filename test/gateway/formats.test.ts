@@ -130,6 +130,10 @@ describe('Messages', () => {
     expect(await answer.json()).toEqual({ input_tokens: 17 });
     expect(gateway.passed[0]?.path).toBe('/tokenize');
     expect(await gateway.sessions()).toEqual([]);
+    expect((await gateway.post('/v1/messages/count_tokens', {})).status).toBe(400);
+    gateway.server.answer = (_, res) => void res.writeHead(404, {}).end('{}');
+    const refused = await gateway.post('/v1/messages/count_tokens', first);
+    expect(await refused.json()).toMatchObject({ error: { message: expect.stringContaining('does not count') } });
   });
 
   describe.each([

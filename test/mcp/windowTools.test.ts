@@ -168,6 +168,17 @@ describe.each(eras)('the tools in the %s form of the protocol', (era) => {
     });
   });
 
+  test('S0-10 the status of a window has its KV, its lineage and its last receipt', async () => {
+    const client = await openClient({ era, backend: new FakeBackend({ getWindow: () => details() }) });
+    const { structuredContent } = await client.call('window_status', { window_name: 'auth-refactor-1' });
+    expect(structuredContent).toMatchObject({
+      type: 'window',
+      id: 'auth-refactor-1',
+      lineage: ['root', 'auth-refactor-1'],
+      last_receipt: { verdict: 'proven' },
+    });
+  });
+
   test('S0-11 a clone names its lineage, root first', async () => {
     const backend = new FakeBackend({
       clone: () => aReceipt({ operation: 'clone', window: 'copy', kvBytesWritten: 0 }),
