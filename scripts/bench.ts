@@ -5,6 +5,7 @@
 //   npm run bench -- THAW --whole    with the sizes that take long
 //   npm run bench -- THAW --sizes "small=2048;big=4096,8192"            other sizes of the generated models
 //   npm run bench -- RECALL --locomo PATH   how much of the evidence a search returns; LoCoMo is read there and copied nowhere
+//   npm run bench -- MEMORY --chuk PYTHON   beside chuk-ai-session-manager, which that Python has
 //   npm run bench -- --json FILE     also writes the results as JSON; `-` is stdout
 import { writeFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
@@ -68,13 +69,14 @@ const benchmarks: readonly Benchmark[] = [
   thaw,
 ];
 const { values, positionals } = readArguments(
-  'Usage: npm run bench [-- [ID…] [--whole] [--sizes SIZES] [--locomo PATH] [--json FILE]]',
+  'Usage: npm run bench [-- [ID…] [--whole] [--sizes SIZES] [--locomo PATH] [--chuk PYTHON] [--json FILE]]',
   {
     options: {
       json: { type: 'string' },
       sizes: { type: 'string' },
       whole: { type: 'boolean' },
       locomo: { type: 'string' },
+      chuk: { type: 'string' },
     },
     allowPositionals: true,
   },
@@ -104,6 +106,7 @@ for (const benchmark of benchmarks) {
         whole: values.whole === true,
         ...(values.sizes !== undefined && { sizes: values.sizes }),
         ...(values.locomo !== undefined && { locomo: values.locomo }),
+        ...(values.chuk !== undefined && { chuk: values.chuk }),
       })),
     );
   } catch (error) {

@@ -4,6 +4,7 @@ import { systemPrompt, TraceTalk } from '../../test/core/memory/endless/talkTrac
 import { makeTrace } from '../../test/core/memory/endless/trace.ts';
 import { coreWith } from '../coreWith.ts';
 import { mustHold, type Benchmark, type Figure } from '../benchmark.ts';
+import { chukRows } from './chuk.ts';
 import { policies, runPolicy, type PolicyRow } from './policies.ts';
 
 const turns = 400;
@@ -15,11 +16,10 @@ const limit = 32_000;
  */
 export const memory: Benchmark = {
   ids: ['MEMORY'],
-  async run() {
-    const rows = policies.map(({ name, make }) => ({
-      name,
-      row: runPolicy(make, { trace: makeTrace(turns), systemPrompt, limit }),
-    }));
+  async run(signal, { chuk }) {
+    const given = { trace: makeTrace(turns), systemPrompt, limit };
+    const rows = policies.map(({ name, make }) => ({ name, row: runPolicy(make, given) }));
+    const others = chuk === undefined ? [] : await chukRows(chuk, given, signal);
     const talk = new TraceTalk(turns, (model) => new CountingEngine(limit, model));
     // Checkpoints would ask for KV, which this engine has none of.
     await using made = await coreWith(talk.engine as unknown as Engine, undefined, { checkpoints: { enabled: false } });
@@ -41,6 +41,7 @@ export const memory: Benchmark = {
     const most = Math.max(...faults);
     return [
       ...rows.map(({ name, row }) => reused(name, row, null)),
+      ...others.map((row) => reused(`chuk-ai-session-manager, ${row.mode}`, row, null)),
       reused('ours, with its faults', ours, 98),
       figure(`tokens computed, ${turns} turns of ${limit.toLocaleString('en-US')} tokens at most`, computed, {
         unit: 'tokens',

@@ -28,11 +28,8 @@ export async function offeredMemoryTools(
   asking: Asking | null,
   signal: AbortSignal,
 ): Promise<readonly MemoryTool[]> {
-  const { session, description } = turn;
-  if (!session.settings?.memory?.enableVm || description.noToolsWhy !== undefined) return [];
-  if (session.settings.memory.vmMode === 'passive') return [];
-  const memory = await core.memories.of(session);
-  if (memory.takingNoTools.has(modelKey(turn))) return [];
+  if (!(await takesMemoryTools(core, turn))) return [];
+  const memory = await core.memories.of(turn.session);
   const hasLeft = (): boolean =>
     memory.segments.length > 0 || turn.messages.some(isExcerpted) || asking?.added.some(isExcerpted) === true;
   if (asking === null) return hasLeft() ? memoryTools : [];
@@ -43,6 +40,16 @@ export async function offeredMemoryTools(
   }
   if (!hasLeft()) return [];
   return (await leaveRoom(core, turn, withTools, signal)) ? memoryTools : [];
+}
+
+/** Whether the session's prompts list the memory's tools once something has left. */
+async function takesMemoryTools(
+  core: CoreContext,
+  turn: Pick<Remembering, 'session' | 'engine' | 'description'>,
+): Promise<boolean> {
+  const { memory } = turn.session.settings ?? {};
+  if (!memory?.enableVm || memory.vmMode === 'passive' || turn.description.noToolsWhy !== undefined) return false;
+  return !(await core.memories.of(turn.session)).takingNoTools.has(modelKey(turn));
 }
 
 /**
@@ -58,12 +65,7 @@ export async function budgetWithTools(
   signal: AbortSignal,
 ): Promise<BudgetWithTools> {
   const all = { maxTokens, tools: withMemoryTools(tools, memoryTools) };
-  const isPassive = turn.session.settings?.memory?.vmMode === 'passive';
-  const takesTools =
-    !isPassive &&
-    turn.description.noToolsWhy === undefined &&
-    !(await core.memories.of(turn.session)).takingNoTools.has(modelKey(turn));
-  const areOffered = takesTools && (await leaveRoom(core, turn, all, signal));
+  const areOffered = (await takesMemoryTools(core, turn)) && (await leaveRoom(core, turn, all, signal));
   return { budget: await budgetFor(core, turn, areOffered ? all : { maxTokens, tools }, signal), areOffered };
 }
 

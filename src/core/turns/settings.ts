@@ -14,6 +14,7 @@ import type { CoreContext } from '../context.ts';
 import { modelDifference } from '../identity.ts';
 import { requireOpen } from '../lifecycle.ts';
 import { requirePolicy } from '../memory/plugins.ts';
+import { offeredMemoryTools } from '../memory/tools.ts';
 import { prefixCost } from '../prompt/prefixCost.ts';
 import { requireWellFormed } from '../prompt/wellFormed.ts';
 import { nextEngine, requireSession, systemPromptOf } from '../session.ts';
@@ -158,10 +159,33 @@ async function costOf(
     ...session,
     settings: { ...settings, ...(memoryThen && { memory: memoryThen }), ...(systemPrompt && { systemPrompt }) },
   };
-  return promptCost(core, session, next, engine ?? session.engine, signal);
+  const spec = engine ?? session.engine;
+  if (memory !== undefined && (await listsOtherTools(core, session, next, spec, signal)))
+    return { keptTokens: 0, lostTokens: tokens.count };
+  return promptCost(core, session, next, spec, signal);
 }
 
-/** What it costs that the active branch has another system prompt; null where it has the same. */
+/** Whether a change of the memory lets its tools in or takes them away. Of a server that cannot be asked, nobody knows. */
+async function listsOtherTools(
+  core: CoreContext,
+  from: Session,
+  to: Session,
+  spec: string,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const engine = core.engines.get(spec);
+  const description = await nullOn(engine.describe(signal), 'EngineUnavailable', 'EngineTimeout', 'EngineRejected');
+  if (!description) return false;
+  const messages = await core.conversations.of(from);
+  const listed = (session: Session): ReturnType<typeof offeredMemoryTools> =>
+    offeredMemoryTools(core, { session, engine, description, messages, salt: '' }, null, signal);
+  return (await listed(from)).length !== (await listed(to)).length;
+}
+
+/**
+ * What it costs that the active branch has another system prompt, or that what left its prompt comes back because the memory ends; null where
+ * neither is so.
+ */
 async function promptCost(
   core: CoreContext,
   from: Session,
@@ -171,10 +195,13 @@ async function promptCost(
 ): Promise<PrefixCost | null> {
   const { tokens, id } = from;
   const system = systemPromptOf(to);
-  if (!tokens || system === systemPromptOf(from)) return null;
+  const [had, has] = [from, to].map(({ settings }) => settings?.memory?.enableVm === true);
+  const comesBack = tokens?.segments !== undefined && had && !has;
+  if (!tokens || (system === systemPromptOf(from) && !comesBack)) return null;
   const ids = await nullOn(core.store.sessions.loadTokens(id, tokens.sha256), 'Corrupted');
   if (!ids) return { keptTokens: 0, lostTokens: tokens.count };
-  const messages = await core.memories.shown(id, await core.conversations.of(from), tokens);
+  const whole = await core.conversations.of(from);
+  const messages = comesBack ? whole : await core.memories.shown(id, whole, tokens);
   return prefixCost(core.engines.get(spec), ids, { system, messages }, signal);
 }
 

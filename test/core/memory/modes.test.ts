@@ -59,6 +59,37 @@ describe('modes of the memory', () => {
     expect(asked.at(-1)?.messages[0]?.role).toBe('system');
   });
 
+  test.each([
+    ['passive', { enableVm: true, vmMode: 'passive' }],
+    ['off', null],
+  ] as const)('S1-63 a change to %s says what it costs once something has left', async (_, memory) => {
+    const early = await talk({}, 1);
+    expect((await early.cwm.updateSession({ session: 's', memory, preview: true }, never())).prefix).toBeNull();
+    const { cwm, engine, say } = await talk({}, 8);
+    const changed = { session: 's', memory } as const;
+    const { prefix, version } = await cwm.updateSession({ ...changed, preview: true }, never());
+    expect(await codeOf(cwm.updateSession(changed, never()))).toBe('CWM-3108');
+    expect(prefix?.lostTokens).toBeGreaterThan(500);
+    await cwm.updateSession({ ...changed, breakPrefix: true }, never());
+    engine.model = { ...engine.model, maxModelLen: 65_536 };
+    await say('And now?');
+    const { tokens, settings } = await cwm.getSession({ session: 's' }, never());
+    expect(settings?.memory ?? null).toEqual(memory);
+    expect(tokens?.segments === undefined).toBe(memory === null);
+    expect(version).toBeGreaterThan(0);
+    // Where no tools change and nothing comes back, nothing is asked.
+    await cwm.updateSession({ session: 's', title: 'Later' }, never());
+  });
+
+  test('S1-63 a passive memory that ends says what comes back', async () => {
+    const { cwm } = await talk({ vmMode: 'passive' }, 8);
+    const { prefix } = await cwm.updateSession({ session: 's', memory: null, preview: true }, never());
+    expect(prefix?.lostTokens).toBeGreaterThan(500);
+    await cwm.updateSession({ session: 's', memory: null, breakPrefix: true }, never());
+    // It is over already: a change of its title asks nothing.
+    await cwm.updateSession({ session: 's', title: 'Later' }, never());
+  });
+
   test('S1-63 strict: the notes of an answer name what it cites that its prompt does not have', async () => {
     const strict = await talk({ vmMode: 'strict' }, 5);
     const { pages } = await strict.cwm.memoryState({ session: 's' });

@@ -4,6 +4,7 @@ import { afterEach, expect, test } from 'vitest';
 
 import { countedTalk, sumOf, type CountedTalk } from '../../../bench/memory/countedTalk.ts';
 import { VllmEngine } from '../../../src/engines/vllm/vllmEngine.ts';
+import { isNightly } from '../../support/nightly.ts';
 import { noteFigure } from './figures.ts';
 import { vllmModel } from './vllmModel.ts';
 import { startVllm } from './vllmServer.ts';
@@ -35,14 +36,19 @@ async function talkOn(
   return talked;
 }
 
-const vllmLimit = 8192;
+/** At night as long as the conversation that the promised shares are about; 60 turns are dominated by what every turn says anew. */
+const vllmSize = isNightly ? { turns: 400, limit: 32_000 } : { turns: 60, limit: 8192 };
 
-test('N20 on vLLM a conversation of three times the context fits, stays warm, and its decisions come back', async () => {
-  const model = await vllmModel('tiny', { signal: never, log: (line) => console.log(line) });
-  const start = { model, connector: 'none', toolTemplate: template, maxModelLen: vllmLimit } as const;
-  const server = await startVllm(start, never);
-  cleanUps.push(() => server.stop());
-  const { sent, reused, computed, sealedComputed } = await talkOn('vLLM', server.url, { turns: 60, limit: vllmLimit });
-  expect(reused).toBeGreaterThan(0.88 * sent);
-  expect(computed).toBeLessThan(2 * sealedComputed);
-});
+test(
+  'N20 on vLLM a conversation of several times the context fits, stays warm, and its decisions come back',
+  { timeout: isNightly ? 3_600_000 : 600_000 },
+  async () => {
+    const model = await vllmModel('tiny', { signal: never, log: (line) => console.log(line) });
+    const start = { model, connector: 'none', toolTemplate: template, maxModelLen: vllmSize.limit } as const;
+    const server = await startVllm(start, never);
+    cleanUps.push(() => server.stop());
+    const { sent, reused, computed, sealedComputed } = await talkOn('vLLM', server.url, vllmSize);
+    expect(reused).toBeGreaterThan((isNightly ? 0.98 : 0.88) * sent);
+    expect(computed).toBeLessThan((isNightly ? 1.3 : 2) * sealedComputed);
+  },
+);

@@ -5,7 +5,7 @@ import type { Candidate, EvictionPolicy, Pressure } from './policy.ts';
 type BuiltIn = EvictionPolicy & { readonly name: EvictionPolicyName };
 
 /** Share of `evictAt` that the newest messages keep: the rest leaves in one batch, since each batch has the engine compute them again. */
-const keptShare = 0.25;
+const keptShare = 0.2;
 /** A server that reuses less has no prefix that would be worth larger batches. */
 const leastReuse = 0.1;
 

@@ -23,7 +23,7 @@ model = LlamaForCausalLM(
     LlamaConfig(
         vocab_size=len(tokenizer),
         head_dim=64,
-        max_position_embeddings=16384,
+        max_position_embeddings=32768,
         bos_token_id=None,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
