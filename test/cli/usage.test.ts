@@ -32,6 +32,15 @@ describe('cwm usage', () => {
     });
   });
 
+  it.each([
+    ['new', ['session', 'new', '--memory-tokens', '8000']],
+    ['set', ['session', 'set', 's', '--memory', 'off', '--memory-mode', 'passive']],
+  ])('S1-05 session %s refuses what is said of a memory that is not asked for', async (_, args) => {
+    const { code, stderr } = await runInProcess(...args);
+    expect(code).not.toBe(0);
+    expect(stderr).toContain('--memory on');
+  });
+
   it('ends with 2 and shows what there is when no command was given', async () => {
     for (const [heading, ...args] of [['Conversations:'], ['Commands:', 'session']] as const) {
       const outcome = await runInProcess(...args);

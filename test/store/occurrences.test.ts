@@ -42,6 +42,37 @@ describe('recall from the store', () => {
     expect(best.slice(0, 2).sort()).toEqual(['s-0', 's-1001']);
   });
 
+  it.each([2, 1_400, 2_999])(
+    'S1-55 finds the message that answers, at place %d of 3,000 where each word of the question is in more than are ranked',
+    async (place) => {
+      const store = await openTestStore(await temporaryDirectory());
+      const texts = Array.from({ length: 3_000 }, (_, at) =>
+        at % 2 === 0 ? `The pipeline of part ${at} is green.` : `The certificate of part ${at} is new.`,
+      );
+      texts[place] = 'The certificate of the pipeline expires in March.';
+      await talk(store, 's', texts);
+      const best = await found(store, 'When does the certificate of the pipeline expire?', { session: sessionId('s') });
+      expect(best[0]).toBe(`s-${place}`);
+      // Around it, too, as in a conversation that is looked at whole.
+      expect(best.slice(0, 8)).toContain(`s-${place === 2_999 ? 2_998 : place + 1}`);
+    },
+  );
+
+  it('S1-55 of a conversation with very many matches, each one whose words say more comes before those that say less', async () => {
+    const store = await openTestStore(await temporaryDirectory());
+    const texts = Array.from({ length: 2_600 }, (_, at) => {
+      if (at % 500 === 250) return `Heron, kestrel and plover in note ${at}.`;
+      return at % 4 === 0
+        ? `A heron in note ${at}.`
+        : at % 4 === 2
+          ? `A kestrel in note ${at}.`
+          : `Nothing in note ${at}.`;
+    });
+    await talk(store, 's', texts);
+    const best = await found(store, 'heron kestrel plover', { session: sessionId('s') });
+    expect(best.slice(0, 5).sort()).toEqual(['s-1250', 's-1750', 's-2250', 's-250', 's-750']);
+  });
+
   it('S1-55 looks in one session or one project, and never beyond it', async () => {
     const store = await openTestStore(await temporaryDirectory());
     await talk(store, 'a', ['The heron flies.'], 'file:///p');

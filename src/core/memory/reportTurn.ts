@@ -69,6 +69,10 @@ export function memoryNotes(report: MemoryReport | null): string[] {
   const { firstSequence: first, lastSequence: last, segment, tokens } = replaced;
   return [
     `Messages ${first} to ${last} (${formatCount(tokens)} tokens) left the prompt to make room, and the summary ${segment} stands there. They stay in the session. ` +
-      `${formatCount(report.recomputed)} tokens were computed again because of it.`,
+      `${formatCount(report.recomputed)} tokens were computed again because of it.${report.reused === 0 ? nothingKept : ''}`,
   ];
 }
+
+/** A system prompt and older segments in front of what left stay the same, but such a cache holds for the end of a prompt alone. */
+const nothingKept =
+  ' The model server reused nothing of the prompt, not even what stands in front of the change. The cache of some models cannot be cut (those with a sliding window, as Gemma 3, or recurrent ones): there, each time that messages leave, the whole prompt is computed.';

@@ -7,6 +7,8 @@ import { wordsOf } from './searchWords.ts';
 
 /** Matches that are ranked. Above it the rarest words choose: a look-up takes as long in a store of any size. */
 const mostMatches = 750;
+/** Messages that are looked at, those around the matches included: most of what a search of a long conversation takes. */
+const mostLookedAt = 2_000;
 /** Words of one query that are looked up; later ones are left out. */
 const mostWords = 40;
 /** A stem that is shorter begins too many words that mean something else. */
@@ -40,38 +42,37 @@ export function occurrencesIn(database: Database, query: OccurrenceQuery): Occur
       ? ''
       : `AND EXISTS (SELECT 1 FROM holders JOIN sessions ON sessions.number = session
            WHERE message = ${message} AND (?1 IS NULL OR project = ?1) AND (?2 IS NULL OR sessions.id = ?2))`;
-  const matching = (chosen: readonly Word[], order: 'ASC' | 'DESC', most: number): number[] =>
-    chosen.length === 0
+  const matching = (expression: string, order: 'ASC' | 'DESC', most: number): number[] =>
+    expression === '' || most <= 0
       ? []
       : rows(`SELECT docid FROM words WHERE words MATCH ?3 ${within('docid')} ORDER BY docid ${order} LIMIT ${most}`, [
           ...scope,
-          expressionOf(chosen),
+          expression,
         ]).map(([number]) => Number(number));
-  let matches = matching(words, 'DESC', mostMatches + 1);
-  const isWhole = matches.length <= mostMatches;
-  if (!isWhole) {
-    const chosen = rarest(words);
-    // Of too many, both ends: what has left a prompt is the oldest.
-    const half = mostMatches / 2;
-    matches = [...new Set([...matching(chosen, 'DESC', half), ...matching(chosen, 'ASC', half)])];
+  let matches = matching(expressionOf(words), 'DESC', mostMatches + 1);
+  let isWhole = matches.length <= mostMatches;
+  const most = total > mostLookedAt ? Math.floor(mostLookedAt / (1 + 2 * query.reach)) : mostMatches;
+  if (!isWhole) matches = chosenOf(words, Math.min(mostMatches, 2 * most), matching);
+  const dated =
+    query.dated === undefined
+      ? []
+      : rows(
+          `SELECT number FROM messages WHERE created_at LIKE ?3 ${within('number')} ORDER BY number DESC LIMIT ${mostMatches}`,
+          [...scope, `${query.dated}%`],
+        ).map(([number]) => Number(number));
+  matches = [...new Set([...matches, ...dated])];
+  if (total > mostLookedAt && matches.length > most) {
+    isWhole = false;
+    lookAt(database, matches);
+    matches = bestOf(matches, { counted: countsOf(rows, words), words, rowsOfAll, dated: new Set(dated) }, most);
+    database.exec('DELETE FROM temp.hits');
   }
-  if (query.dated !== undefined) {
-    const dated = rows(
-      `SELECT number FROM messages WHERE created_at LIKE ?3 ${within('number')} ORDER BY number DESC LIMIT ${mostMatches}`,
-      [...scope, `${query.dated}%`],
-    );
-    matches.push(...dated.map(([number]) => Number(number)));
-  }
-  inTransaction(database, () => {
-    insertAll(database, matches);
-  });
+  lookAt(database, matches);
   const near = around(database, rows, scope, query.reach);
-  inTransaction(database, () => {
-    insertAll(
-      database,
-      near.map(([number]) => Number(number)),
-    );
-  });
+  lookAt(
+    database,
+    near.map(([number]) => Number(number)),
+  );
   const counted = countsOf(rows, words);
   const none = words.map(() => 0);
   const seen = new Set<number>();
@@ -155,28 +156,72 @@ function around(database: Database, rows: Rows, scope: readonly SqlValue[], reac
   return found;
 }
 
-function insertAll(database: Database, numbers: readonly number[]): void {
-  const statement = database.prepare('INSERT OR IGNORE INTO temp.hits VALUES (?)');
-  try {
-    for (const number of numbers) statement.run([number]);
-  } finally {
-    statement.free();
-  }
+function lookAt(database: Database, numbers: readonly number[]): void {
+  inTransaction(database, () => {
+    const statement = database.prepare('INSERT OR IGNORE INTO temp.hits VALUES (?)');
+    try {
+      for (const number of numbers) statement.run([number]);
+    } finally {
+      statement.free();
+    }
+  });
 }
 
 type Rows = (sql: string, values?: SqlValue[]) => SqlValue[][];
 
 const expressionOf = (words: readonly Word[]): string => words.flatMap(({ forms }) => forms).join(' OR ');
 
-/** The rarest words, as many as have {@link mostMatches} matches together; one at least. */
-function rarest(words: readonly Word[]): Word[] {
+/**
+ * Of too many matches: those of the rarest words, as many as have `most` together. Where the rarest alone has more, first those
+ * that have another word of the query beside it, then both ends: what has left a prompt is the oldest.
+ */
+function chosenOf(
+  words: readonly Word[],
+  most: number,
+  matching: (expression: string, order: 'ASC' | 'DESC', most: number) => number[],
+): number[] {
   const sorted = [...words].sort((a, b) => a.messages - b.messages);
   let matches = 0;
   const chosen = sorted.filter(({ messages }, at) => {
     matches += messages;
-    return at === 0 || matches <= mostMatches;
+    return at === 0 || matches <= most;
   });
-  return chosen;
+  const found = new Set<number>();
+  const half = most / 2;
+  const [rarest, ...others] = sorted;
+  if (rarest && rarest.messages > most) {
+    for (const other of others) {
+      const both = `(${expressionOf([rarest])}) AND (${expressionOf([other])})`;
+      for (const number of matching(both, 'DESC', half - found.size)) found.add(number);
+    }
+  }
+  const left = Math.floor((most - found.size) / 2);
+  for (const order of ['DESC', 'ASC'] as const)
+    for (const number of matching(expressionOf(chosen), order, left)) found.add(number);
+  return [...found];
+}
+
+interface Weighed {
+  readonly counted: ReadonlyMap<number, { readonly counts: readonly number[] }>;
+  readonly words: readonly Word[];
+  readonly rowsOfAll: number;
+  /** Matches by their day. */
+  readonly dated: ReadonlySet<number>;
+}
+
+/** The matches whose own words say most, so many of them: the rarer a word, the more it says. */
+function bestOf(matches: readonly number[], { counted, words, rowsOfAll, dated }: Weighed, most: number): number[] {
+  const rarity = (having: number): number => Math.log(1 + (rowsOfAll + 0.5) / (having + 0.5));
+  const rarities = words.map(({ messages }) => rarity(messages));
+  const scored = matches.map((number): [number, number] => {
+    const { counts = [] } = counted.get(number) ?? {};
+    const own = rarities.reduce((sum, each, at) => sum + each * (1 - 1 / (1 + (counts[at] ?? 0))), 0);
+    return [number, own + (dated.has(number) ? rarity(dated.size) : 0)];
+  });
+  return scored
+    .sort(([, a], [, b]) => b - a)
+    .slice(0, most)
+    .map(([number]) => number);
 }
 
 /** How often each word occurs in the messages in `hits`; without those that have none. */

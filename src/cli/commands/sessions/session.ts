@@ -118,9 +118,9 @@ export function registerSession(program: Command, perform: Perform): void {
     .option('--never-expires', 'it does not expire; an expired session is open again')
     .option('--break-prefix', 'change it even if the model server must compute the context again')
     .action((id: string, { expiresIn, neverExpires, breakPrefix, ...rest }: SetOptions, command: Command) => {
-      const settings = settingsInput(rest);
       const setsExpiry = expiresIn !== undefined || neverExpires === true;
       return perform(rest, async (run) => {
+        const settings = settingsInput(rest);
         const change = { ...settings, ...run.onEngine };
         const setsMore = Object.keys(change).length > 0;
         if (!setsExpiry && !setsMore) command.error('error: say what to change, for example --title', { exitCode: 2 });

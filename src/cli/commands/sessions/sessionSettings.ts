@@ -1,5 +1,6 @@
 import { Option, type Command } from 'commander';
 import type { RouteInput } from '../../../protocol/api.ts';
+import { CwmError } from '../../../protocol/errors.ts';
 import { agentRoles, sessionModes, toolPolicies, vmModes } from '../../../protocol/settings/sessionChoices.ts';
 import { amount, collect, wholeNumber } from '../../arguments.ts';
 
@@ -72,11 +73,20 @@ type Settings = Pick<
   'title' | 'description' | 'tags' | 'systemPrompt' | 'sampling' | 'mode' | 'role' | 'tools' | 'memory'
 >;
 
-/** The options as a route takes them; empty when none was given. */
+/** The options as a route takes them; empty when none was given. @throws CwmError InvalidParameter. */
 export function settingsInput(options: SettingsOptions): Settings {
   const { title, description, tag, systemPrompt, temperature, topP, maxTokens, stop, seed, mode, role } = options;
   const { memory, memoryTokens: maxL0Tokens, memoryPolicy: policy, memoryMode: vmMode } = options;
   const { tools, allowTool, toolRounds: rounds, toolTimeout: timeoutSeconds } = options;
+  const ofMemory = defined({ maxL0Tokens, policy, vmMode });
+  if (memory !== 'on' && Object.keys(ofMemory).length > 0)
+    throw new CwmError(
+      'InvalidParameter',
+      'What --memory-tokens, --memory-policy and --memory-mode say is about a virtual memory.',
+      {
+        hint: 'Give them with "--memory on", all of them that are to hold: it sets the memory anew.',
+      },
+    );
   const limits = defined({ allowed: allowTool && [...allowTool], rounds, timeoutSeconds });
   const sampling = defined({ temperature, topP, maxTokens, stop: stop && [...stop], seed });
   return defined({
@@ -88,7 +98,7 @@ export function settingsInput(options: SettingsOptions): Settings {
     mode,
     role,
     tools: tools === 'off' ? null : tools && { policy: tools, ...limits },
-    memory: memory === 'off' ? null : memory && { enableVm: true, ...defined({ maxL0Tokens, policy, vmMode }) },
+    memory: memory === 'off' ? null : memory && { enableVm: true, ...ofMemory },
   });
 }
 
