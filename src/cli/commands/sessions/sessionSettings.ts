@@ -84,7 +84,7 @@ export function settingsInput(options: SettingsOptions): Settings {
       'InvalidParameter',
       'What --memory-tokens, --memory-policy and --memory-mode say is about a virtual memory.',
       {
-        hint: 'Give them with "--memory on", all of them that are to hold: it sets the memory anew.',
+        hint: 'Give all of them that are to hold together with "--memory on": it replaces what the session has.',
       },
     );
   const limits = defined({ allowed: allowTool && [...allowTool], rounds, timeoutSeconds });
