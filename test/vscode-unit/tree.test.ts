@@ -89,14 +89,18 @@ describe('V2 the tree', () => {
     expect(row.tooltip).toContain('KV on disk: not observed');
   });
 
-  test('a session says what it is doing, and its folder when that is another one', () => {
+  test('a session says what it is doing, and its folder when that is another one and no row above names it', () => {
     const row = (changes: Parameters<typeof aSession>[0], isCurrent = false) => {
       const value = aSession(changes);
       const currentSession = isCurrent ? ({ kind: 'session', session: value } as const) : ({ kind: 'none' } as const);
       return treeRow({ kind: 'session', session: value.id, value }, { currentSession, project }, now);
     };
     expect(row({}, true).description).toBe('current · 8,192 tokens · 3 min ago');
-    expect(row({ project: 'file:///home/me/other%20one' }).description).toContain('other one');
+    const strange = aSession({ project: 'file:///home/me/other%20one' });
+    expect(row(strange).description).toContain('other one');
+    const state = { currentSession: { kind: 'none' }, project, projects: [] } as const;
+    const grouped = treeRow({ kind: 'session', session: strange.id, value: strange }, state, now);
+    expect(grouped.description + grouped.spoken).not.toContain('other one');
     expect(row({ lifecycle: 'frozen', frozenAs: 'w' }).contextValue).toBe('session.frozen');
     expect(row({ settings: { memory: { enableVm: true } } }).contextValue).toBe('session.idle.memory');
     expect(row({ settings: { memory: { enableVm: false } } }).contextValue).toBe('session.idle');

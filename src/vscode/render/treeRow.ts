@@ -28,14 +28,17 @@ export interface TreeRow {
   readonly contextValue: TreeContextValue | null;
 }
 
-export function treeRow(node: TreeNode, state: Pick<State, 'currentSession' | 'project'>, now: Date): TreeRow {
+/** What the rows of the tree depend on beside their own values. `projects`: as in {@link State}; default: the sessions are in one list. */
+type RowState = Pick<State, 'currentSession' | 'project'> & Partial<Pick<State, 'projects'>>;
+
+export function treeRow(node: TreeNode, state: RowState, now: Date): TreeRow {
   const row = rowOf(node, state, now);
   // Model names, folders and branches come from elsewhere, as titles do.
   const [label, description, spoken] = [row.label, row.description, row.spoken].map(readableLine);
   return { ...row, label: label ?? '', description: description ?? '', spoken: spoken ?? '' };
 }
 
-function rowOf(node: TreeNode, state: Pick<State, 'currentSession' | 'project'>, now: Date): TreeRow {
+function rowOf(node: TreeNode, state: RowState, now: Date): TreeRow {
   switch (node.kind) {
     case 'project':
       return projectRow(node.value, state);
@@ -83,16 +86,14 @@ function projectRow({ uri, name, sessions, isGone }: ProjectRow, { project }: Pi
   };
 }
 
-function sessionRow(
-  session: Session,
-  { currentSession, project }: Pick<State, 'currentSession' | 'project'>,
-  now: Date,
-): TreeRow {
+function sessionRow(session: Session, { currentSession, project, projects = null }: RowState, now: Date): TreeRow {
   const isCurrent = currentSession.kind === 'session' && currentSession.session.id === session.id;
   const activity = sessionActivity(session);
   const tokens = session.tokens === null ? 'empty' : formatTokens(session.tokens.count);
   const folder = session.project === null ? 'no folder' : folderName(session.project);
-  const elsewhere = project.kind === 'folder' && project.uri === session.project ? [] : [folder];
+  // Below the row of its project, the name would stand there twice.
+  const isNamed = projects !== null || (project.kind === 'folder' && project.uri === session.project);
+  const elsewhere = isNamed ? [] : [folder];
   const facts = [...(isCurrent ? ['current'] : []), tokens, ...(isCurrent && activity === 'open' ? [] : [activity])];
   const ageOf: ShowTime = (stamp) => formatAge(stamp, now);
   const title = readableLine(session.title);

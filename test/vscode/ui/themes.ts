@@ -20,6 +20,12 @@ export function inThemes(workbench: Workbench, changeSettings: ChangeSettings): 
       await workbench.statusBar(/orchard · /);
       await workbench.runCommand('Context Windows: Switch Project or Session');
       await page.locator('.quick-input-list .monaco-list-row', { hasText: 'orchard' }).first().waitFor();
+      // It fades in, and nobody could judge the colours of a picture from before that.
+      await page.locator('.quick-input-widget').evaluate(async (widget) => {
+        await Promise.allSettled(
+          widget.getAnimations().map(({ finished }: { readonly finished: Promise<unknown> }) => finished),
+        );
+      });
       await workbench.screenshot(artifactPath(`ui-theme-${kind}.png`));
       await quickInput.cancel();
     },
