@@ -20,6 +20,37 @@ describe('a model with memory, for any client', () => {
     expect(await (await fetch(`${gateway.url}/v1/models/m`)).json()).toMatchObject({ max_model_len: 4096 });
   });
 
+  test('a model that the server does not list is refused with memory, and so is an adapter, which the list does not offer', async () => {
+    const client = new Client(await gatewayFixture());
+    const models = [{ id: 'm' }, { id: 'm/lora', parent: 'm' }];
+    client.gateway.server.answer = (_, res) => void res.end(JSON.stringify({ object: 'list', data: models }));
+    const list = (await (await fetch(`${client.gateway.url}/v1/models`)).json()) as { data: { id: string }[] };
+    expect(list.data.map(({ id }) => id)).toEqual(['m', 'm/lora', 'm+memory']);
+    const asked = (model: string): Promise<Response> => client.post({ model, messages: [user('Hi')] });
+    for (const [model, why] of [
+      ['x+memory', 'no model "x"'],
+      ['m/lora+memory', 'is an adapter'],
+    ] as const) {
+      const answer = await asked(model);
+      expect(answer.status).toBe(404);
+      expect(JSON.stringify(await answer.json())).toContain(JSON.stringify(why).slice(1, -1));
+    }
+    expect(await client.gateway.sessions()).toEqual([]);
+    for (const model of ['m+memory', `${client.gateway.engine.model.id}+memory`])
+      expect((await asked(model)).status).toBe(200);
+  });
+
+  test('a stream says in its headers where it is stored, as a whole answer does', async () => {
+    const client = new Client(await gatewayFixture());
+    for (const stream of [true, false]) {
+      const answer = await client.post({ stream, messages: [user(`Streamed: ${stream}`)] });
+      await answer.text();
+      const ids = (await client.gateway.sessions()).map(({ session }) => session.id);
+      expect(answer.headers.get('x-cwm-recorded')).toBe('yes');
+      expect(ids).toContain(answer.headers.get('x-cwm-session'));
+    }
+  });
+
   test('a conversation that is longer than the context is one session, and each request gets an answer', async () => {
     const client = new Client(await gatewayFixture());
     await client.talk(16);

@@ -50,7 +50,11 @@ export class MemoryClient {
   }
 
   post(more: object, path = '/v1/chat/completions'): Promise<Response> {
-    return this.gateway.post(path, { model: 'fake+memory', max_tokens: 32, tools: [weather], ...more }, this.headers);
+    return this.gateway.post(
+      path,
+      { model: 'fake-model+memory', max_tokens: 32, tools: [weather], ...more },
+      this.headers,
+    );
   }
 
   /** The first message leaves the prompt. */

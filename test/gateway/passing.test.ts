@@ -6,7 +6,7 @@ import { gatewayAddress } from '../../src/gateway/address.ts';
 import { EventSplitter } from '../../src/gateway/formats/eventSplitter.ts';
 import { withoutIds } from '../../src/gateway/formats/answerIds.ts';
 import { answerHeaders, upstreamHeaders } from '../../src/gateway/passing/headers.ts';
-import { mostStallMs, relayBody } from '../../src/gateway/passing/relay.ts';
+import { mostStallMs, relayBody, writeSoon } from '../../src/gateway/passing/relay.ts';
 import { OnePlace } from '../../src/gateway/passing/onePlace.ts';
 import { passThrough } from '../../src/gateway/routes/through.ts';
 import { withFields } from '../../src/gateway/formats/withFields.ts';
@@ -145,6 +145,32 @@ describe('a stream', () => {
     await vi.advanceTimersByTimeAsync(1);
     expect(destroy).toHaveBeenCalledOnce();
     await relayed;
+    vi.useRealTimers();
+  });
+
+  test('the same where nobody waits for what was written, whatever number of pieces comes meanwhile', async () => {
+    vi.useFakeTimers();
+    const destroy = vi.fn();
+    const res = Object.assign(new EventEmitter(), {
+      destroyed: false,
+      writableNeedDrain: false,
+      write: () => {
+        res.writableNeedDrain = true;
+        return false;
+      },
+      destroy,
+    });
+    const send = (): void => writeSoon(res as unknown as ServerResponse, 'data: {}\n\n');
+    send();
+    send();
+    expect(res.listenerCount('drain')).toBe(1);
+    res.writableNeedDrain = false;
+    res.emit('drain');
+    await vi.advanceTimersByTimeAsync(mostStallMs);
+    expect(destroy).not.toHaveBeenCalled();
+    send();
+    await vi.advanceTimersByTimeAsync(mostStallMs);
+    expect(destroy).toHaveBeenCalledOnce();
     vi.useRealTimers();
   });
 

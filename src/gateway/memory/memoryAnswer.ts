@@ -4,12 +4,16 @@ import { randomId } from '../../base/hash.ts';
 import type { ClientAnswer } from '../../core/sessions/memory/clientTurns.ts';
 import type { AnswerStream, Format } from '../formats/format.ts';
 import { chatMessageOf, type Asked, type Item } from '../formats/item.ts';
+import type { SessionId } from '../../protocol/ids.ts';
 import type { JsonObject } from '../formats/json.ts';
 import { errorOf } from '../passing/failures.ts';
+import { writeSoon } from '../passing/relay.ts';
 
 /** The answer as a model server would write it, in chat completions. */
 export class AnswerUnderWay {
   text = '';
+  /** Which has it; null: none is found or made yet. */
+  session: SessionId | null = null;
   readonly #model: string | null;
   readonly #id = `chatcmpl-${randomId()}`;
   readonly #created: number;
@@ -53,6 +57,10 @@ const usageOf = ({ usage: { promptTokens, cachedTokens, outputTokens } }: Client
         },
       };
 
+/** Headers that say where it is stored. */
+export const receiptOf = ({ session }: Pick<AnswerUnderWay, 'session'>): Record<string, string> =>
+  session === null ? {} : { 'x-cwm-recorded': 'yes', 'x-cwm-session': session };
+
 export interface StreamedAnswer {
   /** A comment, which every client skips: the answer takes a while. */
   readonly hold: () => void;
@@ -76,13 +84,14 @@ export function streamTo(format: Format, { res, body, answerId, answer, isAnswer
   const stream: AnswerStream = format.stream({ body, answerId, closing: () => closing });
   const begin = (): void => {
     if (res.headersSent) return;
-    res.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' });
+    const headers = { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' };
+    res.writeHead(200, { ...headers, ...receiptOf(answer) });
   };
   const pass = (data: string): void => {
     begin();
     isAnswering();
     const passed = stream.event({ raw: `data: ${data}\n\n`, data });
-    if (passed !== null && passed !== '') res.write(passed);
+    if (passed !== null) writeSoon(res, passed);
   };
   const send = (chunk: object): void => pass(JSON.stringify(chunk));
   let isFirst = true;
@@ -94,7 +103,7 @@ export function streamTo(format: Format, { res, body, answerId, answer, isAnswer
   return {
     hold: () => {
       begin();
-      res.write(': cwm makes the prompt\n\n');
+      writeSoon(res, ': cwm makes the prompt\n\n');
     },
     send: sendNext,
     end: (said) => {

@@ -10,8 +10,8 @@ import { readChatRequest } from '../formats/chatCompletions.ts';
 import type { Format } from '../formats/format.ts';
 import type { Asked, Item } from '../formats/item.ts';
 import { countOf, listOf, objectOf, parsed, textOf, type JsonObject } from '../formats/json.ts';
-import { AnswerUnderWay, streamTo } from './memoryAnswer.ts';
-import { memorySuffix } from './memoryModels.ts';
+import { AnswerUnderWay, receiptOf, streamTo } from './memoryAnswer.ts';
+import { memorySuffix, requireModel } from './memoryModels.ts';
 import { itemOf, turnOf, type SaidTurn } from './memoryTurn.ts';
 
 /** A request for a conversation with memory. */
@@ -53,6 +53,7 @@ export async function answerWithMemory(format: Format, gateway: GatewayContext, 
       `Memory needs a session, and this conversation is not recorded as one: ${whyNot}`,
     );
   requireText(asked.items);
+  await requireModel(gateway, asked.model ?? '', signal);
   const figure = gateway.figures.of(client);
   figure.requests++;
   figure.turns++;
@@ -137,8 +138,3 @@ function samplingOf(chat: JsonObject): ClientTurn['sampling'] {
     ...(stops.length > 0 && { stop: stops }),
   };
 }
-
-const receiptOf = ({ session }: SaidTurn): Record<string, string> => ({
-  'x-cwm-recorded': 'yes',
-  'x-cwm-session': session,
-});

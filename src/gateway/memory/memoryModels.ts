@@ -1,3 +1,5 @@
+import type { EngineDescription } from '../../core/ports/engine.ts';
+import { CwmError } from '../../protocol/errors.ts';
 import type { GatewayContext, GatewayRequest } from '../context.ts';
 import { listOf, objectOf, parsed, textOf, type JsonObject } from '../formats/json.ts';
 import { answerHeaders, upstreamHeaders } from '../passing/headers.ts';
@@ -29,11 +31,53 @@ export async function listModels(
   res.end(passed);
 }
 
+/** What a server listed lately: its descriptions do not live long. */
+const listed = new WeakMap<EngineDescription, ReadonlySet<string>>();
+
+/**
+ * The core asks the server's own model, whatever a client names. llama-server does so, too: there, every name is one of its model.
+ *
+ * @param named with the suffix. @throws CwmError RouteNotFound, and those of the engine.
+ */
+export async function requireModel(
+  { targets, upstream }: GatewayContext,
+  named: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const name = named.slice(0, -memorySuffix.length);
+  const { address, description } = await targets.of(targets.defaultSpec, signal);
+  if (name === description.model.id || description.kind === 'llama-server' || listed.get(description)?.has(name))
+    return;
+  const headers = upstreamHeaders({}, address.token);
+  const reply = await upstream.send(address, { method: 'GET', path: '/v1/models', headers, body: null }, signal);
+  const list = objectOf(parsed(await reply.body.text()))?.['data'];
+  // One that lists none may have it.
+  if (!Array.isArray(list)) return;
+  const models = listOf(list).flatMap((each): JsonObject[] => [objectOf(each) ?? {}]);
+  listed.set(description, new Set(models.filter((model) => !isAdapter(model)).map(({ id }) => textOf(id))));
+  const found = models.find(({ id }) => id === name);
+  if (found && !isAdapter(found)) return;
+  throw new CwmError(
+    'RouteNotFound',
+    found
+      ? `The model "${name}" is an adapter, which has no conversations with memory.`
+      : `The model server has no model "${name}".`,
+    { hint: 'GET /v1/models lists the models that it has.' },
+  );
+}
+
+/** A LoRA adapter names the model that it changes. */
+const isAdapter = (model: JsonObject): boolean => textOf(model['parent']) !== '';
+
 function withMemory(list: JsonObject): JsonObject {
   const models = listOf(list['data']);
-  return Array.isArray(list['data'])
-    ? { ...list, data: [...models, ...models.flatMap((model) => aliasOf(objectOf(model)) ?? [])] }
-    : list;
+  return Array.isArray(list['data']) ? { ...list, data: [...models, ...models.flatMap(aliasesOf)] } : list;
+}
+
+function aliasesOf(given: unknown): JsonObject[] {
+  const model = objectOf(given);
+  const alias = model && !isAdapter(model) ? aliasOf(model) : null;
+  return alias ? [alias] : [];
 }
 
 function aliasOf(model: JsonObject | null): JsonObject | null {

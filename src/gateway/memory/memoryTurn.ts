@@ -15,7 +15,7 @@ interface MemoryTurn {
   readonly asker: MemoryAsker;
   readonly items: readonly Item[];
   readonly turn: Pick<ClientTurn, 'system' | 'tools' | 'toolChoice' | 'sampling'>;
-  readonly answer: Pick<AnswerUnderWay, 'text'>;
+  readonly answer: Pick<AnswerUnderWay, 'text' | 'session'>;
 }
 
 export const itemOf = ({ text }: Pick<AnswerUnderWay, 'text'>, { calls }: Pick<ClientAnswer, 'calls'>): Item => ({
@@ -85,6 +85,7 @@ async function runIn(
   reporter: Reporter,
 ): Promise<SaidTurn> {
   const { session } = talk;
+  answer.session = session;
   const ended = async (said: Item | null): Promise<void> =>
     talks
       .ended(talk, place, asker, { items, answer: said })

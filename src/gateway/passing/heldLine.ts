@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import { writeSoon } from './relay.ts';
 
 const firstMs = 1_000;
 const everyMs = 2_000;
@@ -20,7 +21,7 @@ export async function heldLine<T>(
     if (res.destroyed) return;
     if (!res.headersSent)
       res.writeHead(200, { ...headers, 'content-type': 'text/event-stream', 'cache-control': 'no-cache' });
-    res.write(": cwm brings the conversation's KV back\n\n");
+    writeSoon(res, ": cwm brings the conversation's KV back\n\n");
     timer = setTimeout(beat, everyMs);
   };
   timer = setTimeout(beat, firstMs);

@@ -67,6 +67,13 @@ async function write(res: ServerResponse, data: string | Uint8Array): Promise<vo
   await drained(res);
 }
 
+/** For who writes without waiting, as the pieces of one answer come: a client that takes nothing of them has left. */
+export function writeSoon(res: ServerResponse, data: string): void {
+  if (data === '' || res.destroyed) return;
+  const wasFull = res.writableNeedDrain;
+  if (!res.write(data) && !wasFull) void drained(res);
+}
+
 async function drained(res: ServerResponse): Promise<void> {
   const isOver = new AbortController();
   const { signal } = isOver;
