@@ -13,6 +13,12 @@ const seam = Buffer.from('\n}\n{"format":"cwm-kv"');
 const textEnd = 3;
 const chunkBytes = 1 << 20;
 
+/** A file that was read whole. */
+export function splitConversationFile(bytes: Uint8Array): ConversationFile {
+  const at = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).indexOf(seam);
+  return at < 0 ? { bytes, kvOffset: null } : { bytes: bytes.subarray(0, at + textEnd), kvOffset: at + textEnd };
+}
+
 /** Reads the text of a file, and none of the KV behind it, which may be many times as large. @throws Error as `open` and `read` do. */
 export async function readConversationFile(path: string): Promise<ConversationFile> {
   await using file = await open(path, 'r');

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { readConversationFile } from '../../src/setup/conversationFile.ts';
+import { readConversationFile, splitConversationFile } from '../../src/setup/conversationFile.ts';
 import { scratch } from '../embedded/support/smallModel.ts';
 
 const kv = '{"format":"cwm-kv","version":1}\nbytes';
@@ -23,5 +23,6 @@ test.each([
   writeFileSync(path, content);
   const { bytes, kvOffset } = await readConversationFile(path);
   expect(kvOffset).toBe(offset);
+  expect(splitConversationFile(Buffer.from(content))).toEqual({ bytes: Buffer.from(bytes), kvOffset: offset });
   expect(Buffer.from(bytes).toString()).toBe(content.slice(0, offset ?? content.length));
 });

@@ -5,7 +5,9 @@ import { CwmError } from '../../../protocol/errors.ts';
 import { allItems } from '../../../protocol/paging.ts';
 import type { Session } from '../../../protocol/schemas/session.ts';
 import { plural } from '../../../words/amounts.ts';
+import { leftKvNote } from '../../../words/window.ts';
 import { conversationText } from '../../../words/conversationText.ts';
+import { splitConversationFile } from '../../../setup/conversationFile.ts';
 import type { App } from '../../app.ts';
 import { commandTitles } from '../../contributions.ts';
 import { targetSession } from '../../pick/pickSession.ts';
@@ -35,7 +37,8 @@ export const importConversation = command('cwm.importConversation', {
   },
   progress: ({ file }: Import) => ({ title: `Importing ${file.path.split('/').at(-1) ?? ''}` }),
   async perform(app, { file, window: name }: Import, call) {
-    const decoded = decodeText(await workspace.fs.readFile(file));
+    const { bytes, kvOffset } = splitConversationFile(await workspace.fs.readFile(file));
+    const decoded = decodeText(bytes);
     if (!('text' in decoded)) throw new CwmError('InvalidParameter', `${file.fsPath} is ${decoded.why}.`);
     await app.project.settled;
     const { project } = app.state.current;
@@ -45,6 +48,7 @@ export const importConversation = command('cwm.importConversation', {
       engine,
       project: project.kind === 'folder' ? project.uri : null,
     });
+    if (kvOffset !== null) imported.notes.push(leftKvNote);
     await activate(app, imported.session);
     if (name === null) return imported;
     const receipt = await app.connection.call('freeze', { session: imported.session.id, engine, window: name }, call);
