@@ -36,7 +36,7 @@ test('cwm project shows and lists projects, stops their checkpoints, and adopts 
   expect(await say(there, 'project', 'show')).toMatch(
     /It may be file:.*first, which is not there any more: .*1 session\. /,
   );
-  expect(await say(there, 'project', 'adopt', pathToFileURL(folder).href)).toContain('1 session');
+  expect(await say(there, 'project', 'adopt', pathToFileURL(folder).href, '--yes')).toContain('1 session');
   expect(await say(there, 'project', 'list')).toMatch(/ 1 +file:.*second\n/);
 });
 

@@ -232,7 +232,7 @@ function complete(llama: FakeLlama, request: z.output<typeof completionBody>): A
   const slot = state.slots[worked] ?? emptySlot();
   if (request.n_probs && faults.strangersBeforeCanary > 0) {
     faults.strangersBeforeCanary--;
-    state.evaluate(slot, tokenizeText('a stranger'), faults.weights, false, true);
+    state.pushOut(slot, tokenizeText('a stranger'), faults.weights);
   }
   const filesHelp = faults.restore !== 'gives-no-reuse';
   const { cached, computed, next } = state.evaluate(slot, prompt, faults.weights, cache_prompt, filesHelp, faults);

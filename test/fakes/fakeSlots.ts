@@ -65,6 +65,12 @@ export class FakeSlots {
     return { cached, computed: ids.length - cached, next: this.predict(slot, weights, cached === 0 ? 1 : 0) };
   }
 
+  /** Somebody else's prompt comes into the slot, and what it pushes out is in no memory, as with `--cache-ram 0`. */
+  pushOut(slot: FakeSlot, ids: readonly number[], weights: string): void {
+    this.evaluate(slot, ids, weights, false, true);
+    this.#memory = [];
+  }
+
   /** The slot that has most of these ids. */
   likest(ids: readonly number[]): number {
     const alike = this.slots.map((slot) => commonLength(slot.ids, ids));

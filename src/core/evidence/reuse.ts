@@ -11,7 +11,7 @@ export function reuseFloor(promptTokens: number, blockTokens: number, most = Inf
 }
 
 /** More than this is lost by eviction or by a neighbour, not by the kind of the model. */
-const mostLostTokens = 16;
+export const mostLostTokens = 16;
 
 /**
  * The most tokens that can be reused of a context that the engine holds whole, as the engine showed it: a cache with a sliding window

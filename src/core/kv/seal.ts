@@ -3,7 +3,7 @@ import { bytesWritten, countRead, isSameFile, recordBlocks, totalBytes } from '.
 import { askForNoise, type NoiseSample } from '../evidence/askForNoise.ts';
 import { canaryDifference, grossDifference } from '../evidence/canary.ts';
 import type { Progress } from '../ports/reporter.ts';
-import { mostReusable, mostReusableNotes, restoredNotes, reuseFloor } from '../evidence/reuse.ts';
+import { mostLostTokens, mostReusable, mostReusableNotes, restoredNotes, reuseFloor } from '../evidence/reuse.ts';
 import { measure } from '../evidence/measure.ts';
 import {
   farMs,
@@ -138,11 +138,17 @@ const mostStores = 3;
 const takenNote =
   'Another program used the slot while the freeze asked about it, so some of the context was computed again. Its answers say less: the canary is compared allowing for rounding.';
 
-/** Something that is stored as a whole, out of the only place that has it, was pushed out of there before or between the canary's requests. */
+/**
+ * Something that is stored as a whole, out of the only place that has it, was pushed out of there before or between the canary's requests: they
+ * reused unlike much, or less than the request that stored it.
+ */
 const isTakenMeanwhile = (
-  { handle, keptTokens }: PersistEvidence,
-  { isUneven }: Pick<NoiseSample, 'isUneven'>,
-): boolean => handle !== null && keptTokens === undefined && isUneven;
+  { handle, keptTokens, reuse }: PersistEvidence,
+  { isUneven, last }: Pick<NoiseSample, 'isUneven' | 'last'>,
+): boolean =>
+  handle !== null &&
+  keptTokens === undefined &&
+  (isUneven || (last.reuse.cachedTokens ?? Infinity) < (reuse.cachedTokens ?? 0) - mostLostTokens);
 
 interface Stored {
   readonly persisted: PersistEvidence;

@@ -118,6 +118,8 @@ describe('dispatch', () => {
         'remember',
         'editMemory',
         'forgetMemory',
+        'importKv',
+        'exportKv',
       ]);
       expect(through).toEqual(namesWhere((name) => !ownOnly.has(name)));
     },

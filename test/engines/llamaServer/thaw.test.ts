@@ -182,11 +182,11 @@ describe('a freeze beside a busy neighbour', () => {
 
   test('that takes the slot each time costs no window, and the receipt says what it cost', async () => {
     const made = await bench();
-    const measure = made.rig.engine.measure.bind(made.rig.engine);
-    let asked = 0;
-    vi.spyOn(made.rig.engine, 'measure').mockImplementation((...args) => {
-      made.rig.fake.faults.strangersBeforeCanary = ++asked % 2;
-      return measure(...args);
+    const persist = made.rig.engine.persist.bind(made.rig.engine);
+    vi.spyOn(made.rig.engine, 'persist').mockImplementation(async (...args) => {
+      const persisted = await persist(...args);
+      made.rig.fake.faults.strangersBeforeCanary = 1;
+      return persisted;
     });
     expect((await made.keep()).notes.join(' ')).toContain('Another program used the slot while the freeze asked');
     await made.rig.fake.restart();
