@@ -109,7 +109,7 @@ describe('deleting a session', () => {
     hangs(one, true);
     hangs(two, false);
     const deleting = cwm.deleteSession({ session: 's' }, never());
-    await expect.poll(() => asked.length).toBe(2);
+    await expect.poll(() => [asked.length, three?.diskBlocks, engine.diskBlocks]).toEqual([2, 0, 0]);
     limit.abort(new DOMException('late', 'TimeoutError'));
     limits.mockRestore();
     const { unreached, kvBytesFreed } = await deleting;
