@@ -171,7 +171,7 @@ async function storeAndAsk(
 ): Promise<Stored> {
   const { engine, progress } = request;
   for (let stores = 1; ; stores++) {
-    const persisted = await engine.persist(stored, signal, request.isUnasked);
+    const persisted = await engine.persist(stored, signal);
     const context = { ...request.context, handle: persisted.handle };
     const early = request.isUnasked ? await recordIfProven(request, before, persisted, signal) : null;
     progress('Asking the canary');

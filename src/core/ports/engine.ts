@@ -163,10 +163,7 @@ export interface PersistEvidence {
   readonly handle: string | null;
   /** How many of the first tokens were stored, where that is coarser than blocks. Default: those of every full block. */
   readonly keptTokens?: number;
-  /**
-   * What was reused of the context when it was read back from where it is stored; absent where that was not tried. Of one that nobody
-   * asked for: perhaps of another one that is much like it.
-   */
+  /** What was reused of the context when it was read back from where it is stored; absent where that was not tried. */
   readonly restored?: ReuseEvidence;
   /** Reasons why the KV may last less long than it seems, in plain words. */
   readonly notes: readonly string[];
@@ -266,12 +263,8 @@ export interface Engine {
   /** `onPiece` gets the answer as it arrives: its texts joined are the answer's text. Nothing is stored when it throws. */
   generate(request: GenerateRequest, onPiece: OnPiece, signal: AbortSignal): Promise<Generation>;
 
-  /**
-   * Makes the engine compute and store the KV of every full block of these ids, and waits until it is stored.
-   *
-   * @param isUnasked nobody asked for it, and it should cost little. Default: false.
-   */
-  persist(context: KvContext, signal: AbortSignal, isUnasked?: boolean): Promise<PersistEvidence>;
+  /** Makes the engine compute and store the KV of every full block of these ids, and waits until it is stored. */
+  persist(context: KvContext, signal: AbortSignal): Promise<PersistEvidence>;
 
   /**
    * Says which blocks a request will soon load, before the engine is asked to describe itself. Only a hint, which starts no engine: one that is

@@ -226,11 +226,9 @@ export class OutsideTurns {
       return { isThere: true, why: summary };
     }
     if (!isOpen(session) || isDue(session, core.clock.now())) return gone;
-    const isLlamaServer =
-      core.checkpoints.isLlamaServer(session.engine) ||
-      (await core.engines.get(session.engine).describe(signal)).kind === 'llama-server';
+    const { kind } = await core.engines.get(session.engine).describe(signal);
     // The others find the blocks of a prompt by themselves.
-    if (!isLlamaServer) return { isThere: true, why: null };
+    if (kind !== 'llama-server') return { isThere: true, why: null };
     await core.warmings.open(session, { project: session.project, leaving: null, insist: false });
     await core.background.giveWay(id, signal);
     return { isThere: true, why: core.warmings.of(id).why };

@@ -204,11 +204,6 @@ export class CheckpointKeeper {
     return this.#isVolatile(id, engine) && (this.#holders.get(engine) ?? id) !== id;
   }
 
-  /** Whether the engine was a llama-server when it was asked last. */
-  isLlamaServer(engine: string): boolean {
-    return this.#roomForOne.has(engine);
-  }
-
   /** An engine was asked what it is. */
   describes(engine: string, kind: EngineKind): void {
     if (kind === 'llama-server') this.#roomForOne.add(engine);
@@ -465,8 +460,7 @@ export class CheckpointKeeper {
   async #whyNotWorth(session: SessionWithContext, signal: AbortSignal): Promise<string | null> {
     const { id, engine, tokens } = session;
     const { engines, prefill } = this.#core();
-    // The seal asks what else the server is now.
-    const kind = this.isLlamaServer(engine) ? 'llama-server' : (await engines.get(engine).describe(signal)).kind;
+    const { kind } = await engines.get(engine).describe(signal);
     if (kind === 'openai') return 'The model server cannot save KV.';
     this.describes(engine, kind);
     if (kind !== 'llama-server') return null;

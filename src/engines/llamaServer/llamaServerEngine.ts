@@ -147,11 +147,11 @@ export class LlamaServerEngine implements Engine {
   }
 
   /** Nobody else gets the slot before the requests that follow have measured what was saved. */
-  persist(context: KvContext, signal: AbortSignal, isUnasked = false): Promise<PersistEvidence> {
+  persist(context: KvContext, signal: AbortSignal): Promise<PersistEvidence> {
     const save = async (place: Place, signal: AbortSignal): Promise<PersistEvidence> => {
       const { reuse } = await this.#requests.complete(place, context, false, signal);
       await this.#confirmFolder(place.link, place.server, signal);
-      return this.#stored.save(place, context, { reuse, isUnasked }, signal);
+      return this.#stored.save(place, context, reuse, signal);
     };
     return this.#inSlotHeld(context, save, ({ handle }) => handle !== null, signal);
   }

@@ -36,16 +36,8 @@ export class StoredSlots {
     this.#trials.reset();
   }
 
-  /**
-   * @param reuse what the request over these ids, which was made just now, showed.
-   * @param isUnasked nobody asked for it: a trial of a context that is much like this one stands for its own.
-   */
-  async save(
-    place: Place,
-    context: KvContext,
-    { reuse, isUnasked }: { readonly reuse: ReuseEvidence; readonly isUnasked: boolean },
-    signal: AbortSignal,
-  ): Promise<PersistEvidence> {
+  /** @param reuse what the request over these ids, which was made just now, showed. */
+  async save(place: Place, context: KvContext, reuse: ReuseEvidence, signal: AbortSignal): Promise<PersistEvidence> {
     if (!place.server.savesSlots) return { reuse, handle: null, notes: [memoryOnly] };
     const hash = this.#folder.hashOf(context);
     const isDeadly = this.#deadly.delete(hash);
@@ -56,7 +48,7 @@ export class StoredSlots {
       // As many tokens may be somebody else's.
       if (saved.tokens === context.ids.length && (await this.#folder.hasIds(hash, context.ids)) !== false) {
         const handle = formatHandle({ hash, sizeBytes: saved.sizeBytes });
-        const trial = isDeadly ? { notes: [] } : await this.#tryRestore(place, context, isUnasked, signal);
+        const trial = isDeadly ? { notes: [] } : await this.#tryRestore(place, context, signal);
         return {
           reuse,
           handle,
@@ -77,12 +69,10 @@ export class StoredSlots {
   async #tryRestore(
     place: Place,
     context: KvContext,
-    isUnasked: boolean,
     signal: AbortSignal,
   ): Promise<Pick<PersistEvidence, 'restored' | 'notes'>> {
     const { link, slot } = place;
-    const tokens = context.ids.length;
-    const known = this.#trials.known(tokens) ?? (isUnasked ? this.#trials.likely(tokens) : null);
+    const known = this.#trials.known(context.ids.length);
     if (known === 'whole') return { notes: [] };
     if (known) return { restored: known, notes: [] };
     const hash = this.#folder.hashOf(context);

@@ -38,6 +38,6 @@ export async function llamaIds(
     const tokens = await post('/tokenize', { content: rendered, add_special: true, parse_special: true });
     return tokens && (listOf(tokens['tokens']) as number[]);
   };
-  const [one, other] = await Promise.all([idsOf(continuations[0]), idsOf(continuations[1])]);
+  const [one, other] = [await idsOf(continuations[0]), await idsOf(continuations[1])];
   return one && other && one.slice(0, commonPrefixLength(one, other));
 }

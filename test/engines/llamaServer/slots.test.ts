@@ -211,30 +211,6 @@ describe('what may be restored', () => {
     expect((await rig.engine.restore({ ...context, handle }, never)).outcome).toBe('restored');
   });
 
-  test('a save that nobody asked for reads nothing back where a context much like it was read', async () => {
-    const rig = await makeRig();
-    const readBack = async (tokens: number, isUnasked: boolean): Promise<boolean> => {
-      const before = rig.fake.requestsTo('/slots/').length;
-      await rig.engine.persist(contextOf(someIds(tokens)), never, isUnasked);
-      return rig.fake
-        .requestsTo('/slots/')
-        .slice(before)
-        .some(({ path }) => path.includes('restore'));
-    };
-    expect(await readBack(40, true)).toBe(true);
-    expect(await readBack(50, true)).toBe(false);
-    expect(await readBack(60, true)).toBe(true);
-    expect(await readBack(61, false)).toBe(true);
-  });
-
-  test('what a sliding window loses when it is read back is what it is taken to lose of a context much like it', async () => {
-    const rig = await makeRig();
-    rig.fake.faults.lostAfterRestore = 1;
-    await rig.engine.persist(contextOf(someIds(40)), never, true);
-    const { restored } = await rig.engine.persist(contextOf(someIds(50)), never, true);
-    expect(restored).toMatchObject({ promptTokens: 50, cachedTokens: 48 });
-  });
-
   test('a foreign handle deletes nothing', async () => {
     const rig = await makeRig();
     const context = contextOf(someIds(40));
