@@ -1,17 +1,13 @@
 import { appendFileSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { systemClock } from '../../src/base/clock.ts';
 import { readConversationFile } from '../../src/setup/conversationFile.ts';
-import { makeCore } from '../../src/core/core.ts';
 import { decodeBlock, encodeBlock, headBytes, nameBytesOf, type PieceKind } from '../../src/embedded/kv/blockFile.ts';
-import { VllmEngine } from '../../src/engines/vllm/vllmEngine.ts';
-import { diskFiles } from '../../src/store/disk/files.ts';
-import { openStore } from '../../src/store/openStore.ts';
-import { BlockFiles } from '../../src/store/space/blockFiles.ts';
 import { codeOf } from '../core/coreFixture.ts';
+import { coreInStorage, kvDirOf } from './support/coreInStorage.ts';
 import { EngineProcess } from './support/engineProcess.ts';
 import { writeOddModel } from './support/oddModel.ts';
+import { restartableEngine } from './support/restartableEngine.ts';
 import { scratch } from './support/smallModel.ts';
 
 const never = new AbortController().signal;
@@ -26,35 +22,15 @@ async function machine(kind: Kind, seed = 1) {
   const folder = scratch();
   const flags = kind === 'generated' ? [] : ['--model', writeOddModel(join(folder.path, 'odd.gguf'), kind, { seed })];
   const storage = join(folder.path, 'storage');
-  const kvDir = join(storage, 'kv');
-  const store = await openStore({ directory: storage, clock: systemClock });
-  const start = () => EngineProcess.startWith({ CWM_ENGINE_TOKEN: token }, kvDir, '--context', '4096', ...flags);
-  let server = await start();
-  const engine = new VllmEngine({ spec: 'embedded', connect: async () => ({ url: server.url, token }) });
-  const cwm = makeCore({
-    store,
-    clock: systemClock,
-    changes: { emit: () => undefined },
-    engines: { defaultSpec: engine.spec, get: () => engine, status: () => Promise.reject(new Error('not needed')) },
-    files: { read: async () => ({ files: [], skipped: [] }) },
-    blocks: new BlockFiles(diskFiles, kvDir),
-    limits: { graceMs: 0 },
-    checkpoints: { shutdownMs: 0 },
-  });
-  onTestFinished(async () => {
-    await cwm.close();
-    await engine.close();
-    await server.kill();
-    await store.close();
-    folder[Symbol.dispose]();
-  });
+  onTestFinished(() => folder[Symbol.dispose]());
+  const start = () =>
+    EngineProcess.startWith({ CWM_ENGINE_TOKEN: token }, kvDirOf(storage), '--context', '4096', ...flags);
+  const { engine, restart } = await restartableEngine(start, token);
+  const cwm = await coreInStorage(storage, engine);
   return {
     cwm,
     folder: folder.path,
-    restart: async () => {
-      await server.kill();
-      server = await start();
-    },
+    restart,
     /** A conversation with one answer, frozen, and then a file with its KV. */
     exported: async (session = 's', about = session) => {
       await cwm.createSession({ id: session });

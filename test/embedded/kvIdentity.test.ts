@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { VllmEngine } from '../../src/engines/vllm/vllmEngine.ts';
 import { coreOver } from '../engines/llamaServer/coreOver.ts';
 import { EngineProcess } from './support/engineProcess.ts';
+import { restartableEngine } from './support/restartableEngine.ts';
 import { writeOddModel } from './support/oddModel.ts';
 import { scratch, smallModel } from './support/smallModel.ts';
 
@@ -27,22 +27,14 @@ const changes = {
 } as const;
 
 async function frozenOn(model: string, flags: readonly string[], folder: ReturnType<typeof scratch>) {
-  const kvDir = join(folder.path, 'kv');
-  const state = { server: await EngineProcess.start(kvDir, '--model', model, ...flags) };
-  const engine = new VllmEngine({ spec: 'embedded', connect: async () => ({ url: state.server.url }) });
+  onTestFinished(() => folder[Symbol.dispose]());
+  const startWith = (path: string, now: readonly string[]) => () =>
+    EngineProcess.start(join(folder.path, 'kv'), '--model', path, ...now);
+  const { engine, restart } = await restartableEngine(startWith(model, flags));
   const core = await coreOver(engine);
-  onTestFinished(async () => {
-    await core.dispose();
-    await engine.close();
-    await state.server.kill();
-    folder[Symbol.dispose]();
-  });
+  onTestFinished(() => core.dispose());
   expect((await core.keep()).verdict).toBe('proven');
-  const restart = async (path: string, now: readonly string[]): Promise<void> => {
-    await state.server.kill();
-    state.server = await EngineProcess.start(kvDir, '--model', path, ...now);
-  };
-  return { ...core, restart };
+  return { ...core, restart: (path: string, now: readonly string[]) => restart(startWith(path, now)) };
 }
 
 describe('KV that was made under other settings is never reused', () => {

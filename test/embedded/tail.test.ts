@@ -1,9 +1,9 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { VllmEngine } from '../../src/engines/vllm/vllmEngine.ts';
 import { coreOver } from '../engines/llamaServer/coreOver.ts';
 import { EngineProcess } from './support/engineProcess.ts';
+import { restartableEngine } from './support/restartableEngine.ts';
 import { scratch, smallModel } from './support/smallModel.ts';
 
 const never = new AbortController().signal;
@@ -13,23 +13,14 @@ async function frozenOn(env: NodeJS.ProcessEnv) {
   const folder = scratch();
   const kvDir = join(folder.path, 'kv');
   const flags = ['--model', smallModel(folder.path)];
-  const state = { server: await EngineProcess.startWith(env, kvDir, ...flags) };
-  const engine = new VllmEngine({ spec: 'embedded', connect: async () => ({ url: state.server.url }) });
+  onTestFinished(() => folder[Symbol.dispose]());
+  const { engine, server, restart } = await restartableEngine(() => EngineProcess.startWith(env, kvDir, ...flags));
   const core = await coreOver(engine);
-  onTestFinished(async () => {
-    await core.dispose();
-    await engine.close();
-    await state.server.kill();
-    folder[Symbol.dispose]();
-  });
+  onTestFinished(() => core.dispose());
   const frozen = await core.keep();
-  const sizes = async () => new Map([...(await state.server.blockFiles())].map(([path, { length }]) => [path, length]));
+  const sizes = async () => new Map([...(await server().blockFiles())].map(([path, { length }]) => [path, length]));
   const most = Math.max(...(await sizes()).values());
   const [tail = ''] = [...(await sizes())].find(([, size]) => size < most) ?? [];
-  const restart = async (): Promise<void> => {
-    await state.server.kill();
-    state.server = await EngineProcess.startWith(env, kvDir, ...flags);
-  };
   const bytes = [...(await sizes()).values()].reduce((sum, size) => sum + size, 0);
   return { ...core, frozen, tail, bytes, restart };
 }

@@ -1,16 +1,12 @@
 import { readdirSync, statSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { systemClock } from '../../src/base/clock.ts';
-import { makeCore } from '../../src/core/core.ts';
 import type { SpaceLimits } from '../../src/core/space/limits.ts';
-import { VllmEngine } from '../../src/engines/vllm/vllmEngine.ts';
-import { diskFiles } from '../../src/store/disk/files.ts';
-import { openStore } from '../../src/store/openStore.ts';
-import { BlockFiles } from '../../src/store/space/blockFiles.ts';
 import { isSampled } from '../support/nightly.ts';
+import { coreInStorage, kvDirOf } from './support/coreInStorage.ts';
 import { EngineProcess } from './support/engineProcess.ts';
 import { writeOddModel, type OddArchitecture } from './support/oddModel.ts';
+import { restartableEngine } from './support/restartableEngine.ts';
 import { scratch } from './support/smallModel.ts';
 
 const never = new AbortController().signal;
@@ -22,29 +18,12 @@ async function product(architecture: OddArchitecture, limits: Partial<SpaceLimit
   const folder = scratch();
   const model = writeOddModel(join(folder.path, 'odd.gguf'), architecture);
   const storage = join(folder.path, 'storage');
-  const kvDir = join(storage, 'kv');
-  const store = await openStore({ directory: storage, clock: systemClock });
-  const start = () => EngineProcess.start(kvDir, '--model', model, '--context', '4096');
-  let server = await start();
-  const engine = new VllmEngine({ spec: 'embedded', connect: async () => ({ url: server.url }) });
-  const cwm = makeCore({
-    store,
-    clock: systemClock,
-    changes: { emit: () => undefined },
-    engines: { defaultSpec: engine.spec, get: () => engine, status: () => Promise.reject(new Error('not needed')) },
-    files: { read: async () => ({ files: [], skipped: [] }) },
-    blocks: new BlockFiles(diskFiles, kvDir),
-    limits: { graceMs: 0, ...limits },
-    // At the end, nothing is left to save KV for.
-    checkpoints: { shutdownMs: 0 },
-  });
-  onTestFinished(async () => {
-    await cwm.close();
-    await engine.close();
-    await server.kill();
-    await store.close();
-    folder[Symbol.dispose]();
-  });
+  const kvDir = kvDirOf(storage);
+  onTestFinished(() => folder[Symbol.dispose]());
+  const { engine, restart } = await restartableEngine(() =>
+    EngineProcess.start(kvDir, '--model', model, '--context', '4096'),
+  );
+  const cwm = await coreInStorage(storage, engine, limits);
   const kvFiles = (ending: string): string[] =>
     readdirSync(kvDir, { recursive: true, encoding: 'utf8' })
       .filter((name) => /[0-9a-f]{64}\.(kv|state)$/.test(name) && name.endsWith(ending))
@@ -58,10 +37,7 @@ async function product(architecture: OddArchitecture, limits: Partial<SpaceLimit
       await cwm.send({ session: name, text: text(name), maxTokens: 12 }, never);
       return cwm.freeze({ session: name, window: name }, never);
     },
-    restart: async () => {
-      await server.kill();
-      server = await start();
-    },
+    restart,
   };
 }
 

@@ -370,7 +370,7 @@ describe('the project of a request', () => {
   });
 
   test('has the same name for a folder of Windows, whichever way its slashes go', () => {
-    expect(asProject('C:\\work\\app')).toBe('file:///C:/work/app');
-    expect(asProject('file:///C:/work/app/')).toBe('file:///C:/work/app');
+    expect(asProject('C:\\code\\app')).toBe('file:///C:/code/app');
+    expect(asProject('file:///C:/code/app/')).toBe('file:///C:/code/app');
   });
 });

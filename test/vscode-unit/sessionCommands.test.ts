@@ -220,7 +220,7 @@ test('a project is adopted into the open folder once the user says so', async ()
 test('a conversation is exported as Markdown, whole', async () => {
   const { app, client, does } = await editor();
   await client.call('send', { session: 's', text: 'Hello.' });
-  user.file = '/tmp/chat.md';
+  user.file = '/chats/chat.md';
   await does(exportConversation(app, { session: 's' }));
   expect(user.written).toMatch(/^# Chat\n\n## You\n\nHello\.\n\n## Model\n\n/);
 });
@@ -231,7 +231,7 @@ test('a conversation in one file becomes a window, which the model server of thi
   const { content } = await client.call('exportConversation', { session: 's', format: 'cwindow' });
   user.read = content;
   user.answers.push('As a Window…', 'from-elsewhere');
-  await does(importConversation(app, { path: '/tmp/chat.cwindow' }));
+  await does(importConversation(app, { path: '/chats/chat.cwindow' }));
   const { summary } = await client.call('getWindow', { window: 'from-elsewhere' });
   expect(summary).toMatchObject({ mode: 'freeze' });
   expect(summary.session).not.toBe('s');

@@ -13,7 +13,7 @@ export interface NoiseSample {
   readonly noise: number | null;
   /** Whether others used the server during these requests. */
   readonly isBusy: boolean;
-  /** Whether one request reused another number of tokens than the others: somebody else took what it rests on meanwhile. */
+  /** Whether the requests reused different numbers of tokens: another program used the place of this context between them. */
   readonly isUneven: boolean;
 }
 

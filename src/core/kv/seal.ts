@@ -139,8 +139,8 @@ const takenNote =
   'Another program used the slot while the freeze asked about it, so some of the context was computed again. Its answers say less: the canary is compared allowing for rounding.';
 
 /**
- * Something that is stored as a whole, out of the only place that has it, was pushed out of there before or between the canary's requests: they
- * reused unlike much, or less than the request that stored it.
+ * Whether another program pushed the context out of a slot, which the engine stores as a whole, before or between the canaries: they reused
+ * different numbers of tokens, or fewer than the request that stored the context.
  */
 const isTakenMeanwhile = (
   { handle, keptTokens, reuse }: PersistEvidence,
@@ -161,8 +161,8 @@ interface Stored {
 }
 
 /**
- * Has the engine store the context, and asks the canary. Where another program took the place meanwhile, both are done again: what was stored may
- * not be what the canary rests on.
+ * Has the engine store the context, and asks the canary. Does both again where another program took the slot meanwhile: the canary may then rest
+ * on other KV than the file has.
  */
 async function storeAndAsk(
   request: SealRequest,

@@ -5,6 +5,7 @@ import type { CheckpointReason } from '../../protocol/schemas/checkpoint.ts';
 import type { Receipt } from '../../protocol/schemas/receipt.ts';
 import type { Session } from '../../protocol/schemas/session.ts';
 import type { CoreContext } from '../context.ts';
+import { saveInTime, type Unsaved } from '../kv/saveInTime.ts';
 import type { EngineKind } from '../ports/engine.ts';
 import { defaultCheckpointPolicy, SavingCosts, weighSize, type CheckpointPolicy } from './checkpointPolicy.ts';
 import { hasCheckpointable, isBehind, makeCheckpoint, type SessionWithContext } from './rollingCheckpoint.ts';
@@ -25,29 +26,6 @@ interface Turned {
   /** After how much rest its checkpoint is made; undefined: as the policy says. */
   readonly restMs: number | undefined;
   readonly timer: ReturnType<typeof setTimeout> | undefined;
-}
-
-/** A session that would have something to compute again if it were not saved. */
-interface Unsaved {
-  readonly id: SessionId;
-  readonly engine: string;
-  /** Tokens that no checkpoint has. */
-  readonly newTokens: number;
-  /** What saving it should take, at the rate of the engine's last save; null: not known. */
-  readonly costMs: number | null;
-}
-
-/** Part of the time left that a save of unknown cost gets while others wait. */
-const mostOfTimeLeft = 0.75;
-
-/** The first that fits; where none should, the one that takes least: what is believed may be old. */
-function takeNext(waiting: Unsaved[], leftMs: number): Unsaved | null {
-  const cost = ({ costMs }: Unsaved): number => costMs ?? 0;
-  const fits = waiting.find((each) => cost(each) <= leftMs);
-  const next =
-    fits ?? waiting.reduce<Unsaved | null>((least, each) => (least && cost(least) <= cost(each) ? least : each), null);
-  if (next) waiting.splice(waiting.indexOf(next), 1);
-  return next;
 }
 
 const not = (why: string): Kept => ({ receipt: null, why });
@@ -380,7 +358,8 @@ export class CheckpointKeeper {
     this.#isClosed = true;
     await background.stopAll();
     const { shutdownMs } = this.#policy;
-    const late = shutdownMs === 0 ? [] : await this.#keepWithin(shutdownMs);
+    const time = { clock: this.#core().clock, limitMs: shutdownMs };
+    const late = shutdownMs === 0 ? [] : await saveInTime(await this.#unsaved(), time, this.#keepUntil);
     await this.settled();
     if (late.length === 0) return;
     this.#onFailure(
@@ -391,34 +370,18 @@ export class CheckpointKeeper {
     );
   }
 
-  /** @returns those for which the time was too short. */
-  async #keepWithin(limitMs: number): Promise<SessionId[]> {
-    const { clock } = this.#core();
-    const untilMs = clock.elapsedMs() + limitMs;
-    const byEngine = Map.groupBy(await this.#unsaved(), ({ engine }) => engine);
-    const late: SessionId[] = [];
-    const keepAll = async (waiting: Unsaved[]): Promise<void> => {
-      while (waiting.length > 0) {
-        const leftMs = untilMs - clock.elapsedMs();
-        const next = leftMs > 0 ? takeNext(waiting, leftMs) : null;
-        if (!next) return void late.push(...waiting.map(({ id }) => id));
-        // Nobody knows whether it fits: the others must not lose all their time to it.
-        const isUnknown = next.costMs === null && waiting.length > 0;
-        const allowedMs = isUnknown ? leftMs * mostOfTimeLeft : leftMs;
-        let isLate = false;
-        const stop = (): Promise<void> => {
-          isLate = true;
-          return this.#core().background.stop(next.id);
-        };
-        await within(allowedMs, this.keep(next.id), stop);
-        if (isLate && this.isUnsaved(next.id)) late.push(next.id);
-      }
+  /** @returns whether it was stopped at the end of its time, and is not saved. */
+  readonly #keepUntil = async (id: SessionId, allowedMs: number): Promise<boolean> => {
+    let isLate = false;
+    const stop = (): Promise<void> => {
+      isLate = true;
+      return this.#core().background.stop(id);
     };
-    await Promise.all([...byEngine.values()].map((waiting) => keepAll(waiting)));
-    return late;
-  }
+    await within(allowedMs, this.keep(id), stop);
+    return isLate && this.isUnsaved(id);
+  };
 
-  /** The sessions that have gone on since their checkpoint, those with most tokens that no checkpoint has first. */
+  /** The sessions that have gone on since their checkpoint, the last used first. */
   async #unsaved(): Promise<Unsaved[]> {
     const { store } = this.#core();
     const found: Unsaved[] = [];
@@ -432,8 +395,7 @@ export class CheckpointKeeper {
       const costMs = this.#costs.expectedMs(engine, tokens.count);
       found.push({ id, engine, newTokens: tokens.count - savedTokens, costMs });
     }
-    // Of two that are alike the last used one goes first.
-    return found.reverse().sort((one, other) => other.newTokens - one.newTokens);
+    return found.reverse();
   }
 
   async #make(id: SessionId, signal: AbortSignal): Promise<Kept> {

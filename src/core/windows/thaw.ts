@@ -145,7 +145,7 @@ async function thawNow(
   return storeReceipt(core, name, receipt);
 }
 
-/** Begins something whose failure counts only for whoever waits for it later, if anybody does. */
+/** Begins work whose failure counts only where its result is awaited later. */
 function unwaited<T>(begun: Promise<T> | T): Promise<T> {
   const promise = Promise.resolve(begun);
   promise.catch(() => undefined);

@@ -63,7 +63,7 @@ interface Piece {
  * line of JSON (format, version, identity, tokens, bytes) · { line of JSON (kind, block, bytes) · the piece as in {@link encodeBlock}, in clear }.
  *
  * A piece has the name that its tokens have without a salt: salts are secrets of the machine that wrote them, and the tokens decide where it
- * belongs. Whoever takes it gives it a name under a salt of their own. Tags and names find damage and KV that was made of other tokens by
+ * belongs. The importing engine names it under a salt of its own store. Tags and names find damage and KV that was made of other tokens by
  * an honest program. They do not find a lie: KV is a prompt that nobody can read.
  */
 export class KvPack {

@@ -1,4 +1,3 @@
-import type * as z from 'zod/mini';
 import { systemClock, type Clock } from '../../base/clock.ts';
 import { SerialQueue } from '../../base/serialQueue.ts';
 import type {
@@ -41,11 +40,11 @@ import { converse } from './chat/converse.ts';
 import type { BlockEvents } from './events/blockEvents.ts';
 import type { EventSource } from './events/eventSource.ts';
 import { Dialect } from './dialect.ts';
+import { packKv, unpackKv } from './blocks/carriedKv.ts';
 import { weigh } from './metrics/evidence.ts';
 import { findCut } from './chat/promptCheck.ts';
 import { probeVllm, type Completed, type ProbeParts } from './probe.ts';
 import { identifyServer, isSameServer } from './serverIdentity.ts';
-import { packedKvSchema, takenKvSchema } from './wire.ts';
 import { completeIds, detokenizeIds, tokenizeChat } from './chat/tokenize.ts';
 
 export interface VllmEngineOptions {
@@ -282,13 +281,12 @@ export class VllmEngine implements Engine {
     });
   }
 
-  pack({ ids, salt }: KvContext, path: string | undefined, signal: AbortSignal): Promise<PackedKv | null> {
-    const body = { tokens: ids, cache_salt: salt, ...(path !== undefined && { path }) };
-    return this.#askForPack('/cwm/kv/pack', body, packedKvSchema, signal);
+  pack(context: KvContext, path: string | undefined, signal: AbortSignal): Promise<PackedKv | null> {
+    return this.#whereEmbedded(signal, (link, signal) => packKv(link, context, path, signal));
   }
 
-  unpack({ ids, salt }: KvContext, place: KvPlace, signal: AbortSignal): Promise<TakenKv | null> {
-    return this.#askForPack('/cwm/kv/unpack', { tokens: ids, cache_salt: salt, ...place }, takenKvSchema, signal);
+  unpack(context: KvContext, place: KvPlace, signal: AbortSignal): Promise<TakenKv | null> {
+    return this.#whereEmbedded(signal, (link, signal) => unpackKv(link, context, place, signal));
   }
 
   async close(): Promise<void> {
@@ -303,24 +301,10 @@ export class VllmEngine implements Engine {
     );
   }
 
-  #askForPack<Schema extends z.ZodMiniType>(
-    path: string,
-    body: object,
-    schema: Schema,
-    signal: AbortSignal,
-  ): Promise<z.output<Schema> | null> {
+  #whereEmbedded<T>(signal: AbortSignal, ask: (link: Link, signal: AbortSignal) => Promise<T>): Promise<T | null> {
     return this.#inTurn(signal, async (link, signal) => {
       const { identity } = await this.#server(link, signal);
-      if (identity.description.kind !== 'embedded') return null;
-      const request = {
-        method: 'POST',
-        path,
-        body,
-        patience: 'long',
-        wrongAnswer: 'EngineFailed',
-        once: true,
-      } as const;
-      return (await link.json(request, schema, signal)).value;
+      return identity.description.kind === 'embedded' ? ask(link, signal) : null;
     });
   }
 

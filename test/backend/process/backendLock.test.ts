@@ -45,6 +45,17 @@ async function kill(child: ChildProcess): Promise<void> {
 
 const noLoss = (): void => expect.unreachable('the lock was lost');
 
+/** As {@link takeBackendLock}, by a machine that remembers in `ours` what it saw. @param nowMs by its own clock. */
+const lookAt = (nowMs: number, directory: string, ours: string): LockResult =>
+  takeBackendLock(
+    directory,
+    noLoss,
+    new SeenLocks(
+      () => ours,
+      () => nowMs,
+    ),
+  );
+
 /** Takes the lock until the test is over: its timer would find the directory gone. */
 function take(directory: string): LockResult {
   const taken = takeBackendLock(directory, noLoss);
@@ -150,15 +161,7 @@ describe('backend lock', () => {
     (hours) => {
       const [directory, ours] = [makeDirectory(), makeDirectory()];
       let nowMs = 5_000_000;
-      const look = () =>
-        takeBackendLock(
-          directory,
-          noLoss,
-          new SeenLocks(
-            () => ours,
-            () => nowMs,
-          ),
-        );
+      const look = () => lookAt(nowMs, directory, ours);
       const path = join(directory, 'backend.lock.7');
       const identity = { ...identifyProcess(process.pid), host: 'laptop', bootId: 'of the laptop' };
       const beat = (beats: number): void => {
@@ -184,26 +187,18 @@ describe('backend lock', () => {
 
   it('does not take what was seen before this machine started again for silence, nor a lock that only one look saw', () => {
     const [directory, ours] = [makeDirectory(), makeDirectory()];
-    const lookAt = (nowMs: number) =>
-      takeBackendLock(
-        directory,
-        noLoss,
-        new SeenLocks(
-          () => ours,
-          () => nowMs,
-        ),
-      );
+    const look = (nowMs: number) => lookAt(nowMs, directory, ours);
     const identity = { ...identifyProcess(process.pid), host: 'laptop', bootId: 'of the laptop' };
     writeFileSync(join(directory, 'backend.lock.7'), JSON.stringify(identity));
-    expect(lookAt(900_000).held).toBe(false);
-    expect(lookAt(10_000).held).toBe(false);
-    expect(lookAt(129_999).held).toBe(false);
+    expect(look(900_000).held).toBe(false);
+    expect(look(10_000).held).toBe(false);
+    expect(look(129_999).held).toBe(false);
     // A damaged note begins again.
     writeFileSync(join(ours, 'other-machine.json'), '{"lock":');
-    expect(lookAt(130_000).held).toBe(false);
+    expect(look(130_000).held).toBe(false);
     expect(takeBackendLock(directory, noLoss, new SeenLocks(() => null)).held).toBe(false);
     expect(takeBackendLock(directory, noLoss).held).toBe(false);
-    const taken = lookAt(250_000);
+    const taken = look(250_000);
     if (taken.held) onTestFinished(() => taken.lock.dispose());
     expect(taken.held).toBe(true);
   });

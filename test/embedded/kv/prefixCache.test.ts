@@ -1,14 +1,12 @@
-import { readdirSync, writeFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { DiskCache } from '../../../src/embedded/kv/diskCache.ts';
 import { KvThreads } from '../../../src/embedded/kv/kvThreads.ts';
-import { openDisk } from '../../../src/embedded/kv/openDisk.ts';
-import { PassingState } from '../../../src/embedded/kv/passingState.ts';
 import { PrefixCache, type Prompt } from '../../../src/embedded/kv/prefixCache.ts';
 import { OperationFailedError, WorkerLostError } from '../../../src/embedded/worker/llamaProcess.ts';
 import { FakeLlama } from '../support/fakeLlama.ts';
-import { rowState } from '../support/rowState.ts';
+import { openSampleDisk } from '../support/openSampleDisk.ts';
 import { scratch, type Scratch } from '../support/smallModel.ts';
 
 const blockTokens = 4;
@@ -26,23 +24,8 @@ describe('a prefix cache over llama.cpp', () => {
     folder = scratch();
     said = [];
     const log = (message: string): void => void said.push(message);
-    const samplePath = join(folder.path, 'sample.state');
-    writeFileSync(samplePath, rowState([1, 2]));
-    const runFolder = join(folder.path, 'run');
     llama = new FakeLlama();
-    const opened = openDisk({
-      kvDir: join(folder.path, 'kv'),
-      blockTokens,
-      info: llama.info,
-      modelSha256: 'a'.repeat(64),
-      samplePath,
-      kvKey: null,
-      runFolder,
-      passing: new PassingState(runFolder),
-      threads,
-      log,
-    });
-    if (!opened) throw new Error('The sample cannot be read.');
+    const opened = openSampleDisk({ folder: folder.path, llama, blockTokens, threads, log });
     disk = opened.cache;
     cache = new PrefixCache({ disk, blockTokens, loadTimeoutMs: 1000, log });
   });

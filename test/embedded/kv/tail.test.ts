@@ -6,12 +6,11 @@ import { headBytes } from '../../../src/embedded/kv/blockFile.ts';
 import type { DiskCache } from '../../../src/embedded/kv/diskCache.ts';
 import { hashProfile } from '../../../src/embedded/kv/kvNamespace.ts';
 import { KvThreads } from '../../../src/embedded/kv/kvThreads.ts';
-import { openDisk } from '../../../src/embedded/kv/openDisk.ts';
-import { PassingState } from '../../../src/embedded/kv/passingState.ts';
 import { PrefixCache, type Prompt } from '../../../src/embedded/kv/prefixCache.ts';
 import { OperationFailedError, WorkerLostError } from '../../../src/embedded/worker/llamaProcess.ts';
 import { fc } from '../../support/fc.ts';
 import { FakeLlama } from '../support/fakeLlama.ts';
+import { openSampleDisk } from '../support/openSampleDisk.ts';
 import { rowState } from '../support/rowState.ts';
 import { scratch, type Scratch } from '../support/smallModel.ts';
 
@@ -33,23 +32,8 @@ describe.each([
   let llama: FakeLlama;
   beforeEach(() => {
     folder = scratch();
-    const samplePath = join(folder.path, 'sample.state');
-    writeFileSync(samplePath, rowState([1, 2]));
-    const runFolder = join(folder.path, 'run');
     llama = new FakeLlama();
-    const opened = openDisk({
-      kvDir: join(folder.path, 'kv'),
-      blockTokens,
-      info: llama.info,
-      modelSha256: 'a'.repeat(64),
-      samplePath,
-      kvKey,
-      runFolder,
-      passing: new PassingState(runFolder),
-      threads,
-      log: () => undefined,
-    });
-    if (!opened) throw new Error('The sample cannot be read.');
+    const opened = openSampleDisk({ folder: folder.path, llama, blockTokens, threads, kvKey });
     disk = opened.cache;
     blockDir = opened.blocks.folder;
     restart();

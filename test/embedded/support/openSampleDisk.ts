@@ -1,0 +1,39 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { KvThreads } from '../../../src/embedded/kv/kvThreads.ts';
+import { openDisk } from '../../../src/embedded/kv/openDisk.ts';
+import { PassingState } from '../../../src/embedded/kv/passingState.ts';
+import type { FakeLlama } from './fakeLlama.ts';
+import { rowState } from './rowState.ts';
+
+export interface SampleDiskOptions {
+  /** An empty folder. */
+  readonly folder: string;
+  readonly llama: FakeLlama;
+  readonly blockTokens: number;
+  readonly threads: KvThreads;
+  /** Default: in clear. */
+  readonly kvKey?: Buffer | null;
+  readonly log?: (message: string) => void;
+}
+
+/** The KV on disk of a fake llama whose state can be cut after any token. */
+export function openSampleDisk({ folder, llama, blockTokens, threads, kvKey = null, log }: SampleDiskOptions) {
+  const samplePath = join(folder, 'sample.state');
+  writeFileSync(samplePath, rowState([1, 2]));
+  const runFolder = join(folder, 'run');
+  const opened = openDisk({
+    kvDir: join(folder, 'kv'),
+    blockTokens,
+    info: llama.info,
+    modelSha256: 'a'.repeat(64),
+    samplePath,
+    kvKey,
+    runFolder,
+    passing: new PassingState(runFolder),
+    threads,
+    log: log ?? (() => undefined),
+  });
+  if (!opened) throw new Error('The sample cannot be read.');
+  return opened;
+}
