@@ -5,13 +5,13 @@ import { onTestFinished } from 'vitest';
 import { llamaModel } from './llamaModel.ts';
 import { startLlamaServer } from './llamaServer.ts';
 
-/** A llama-server with a tiny model, one slot, slot files and no cache of its own, which ends with the test. */
-export async function oneSlotServer() {
+/** A llama-server with one slot, slot files and no cache of its own, which ends with the test. @param given default: a tiny model. */
+export async function oneSlotServer(given?: { readonly modelPath: string; readonly contextTokens: number }) {
   const never = new AbortController().signal;
   const slotDir = await mkdtemp(join(tmpdir(), 'cwm-live-'));
   onTestFinished(() => rm(slotDir, { recursive: true, force: true }));
-  const modelPath = await llamaModel({ signal: never });
-  const start = { modelPath, slotDir, servedName: 'tiny', slots: 1, cacheRamMib: 0 };
+  const model = given ?? { modelPath: await llamaModel({ signal: never }) };
+  const start = { ...model, slotDir, servedName: 'served', slots: 1, cacheRamMib: 0 };
   let server = await startLlamaServer(start, never);
   onTestFinished(() => server.stop());
   const port = Number(new URL(server.url).port);
