@@ -37,6 +37,8 @@ export interface BackendArguments {
   readonly continueFrom: ContinueFrom;
   readonly isolation: Isolation;
   readonly healing: Healing;
+  /** Absolute path of a module with policies of eviction; null: only those that are built in. */
+  readonly memoryPolicyFile: string | null;
   readonly tracker: Pick<TrackerConfig, 'autoCreate' | 'defaultSession'>;
   readonly checkpoints: Omit<CheckpointPolicy, 'shutdownMs' | 'leaveMs' | 'volatileRestMs'>;
   readonly encryption: EncryptionWish;
@@ -88,6 +90,7 @@ export function parseBackendArguments(args: readonly string[], env: NodeJS.Proce
     requiresTls: settings.requireTls === 'on',
     continueFrom: settings.continueFrom,
     isolation: settings.isolation,
+    memoryPolicyFile: absolute(settings.memoryPolicyFile ?? undefined),
     healing: { heals: settings.healPrefix === 'on', pins: settings.pinSystemPrompt === 'on' },
     tracker: { autoCreate: settings.stateAutoCreate === 'on', defaultSession: settings.stateDefaultSession },
     checkpoints: {

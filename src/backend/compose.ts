@@ -36,6 +36,7 @@ import type { EncryptionWish } from '../store/encryption/openEncryption.ts';
 import { openApiDocument } from './openApi/openApiDocument.ts';
 import { clientKind, currentClient } from './requestScope.ts';
 import { MeasuredSpace } from './metrics/measuredSpace.ts';
+import { loadPolicies } from './tools/policyFile.ts';
 import { Metrics } from './metrics/metrics.ts';
 import { costOfRequest, readPrices } from './metrics/prices.ts';
 import { RememberedCounts } from './metrics/rememberedCounts.ts';
@@ -69,6 +70,8 @@ export interface CompositionOptions {
   readonly isolation?: Isolation;
   /** Default: as the store is. */
   readonly encryption?: EncryptionWish;
+  /** A module with policies of eviction. Default: only those that are built in. */
+  readonly memoryPolicyFile?: string | null;
   /** Id of a backup that takes the place of the records first. Default: none. */
   readonly restoreBackup?: string | undefined;
   /** How an engine waits before it asks its server again. Default: by the clock. */
@@ -101,9 +104,11 @@ export const composeServices =
     continueFrom,
     isolation,
     healing = { heals: true, pins: false },
+    memoryPolicyFile = null,
     sleep,
   }: CompositionOptions): Compose =>
   async (storage, emit, log, readOnlyWhy, queues, clients, tell) => {
+    const policies = memoryPolicyFile === null ? [] : await loadPolicies(memoryPolicyFile, log);
     const store = await openOrRead({
       directory: storage,
       clock: systemClock,
@@ -173,6 +178,7 @@ export const composeServices =
       checkpoints,
       continueFrom,
       isolation,
+      memory: { policies },
       pricing: async () => {
         const prices = await readPrices(pricesFile);
         return (taken) => costOfRequest(prices, taken);

@@ -168,5 +168,7 @@ export const adoptionSentences = (
   'The other project would be forgotten. Its folder stays as it is.',
 ];
 
-export const adoptedSentence = ({ project, from, sessions }: RouteOutput<'adoptProject'>): string =>
-  `${plural(sessions, 'session')} of ${from} now ${sessions === 1 ? 'belongs' : 'belong'} to ${project}.`;
+export const adoptedSentence = ({ project, from, sessions, memories = 0 }: RouteOutput<'adoptProject'>): string => {
+  const what = [plural(sessions, 'session'), ...(memories > 0 ? [plural(memories, 'memory', 'memories')] : [])];
+  return `${what.join(' and ')} of ${from} now ${sessions + memories === 1 ? 'belongs' : 'belong'} to ${project}.`;
+};

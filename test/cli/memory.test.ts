@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { temporaryDirectories } from '../backend/support/temporaryDirectory.ts';
 import { wholeBackends } from '../security/support/wholeBackend.ts';
@@ -43,4 +44,45 @@ test('cwm memory remembers, lists, edits and forgets texts of a project', async 
   expect(await say(me, 'memory', 'list')).toMatch(/p1 +project +2 +Spaces, not tabs\./);
   expect(await say(me, 'memory', 'forget', 'p1')).toBe('Forgot p1: Spaces, not tabs.\n');
   expect(await say(me, 'memory', 'list')).not.toContain('p1');
+});
+
+test('cwm session set changes of the memory what it says, and keeps the rest', async () => {
+  const { storage, client } = await start();
+  const me = { storage, cwd: makeDirectory() };
+  await client.call('createSession', { id: 's' });
+  const memory = async () => (await client.call('getSession', { session: 's' })).settings?.memory;
+  const refused = await outcomeOf(me, 'session', 'set', 's', '--memory-mode', 'passive');
+  expect(refused.stderr).toContain('--memory on');
+  const set = (...options: string[]) => say(me, 'session', 'set', 's', ...options);
+  await set('--memory', 'on', '--memory-policy', 'lru', '--memory-mode', 'strict');
+  await set('--memory', 'on', '--memory-tokens', '8000');
+  expect(await memory()).toEqual({ enableVm: true, policy: 'lru', vmMode: 'strict', maxL0Tokens: 8000 });
+  await set('--memory-mode', 'passive');
+  expect(await memory()).toEqual({ enableVm: true, policy: 'lru', vmMode: 'passive', maxL0Tokens: 8000 });
+  await set('--memory', 'off');
+  expect(await memory()).toBeUndefined();
+});
+
+test('cwm memory remembers of a tool, and a session that is created with memories begins with them', async () => {
+  const { storage, client } = await start();
+  const me = { storage, cwd: makeDirectory() };
+  expect(await say(me, 'memory', 'remember', 'Paths are relative.', '--scope', 'tool', '--tool', 'read_file')).toBe(
+    'Remembered as t1 for the tool.\n',
+  );
+  expect(await say(me, 'memory', 'list')).toMatch(/t1 +tool read_file +1 +Paths are relative\./);
+  await say(me, 'session', 'new', '--id', 's', '--memories');
+  await say(me, 'send', 's', 'Hi', '--max-tokens', '2');
+  const { items } = await client.call('listMessages', { session: 's' });
+  expect(JSON.stringify(items[0]?.content)).toContain('Tool read_file: Paths are relative.');
+});
+
+test('S1-45 a backend that was started with a policy from a file has sessions that name it', async () => {
+  const file = `${makeDirectory()}/mine.mjs`;
+  writeFileSync(file, `export default { name: 'shortest-first', score: ({ tokens }) => tokens };`);
+  const { storage, client } = await start({ memoryPolicyFile: file });
+  const me = { storage, cwd: makeDirectory() };
+  await say(me, 'session', 'new', '--id', 's', '--memory', 'on', '--memory-policy', 'shortest-first');
+  expect((await client.call('memoryState', { session: 's' })).policies).toContain('shortest-first');
+  const unknown = await outcomeOf(me, 'session', 'set', 's', '--memory-policy', 'other');
+  expect(unknown.stderr).toContain('kv-aware, importance-weighted-lru, lru, modality-aware-lru, shortest-first');
 });

@@ -6,6 +6,9 @@ import type { MemoryStore } from '../ports/messages.ts';
 import { ConversationPages } from './pages/conversationPages.ts';
 import { layoutOf, shownOf, type Layout } from './segments/layout.ts';
 
+/** Changes of prompts that say what the next one may cost, and answers among which they are looked for. */
+const lastChanges = 3;
+const mostLookedAt = 200;
 /** Sessions whose records stay in memory. */
 const mostSessions = 32;
 
@@ -71,6 +74,15 @@ export class SessionMemory {
   /** Share of the prompts' tokens that the server reused so far, 0 to 1; null: it never said. */
   get ratio(): number | null {
     return this.#reused === null || this.#sent === 0 ? null : this.#reused / this.#sent;
+  }
+
+  /** Tokens in front of what memory changed that the server computed again, on average of the last changes; 0: none was measured. */
+  get lostInFront(): number {
+    const lost = this.#turns
+      .slice(-mostLookedAt)
+      .flatMap(({ changedAt, reused }) => (changedAt === undefined || reused === null ? [] : [changedAt - reused]))
+      .slice(-lastChanges);
+    return Math.max(0, lost.reduce((sum, each) => sum + each, 0) / Math.max(1, lost.length));
   }
 
   /** Oldest first. */

@@ -32,11 +32,22 @@ export async function reportTurn(
   try {
     // What the message itself takes would have been computed in any case.
     const own = isChanged ? await countPrompt(engine, renderPrompt(added), false, signal) : 0;
-    const recomputed = isChanged ? Math.max(0, sent - (prefixBreak?.atToken ?? reused ?? 0) - own) : 0;
+    // As measured: a cache that cannot be cut loses what stands in front of the change, too.
+    const recomputed = isChanged ? Math.max(0, sent - (reused ?? prefixBreak?.atToken ?? 0) - own) : 0;
     const { id, sequence, createdAt: at } = answer;
     const segments = idsOf(layout);
     await core.memories.record(session, [
-      { type: 'turn', sequence, answer: id, segments, sent, reused, recomputed, at },
+      {
+        type: 'turn',
+        sequence,
+        answer: id,
+        segments,
+        sent,
+        reused,
+        recomputed,
+        ...(isChanged && prefixBreak && { changedAt: prefixBreak.atToken }),
+        at,
+      },
     ]);
     const newest = isChanged ? layout.at(-1) : undefined;
     return {

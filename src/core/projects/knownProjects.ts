@@ -118,12 +118,14 @@ export async function listProjects(
  * A person says that one project is another one: a folder that was moved or renamed, or two that are to be one. The sessions of `from` belong to
  * `project` from then on, and so do their windows. Where one of the two is not recorded, both are not. Trust is about a folder, so it is not taken over.
  *
- * @throws CwmError InvalidParameter (the same project, or one without sessions), and those of the store; an interrupted one is finished by the next call.
+ * @throws CwmError InvalidParameter (the same project, or one without sessions or memories), and those of the store; an interrupted one is finished by the next call.
+ * @param carry brings along what else there is of the project, before its sessions go. @returns how much there was.
  */
 export async function adoptProject(
   core: CoreContext,
   input: RouteInput<'adoptProject'>,
   signal: AbortSignal,
+  carry: (from: ProjectUri, into: ProjectUri) => Promise<number>,
 ): Promise<RouteOutput<'adoptProject'>> {
   const into = parseProjectUri(input.project);
   const from = parseProjectUri(input.from);
@@ -135,10 +137,12 @@ export async function adoptProject(
     await projects.setCurrentSession(into, current);
   if (base) await adoptBase(core, into, base);
   if (!(await projects.isRecorded(from))) await projects.setRecorded(into, false);
+  const memories = await carry(from, into);
   const moved = await moveSessions(core, { from, into }, signal);
-  if (moved === 0 && current === null && !base) throw new CwmError('InvalidParameter', `${from} has no session.`);
+  if (moved === 0 && current === null && !base && memories === 0)
+    throw new CwmError('InvalidParameter', `${from} has no session.`);
   await projects.forget(from);
-  return { project: into, from, sessions: moved };
+  return { project: into, from, sessions: moved, memories };
 }
 
 /** A project has one base: where there is another one already, nothing holds this one's window any more. */

@@ -11,6 +11,7 @@ export interface ProjectDefaults {
   readonly engine?: string;
   readonly tools?: SessionSettings['tools'];
   readonly memory?: SessionSettings['memory'];
+  readonly memories?: SessionSettings['memories'];
   /** Whether new sessions may begin with the project's base. */
   readonly sharesBase: boolean;
   /** Whether they may have the tools that the base was made with. */
@@ -43,6 +44,7 @@ export async function projectDefaults(
     sharesBase: config?.isolation !== 'session',
     givesTools: isTrusted,
     ...(config?.memory && { memory: config.memory }),
+    ...(config?.memories && { memories: true }),
   };
   if (!config) return { ...nothing, ...allows };
   const { engine, model, tools } = config;

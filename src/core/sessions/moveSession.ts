@@ -8,6 +8,7 @@ import { resolveProject } from '../projects/resolveProject.ts';
 import { requireSession } from '../session.ts';
 import { isAtRest } from '../turns/machine.ts';
 import { dropCheckpoint } from '../windows/rollingCheckpoint.ts';
+import { adoptNotes } from './memory/notes.ts';
 import { recordProject } from './openProject.ts';
 
 /**
@@ -68,7 +69,7 @@ export async function adoptSessions(
   input: RouteInput<'adoptProject'>,
   signal: AbortSignal,
 ): Promise<RouteOutput<'adoptProject'>> {
-  const adopted = await adoptProject(core, input, signal);
+  const adopted = await adoptProject(core, input, signal, (from, into) => adoptNotes(core, from, into));
   const project = parseProjectUri(adopted.project);
   if (!(await core.checkpoints.isRecorded(project))) await recordProject(core, { project, recorded: false }, signal);
   return adopted;

@@ -44,6 +44,7 @@ async function createSessionNow(
   core.engines.get(engine);
   const project = input.project ? parseProjectUri(input.project) : null;
   const memory = input.memory ?? defaults.memory;
+  const memories = input.memories ?? defaults.memories;
   const asksForOwn =
     !defaults.sharesBase ||
     input.withoutBase ||
@@ -67,7 +68,14 @@ async function createSessionNow(
     createdAt,
     ...expiry,
     ...base?.start,
-    ...(base && { settings: { ...base.start.settings, ...(memory && { memory }), ...ownSettings(input) } }),
+    ...(base && {
+      settings: {
+        ...base.start.settings,
+        ...(memory && { memory }),
+        ...(memories && { memories }),
+        ...ownSettings(input),
+      },
+    }),
   });
   if (await core.store.sessions.get(id)) throw new CwmError('SessionExists', `A session "${id}" exists already.`);
   await core.store.lineages.create(lineage);

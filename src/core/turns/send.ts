@@ -2,11 +2,12 @@ import type { RouteInput } from '../../protocol/api.ts';
 import type { SendResult } from '../../protocol/schemas/turn.ts';
 import { CwmError, isCwmError } from '../../protocol/errors.ts';
 import { parseSessionId } from '../../protocol/ids.ts';
-import type { Message, Picture, Session } from '../../protocol/schemas/session.ts';
+import type { ContextFile, Message, Picture, Session } from '../../protocol/schemas/session.ts';
 import { maxAnswerTokens } from '../../protocol/schemas/sessionSettings.ts';
 import type { CoreContext } from '../context.ts';
 import { parsePictures } from '../prompt/pictures.ts';
 import { requireWellFormed } from '../prompt/wellFormed.ts';
+import { memoriesFor } from '../memory/notes.ts';
 import { recalledFor } from '../memory/search/prePass.ts';
 import type { Reporter } from '../ports/reporter.ts';
 import { converse } from './converse.ts';
@@ -74,9 +75,10 @@ export async function answer(
   const { continueFrom, toolChoice } = input;
   const sampling = samplingOf(session, requireSampling(input));
   const turn = await beginTurn(core, session, input.engine ?? session.engine, text, signal);
+  const hasMemories = !asked && (await addMemories(core, turn, signal));
   const isRecalled = !asked && (await addRecalled(core, turn, text, signal));
   // A client that has the session before the recall lacks one message more than question and answer.
-  const fromVersion = isRecalled ? turn.session.version : session.version;
+  const fromVersion = isRecalled || hasMemories ? turn.session.version : session.version;
   const question =
     asked ??
     newMessage(core, turn.messages, 'user', {
@@ -99,9 +101,21 @@ export async function answer(
  *
  * @returns whether there was anything. @throws what `signal` was aborted with.
  */
-export async function addRecalled(core: CoreContext, turn: Turn, text: string, signal: AbortSignal): Promise<boolean> {
+export const addRecalled = (core: CoreContext, turn: Turn, text: string, signal: AbortSignal): Promise<boolean> =>
+  addContext(core, turn, () => recalledFor(core, turn, text, signal), signal);
+
+/** In front of a session's first message, what is remembered, where the session has that; as {@link addRecalled}. */
+const addMemories = (core: CoreContext, turn: Turn, signal: AbortSignal): Promise<boolean> =>
+  addContext(core, turn, () => memoriesFor(core, turn), signal);
+
+async function addContext(
+  core: CoreContext,
+  turn: Turn,
+  find: () => Promise<readonly ContextFile[] | null>,
+  signal: AbortSignal,
+): Promise<boolean> {
   try {
-    const files = await recalledFor(core, turn, text, signal);
+    const files = await find();
     if (!files) return false;
     const message = newMessage(core, turn.messages, 'user', { type: 'context', files: [...files] });
     const stored = await storeAnswer(core, turn.session, {

@@ -20,18 +20,21 @@ import { requireWellFormed } from '../prompt/wellFormed.ts';
 import { nextEngine, requireSession, systemPromptOf } from '../session.ts';
 import { defaultPromptId, takePrompt } from './prompts.ts';
 
-type Given = Pick<RouteInput<'createSession'>, 'systemPrompt' | 'sampling' | 'mode' | 'role' | 'tools' | 'memory'>;
+type Given = Pick<
+  RouteInput<'createSession'>,
+  'systemPrompt' | 'sampling' | 'mode' | 'role' | 'tools' | 'memory' | 'memories'
+>;
 
 /** Settings of a new session. @param ofProject where nothing is given. @throws CwmError InvalidParameter, PromptNotFound. */
 export async function settingsOfNew(
   core: CoreContext,
   given: Given,
-  ofProject: Pick<SessionSettings, 'systemPrompt' | 'tools' | 'memory'> = {},
+  ofProject: Pick<SessionSettings, 'systemPrompt' | 'tools' | 'memory' | 'memories'> = {},
 ): Promise<SessionSettings> {
   const isGiven = given.systemPrompt !== undefined || ofProject.systemPrompt !== undefined;
   const named = given.systemPrompt ?? defaultPromptId;
   const systemPrompt = (given.systemPrompt === undefined && ofProject.systemPrompt) || (await takePrompt(core, named));
-  const { mode, role, memory = ofProject.memory, tools = ofProject.tools } = given;
+  const { mode, role, memory = ofProject.memory, tools = ofProject.tools, memories = ofProject.memories } = given;
   // A project's file may name a policy of another backend: ours decides then.
   requirePolicy(core.memoryPlugins, given.memory);
   return {
@@ -41,6 +44,7 @@ export async function settingsOfNew(
     ...(role && { role }),
     ...(tools && { tools }),
     ...(memory && { memory }),
+    ...(memories && { memories }),
   };
 }
 

@@ -61,6 +61,8 @@ const turnSchema = z.object({
   reused: z.nullable(z.number()),
   /** Computed again only because memory changed the prompt. */
   recomputed: z.number(),
+  /** Where memory changed the prompt: how many tokens stand in front of that. Left out: it changed nothing, or nobody knows. */
+  changedAt: z.optional(z.number()),
   at: z.string(),
 });
 export type MemoryTurn = z.infer<typeof turnSchema>;
@@ -109,6 +111,8 @@ export const noteSchema = z.object({
   version: z.number(),
   /** Null: it was forgotten. */
   text: z.nullable(z.string()),
+  /** The tool that it is about; left out: it is about none. */
+  tool: z.optional(z.string()),
   at: z.string(),
 });
 export type Note = z.infer<typeof noteSchema>;

@@ -1,3 +1,3 @@
-/** Whom a memory is for: every session of the user, those of a project, or one. */
-export const memoryScopes = ['user', 'project', 'session'] as const;
+/** Whom a memory is for: every session of the user, those that use a tool, those of a project, or one. */
+export const memoryScopes = ['user', 'tool', 'project', 'session'] as const;
 export type MemoryScope = (typeof memoryScopes)[number];

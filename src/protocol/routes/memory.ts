@@ -36,9 +36,11 @@ const memory = () =>
     version: z.number(),
     /** Of this version. */
     at: text,
+    /** The tool that it is about. */
+    tool: z.optional(text),
   });
 
-/** `project` is needed for one of a project, `session` for one of a session. */
+/** `project` is needed for one of a project, `session` for one of a session. Those of tools are the user's, too. */
 const ofScope = () => ({ project: z.optional(text), session: z.optional(text) });
 
 const ofPage = () => ({ session: text, page: text });
@@ -65,6 +67,8 @@ export const memoryShapes = () =>
         recomputed: z.number(),
         faults: z.number(),
         stats: memoryStatsSchema,
+        /** Names of the policies of eviction that a session can have. An older backend leaves it out. */
+        policies: z.optional(z.array(z.string())),
         /** The last answers, oldest first, at most 100. */
         turns: z.array(
           z.object({ sequence: z.number(), sent: z.number(), reused: z.nullable(z.number()), recomputed: z.number() }),
@@ -94,7 +98,11 @@ export const memoryShapes = () =>
       output: z.object({ page: text, pinned: z.boolean() }),
     },
     listMemories: { input: z.object(ofScope()), output: z.object({ items: z.array(memory()) }) },
-    remember: { input: z.object({ scope: z.enum(memoryScopes), text, ...ofScope() }), output: memory() },
+    remember: {
+      /** `tool`: its name, where the memory is about one. */
+      input: z.object({ scope: z.enum(memoryScopes), text, tool: z.optional(text), ...ofScope() }),
+      output: memory(),
+    },
     editMemory: { input: z.object({ memoryId: text, text, ...ofScope() }), output: memory() },
     forgetMemory: { input: z.object({ memoryId: text, ...ofScope() }), output: memory() },
     faultPage: { input: z.object({ ...ofPage(), ...onEngine }), output: primeResultSchema },

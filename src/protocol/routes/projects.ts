@@ -186,7 +186,8 @@ export const projectShapes = () =>
     },
     adoptProject: {
       input: z.object({ project: text, from: text }),
-      output: z.object({ project: text, from: text, sessions: z.number() }),
+      /** `memories`: texts that are remembered for the project and came along. An older backend leaves it out. */
+      output: z.object({ project: text, from: text, sessions: z.number(), memories: z.optional(z.number()) }),
     },
     projectBase: {
       input: z.object({ project: text }),

@@ -76,6 +76,8 @@ export const sessionShapes = () =>
         project: z.optional(z.nullable(text)),
         /** Do not begin with the project's base. */
         withoutBase: flag,
+        /** Whether what is remembered stands in front of its first message. Default: as the project says, else no. */
+        memories: flag,
         /** ISO 8601, in the future. Default: it never expires. */
         expiresAt: z.optional(text),
       }),

@@ -85,6 +85,15 @@ export const projectConfigSchema = z.object({
       described('Virtual memory of new sessions, and which policy decides what leaves their prompts.'),
     ),
   ),
+  memories: z.optional(
+    z
+      .boolean()
+      .check(
+        described(
+          'Whether new sessions begin with what is remembered for the user, for tools and for the project ("cwm memory remember").',
+        ),
+      ),
+  ),
   isolation: z
     .prefault(z.enum(['project', 'session']), 'project')
     .check(

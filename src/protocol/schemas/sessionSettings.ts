@@ -66,6 +66,8 @@ export const sessionSettingsSchema = z.object({
   tools: z.optional(toolSettingsSchema),
   /** Default: it has no virtual memory. */
   memory: z.optional(memorySettingsSchema),
+  /** Whether what is remembered stands in front of its first message. Default: no. */
+  memories: z.optional(z.boolean()),
 });
 export type SessionSettings = z.infer<typeof sessionSettingsSchema>;
 

@@ -119,6 +119,13 @@ export const backendSettings = {
     help: 'whether the gateway sends the first system prompt of a conversation with all its requests: on or off',
     setting: 'cwm.gateway.pinSystemPrompt',
   },
+  memoryPolicyFile: {
+    flag: 'memory-policy-file',
+    kind: 'path',
+    default: null,
+    means: 'a file',
+    help: 'JavaScript module of yours with policies of eviction, which sessions can name; it runs in the backend, with its rights',
+  },
   kvBudgetGb: {
     flag: 'kv-budget-gb',
     kind: 'number',

@@ -1,9 +1,11 @@
 import { appendFile, readFile } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
-import type { CwmError } from '../../../src/protocol/errors.ts';
+import { CwmError } from '../../../src/protocol/errors.ts';
 import { changedNote, liveNotes, newNote, scopeOf } from '../../../src/core/memory/notes.ts';
 import type { Note } from '../../../src/protocol/memory/records.ts';
-import { coreFixture } from '../coreFixture.ts';
+import { coreFixture, never, type CoreFixture } from '../coreFixture.ts';
+import { fakeFolders } from '../fakeFolders.ts';
+import { projectWith } from '../sessions/projectWith.ts';
 
 const project = 'file:///p';
 const why = async (call: Promise<unknown>): Promise<string> =>
@@ -14,23 +16,35 @@ const why = async (call: Promise<unknown>): Promise<string> =>
 
 describe('memories of a scope', () => {
   test('have versions, and a forgotten one gives its id to no other', () => {
-    const versions: Note[] = [newNote('user', 'Tabs.', [], 'a')];
+    const versions: Note[] = [newNote({ scope: 'user', text: 'Tabs.' }, [], 'a')];
     versions.push(changedNote('u1', 'Spaces.', versions, 'b'));
     expect(liveNotes(versions)).toMatchObject([{ id: 'u1', version: 2, text: 'Spaces.' }]);
     versions.push(changedNote('u1', null, versions, 'c'));
     expect(liveNotes(versions)).toEqual([]);
-    expect(newNote('user', 'Tabs.', versions, 'd').id).toBe('u2');
+    expect(newNote({ scope: 'user', text: 'Tabs.' }, versions, 'd').id).toBe('u2');
     expect(() => changedNote('u1', 'x', versions, 'e')).toThrow('There is no memory "u1" here.');
   });
 
   test('are small and few, and only ids of memories name a scope', () => {
-    expect(() => newNote('user', 'ä'.repeat(1_025), [], 'a')).toThrow('2050 bytes');
-    expect(() => newNote('user', ' \n', [], 'a')).toThrow('no text');
-    expect(() => newNote('user', '\ud800', [], 'a')).toThrow('half a character');
+    expect(() => newNote({ scope: 'user', text: 'ä'.repeat(1_025) }, [], 'a')).toThrow('2050 bytes');
+    expect(() => newNote({ scope: 'user', text: ' \n' }, [], 'a')).toThrow('no text');
+    expect(() => newNote({ scope: 'user', text: '\ud800' }, [], 'a')).toThrow('half a character');
     const many: Note[] = [];
-    for (let at = 0; at < 100; at++) many.push(newNote('project', 'x', many, 'a'));
-    expect(() => newNote('project', 'x', many, 'a')).toThrow('no more fit');
-    expect(['u1', 'p20', 's3'].map(scopeOf)).toEqual(['user', 'project', 'session']);
+    for (let at = 0; at < 100; at++) many.push(newNote({ scope: 'project', text: 'x' }, many, 'a'));
+    expect(() => newNote({ scope: 'project', text: 'x' }, many, 'a')).toThrow('no more fit');
+    // Those of tools lie beside the user's, and neither takes the other's room or numbers.
+    const users = Array.from({ length: 100 }, (_, at): Note => ({
+      type: 'note',
+      id: `u${at + 1}`,
+      version: 1,
+      text: 'x',
+      at: 'a',
+    }));
+    expect(newNote({ scope: 'tool', tool: 'grep', text: 'x' }, users, 'a')).toMatchObject({ id: 't1', tool: 'grep' });
+    expect(() => newNote({ scope: 'tool', text: 'x' }, [], 'a')).toThrow('needs the name of the tool');
+    expect(() => newNote({ scope: 'user', tool: 'grep', text: 'x' }, [], 'a')).toThrow('needs the name of the tool');
+    expect(() => newNote({ scope: 'tool', tool: 'g'.repeat(201), text: 'x' }, [], 'a')).toThrow('200 characters');
+    expect(['u1', 't2', 'p20', 's3'].map(scopeOf)).toEqual(['user', 'tool', 'project', 'session']);
     for (const id of ['', 'u', 'x1', '../u1', 'u1/..', 'user']) expect(() => scopeOf(id), id).toThrow('like u1');
   });
 });
@@ -65,5 +79,88 @@ describe('remembering', () => {
     const [, second] = (await readFile(path, 'utf8')).split('\n');
     await appendFile(path, `${second?.replace('"b"', '"x"')}\n`);
     expect((await cwm.listMemories()).items.map(({ text }) => text)).toEqual(['a', 'b', 'c']);
+  });
+
+  test("of a tool are the user's, keep their tool when they are edited, and stand behind the user's in a list", async () => {
+    const { cwm } = await coreFixture();
+    await cwm.remember({ scope: 'tool', tool: 'read_file', text: 'Paths are relative.' });
+    await cwm.remember({ scope: 'user', text: 'Short answers.' });
+    const edited = await cwm.editMemory({ memoryId: 't1', text: 'Paths are absolute.' });
+    expect(edited).toMatchObject({ scope: 'tool', tool: 'read_file', version: 2 });
+    const { items } = await cwm.listMemories({ project: 'file:///q' });
+    expect(items.map(({ id, tool }) => [id, tool])).toEqual([
+      ['u1', undefined],
+      ['t1', 'read_file'],
+    ]);
+    expect(await why(cwm.remember({ scope: 'tool', text: 'x' }))).toContain('needs the name of the tool');
+  });
+});
+
+describe('memories in a new session', () => {
+  const memories = '- Short answers.\n- Tool read_file: Paths are relative.\n- Tests run with vitest.\n';
+  const remembering = async (fixture: Pick<CoreFixture, 'cwm'>) => {
+    const { cwm } = fixture;
+    await cwm.remember({ scope: 'user', text: 'Short answers.' });
+    await cwm.remember({ scope: 'tool', tool: 'read_file', text: 'Paths are relative.' });
+    await cwm.remember({ scope: 'project', text: 'Tests run with vitest.', project });
+  };
+  const filesOf = async ({ cwm }: Pick<CoreFixture, 'cwm'>, session: string) =>
+    (await cwm.listMessages({ session })).items.map(({ content }) =>
+      content.type === 'context' ? content.files.map(({ path, text }) => `${path}${text}`) : content.type,
+    );
+
+  test('stand in front of its first message, once, where it was created with them', async () => {
+    const fixture = await coreFixture();
+    const { cwm, engine } = fixture;
+    await remembering(fixture);
+    await cwm.createSession({ id: 's', project, memories: true });
+    await cwm.remember({ scope: 'session', text: 'The branch is called heron.', session: 's' });
+    const generate = engine.generate.bind(engine);
+    engine.generate = () => Promise.reject(new CwmError('EngineUnavailable', 'away'));
+    expect(await why(cwm.send({ session: 's', text: 'Hi' }, never()))).toBe('away');
+    engine.generate = generate;
+    for (const text of ['Hi', 'And now?']) await cwm.send({ session: 's', text }, never());
+    expect(await filesOf(fixture, 's')).toEqual([
+      [`memories:${memories}- The branch is called heron.\n`],
+      'text',
+      'text',
+      'text',
+      'text',
+    ]);
+    await cwm.createSession({ id: 't', project });
+    await cwm.send({ session: 't', text: 'Hi' }, never());
+    expect(await filesOf(fixture, 't')).toEqual(['text', 'text']);
+  });
+
+  test('a project asks for them; a session can say no, and one that has none is as any other', async () => {
+    const folders = fakeFolders(() => ({ memories: true }));
+    const fixture = await coreFixture({}, undefined, (own) => ({ ...own, folders }));
+    const { cwm } = fixture;
+    await cwm.createSession({ id: 'bare', project });
+    await cwm.send({ session: 'bare', text: 'Hi' }, never());
+    await remembering(fixture);
+    await cwm.createSession({ id: 's', project });
+    await cwm.createSession({ id: 'no', project, memories: false });
+    for (const session of ['s', 'no']) await cwm.send({ session, text: 'Hi' }, never());
+    expect(await filesOf(fixture, 'bare')).toEqual(['text', 'text']);
+    expect(await filesOf(fixture, 's')).toEqual([[`memories:${memories}`], 'text', 'text']);
+    expect(await filesOf(fixture, 'no')).toEqual(['text', 'text']);
+  });
+
+  test('stand behind the base, whose KV stays shared; what the base has of them does not come twice', async () => {
+    const fixture = await projectWith();
+    const { cwm, make } = fixture;
+    await cwm.remember({ scope: 'user', text: 'Short answers.' });
+    const { base } = await make();
+    await cwm.createSession({ id: 's', project: 'file:///a', memories: true });
+    const { cachedTokens } = await cwm.send({ session: 's', text: 'What is a0?' }, never());
+    expect(cachedTokens).toBeGreaterThan(base.tokens - 8);
+    const [ofBase, own] = await filesOf(fixture, 's');
+    expect([ofBase?.length, own]).toEqual([3, ['memories:- Short answers.\n']]);
+    await make({ memories: true });
+    await cwm.createSession({ id: 't', project: 'file:///a', memories: true });
+    await cwm.send({ session: 't', text: 'What is a0?' }, never());
+    const messages = await filesOf(fixture, 't');
+    expect([messages.length, messages[0]?.length]).toEqual([3, 4]);
   });
 });

@@ -12,6 +12,25 @@ const answered = {
   prefixBreak: null,
 };
 
+/** What is recorded and told of an answer, as the server measured it. */
+async function reported(reuse: { readonly cachedTokens: number | null }, prefixBreak: { readonly atToken: number }) {
+  const records: unknown[] = [];
+  const core = {
+    memories: {
+      of: async () => ({ ratio: 0.9 }),
+      record: async (_: unknown, added: readonly unknown[]) => void records.push(...added),
+    },
+  };
+  const generation = { ...answered.generation, reuse: { promptTokens: 500, ...reuse } };
+  const told = await reportTurn(
+    core as never,
+    { session: 's', engine: { tokenize: async () => [] }, shown } as never,
+    { ...answered, generation, prefixBreak } as never,
+    never(),
+  );
+  return { record: records[0], told };
+}
+
 /** A core whose log of the memory fails with `failure`. */
 const report = (failure: Error | null) =>
   reportTurn(
@@ -45,4 +64,16 @@ test('an answer that is stored is not lost where its figures cannot be stored; a
   expect(told).toEqual({ sent: 500, reused: 120, recomputed: 0, ratio: 0.9, limit: 4000 });
   expect(memoryNotes(told)).toEqual([]);
   await expect(report(new TypeError('x is undefined'))).rejects.toThrow(TypeError);
+});
+
+test('on a server that reused nothing behind a change, all of the prompt was computed again because of it, and the note says why', async () => {
+  const { record, told } = await reported({ cachedTokens: 0 }, { atToken: 120 });
+  expect(told).toMatchObject({ sent: 500, reused: 0, recomputed: 500 });
+  expect(record).toMatchObject({ recomputed: 500, changedAt: 120 });
+  expect(memoryNotes(told)).toEqual([expect.stringContaining('reused nothing of the prompt') as string]);
+  // One that reuses what stands in front, and one that says nothing of it.
+  const cut = await reported({ cachedTokens: 112 }, { atToken: 120 });
+  expect(cut.told?.recomputed).toBe(388);
+  expect(memoryNotes(cut.told).join()).not.toContain('reused nothing');
+  expect((await reported({ cachedTokens: null }, { atToken: 120 })).told?.recomputed).toBe(380);
 });

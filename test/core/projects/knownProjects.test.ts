@@ -111,6 +111,33 @@ describe('adopting a project', () => {
     expect((await store.check.verify(never())).flatMap(({ problems }) => problems)).toEqual([]);
   });
 
+  it('brings its memories along, under ids of their own; what both remember is there once', async () => {
+    const { cwm, talked, store } = await withFolders({});
+    await talked('old', ['s']);
+    const [old, next] = ['file:///old', 'file:///new'];
+    for (const text of ['Tests run with vitest.', 'Tabs.'])
+      await cwm.remember({ scope: 'project', project: old, text });
+    for (const text of ['Spaces.', 'Tabs.']) await cwm.remember({ scope: 'project', project: next, text });
+    const said = async (project: string) =>
+      (await cwm.listMemories({ project }, never())).items.map(({ id, text }) => `${id} ${text}`);
+    // Interrupted behind the first one that came along.
+    const changeNotes = store.memory.changeNotes.bind(store.memory);
+    const spy = vi.spyOn(store.memory, 'changeNotes').mockImplementationOnce(async (...given) => {
+      await changeNotes(...given);
+      throw new Error('The disk is full.');
+    });
+    const adopt = () => cwm.adoptProject({ project: next, from: old }, never());
+    await expect(adopt()).rejects.toThrow('The disk is full.');
+    spy.mockRestore();
+    expect(await adopt()).toMatchObject({ sessions: 1, memories: 2 });
+    expect(await said(next)).toEqual(['p1 Spaces.', 'p2 Tabs.', 'p3 Tests run with vitest.']);
+    expect(await said(old)).toEqual([]);
+    // Memories alone are something to bring, too; nothing is not.
+    await cwm.remember({ scope: 'project', project: old, text: 'Later.' });
+    expect(await adopt()).toMatchObject({ sessions: 0, memories: 1 });
+    await expect(adopt()).rejects.toThrow('has no session');
+  });
+
   it('merges two: the current session of the one that stays remains current', async () => {
     const { cwm, talked } = await withFolders({});
     await talked('one', ['s1']);

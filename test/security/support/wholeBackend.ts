@@ -20,6 +20,8 @@ export interface WholeBackendOptions {
   readonly engineKey?: string;
   /** Port of loopback on which it listens; default: none. */
   readonly port?: number;
+  /** A module with policies of eviction; default: none. */
+  readonly memoryPolicyFile?: string;
   /** Where the gateway listens once it is opened; default: one that the system chooses. */
   readonly gatewayPort?: number;
 }
@@ -57,7 +59,13 @@ export function wholeBackends(
     const http = options.port === undefined ? null : { address: String(options.port), remote: false, tokenFile };
     const backend = await startBackend(
       { storage, idleMs: 0, graceMs: 0, ratePerMinute, http, gatewayPort: options.gatewayPort ?? 0 },
-      composeServices({ defaultEngine: engine, embeddedArgs: [], ratePerMinute, sleep: noPause }),
+      composeServices({
+        defaultEngine: engine,
+        embeddedArgs: [],
+        ratePerMinute,
+        memoryPolicyFile: options.memoryPolicyFile ?? null,
+        sleep: noPause,
+      }),
     );
     if (!backend) throw new Error('The directory is taken.');
     const client = new BackendClient({

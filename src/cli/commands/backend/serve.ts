@@ -79,6 +79,7 @@ function argumentsOf(run: Run, options: ServeOptions): string[] {
     idleMinutes,
     stateFolder: absolute(options.stateFolder),
     httpTokenFile: absolute(options.httpTokenFile),
+    memoryPolicyFile: absolute(options.memoryPolicyFile),
   };
   const args = backendFlags(given);
   for (const name of embeddedFlagNames) {

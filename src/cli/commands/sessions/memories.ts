@@ -10,6 +10,11 @@ interface OfScope {
   readonly session?: string;
 }
 
+interface RememberOptions extends OfScope {
+  readonly scope: MemoryScope;
+  readonly tool?: string;
+}
+
 /** `cwm memory remember|list|edit|forget`: small texts that somebody wants remembered. */
 export function registerMemories(memory: Command, perform: Perform): void {
   const withScope = (command: Command): Command =>
@@ -21,15 +26,16 @@ export function registerMemories(memory: Command, perform: Perform): void {
     .description('remember a text of at most 2 KiB, at most 100 in each scope')
     .argument('<text>', 'what to remember')
     .addOption(new Option('--scope <scope>', 'whom it is for').choices(memoryScopes).default('project'))
-    .action((text: string, { scope, project, session, ...common }: OfScope & { readonly scope: MemoryScope }) =>
+    .option('--tool <name>', 'the tool that it is about, with "--scope tool"')
+    .action((text: string, { scope, tool, project, session, ...common }: RememberOptions) =>
       perform(common, async (run) => {
-        const input = { scope, text, session, project: await run.project(project ?? '.') };
+        const input = { scope, text, tool, session, project: await run.project(project ?? '.') };
         run.print(await run.call('remember', input), ({ id }) => `Remembered as ${id} for the ${scope}.`);
       }),
     );
 
   withScope(memory.command('list'))
-    .description('list what is remembered for the user, the project, and a session that is named')
+    .description('list what is remembered for the user, for tools, for the project, and for a session that is named')
     .action(({ project, session, ...common }: OfScope) =>
       perform(common, async (run) => {
         const found = await run.call('listMemories', { session, project: await run.project(project ?? '.') });
@@ -38,7 +44,12 @@ export function registerMemories(memory: Command, perform: Perform): void {
             ? 'Nothing is remembered ("cwm memory remember").'
             : formatTable({
                 head: ['Memory', 'Scope', 'Version', 'Text'],
-                rows: items.map(({ id, scope, version, text }) => [id, scope, String(version), readableLine(text)]),
+                rows: items.map(({ id, scope, tool, version, text }) => [
+                  id,
+                  tool === undefined ? scope : readableLine(`${scope} ${tool}`),
+                  String(version),
+                  readableLine(text),
+                ]),
               }),
         );
       }),

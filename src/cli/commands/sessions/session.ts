@@ -1,5 +1,6 @@
 import { Option, type Command } from 'commander';
 import type { Lifecycle, Session } from '../../../protocol/schemas/session.ts';
+import type { MemorySettings } from '../../../protocol/schemas/sessionSettings.ts';
 import { formatStamp } from '../../../words/amounts.ts';
 import { sessionDeletedSentence } from '../../../words/trash.ts';
 import type { Table } from '../../../words/rows.ts';
@@ -8,13 +9,14 @@ import type { Perform } from '../../action.ts';
 import { duration, wholeNumber } from '../../arguments.ts';
 import { formatAge, formatCount } from '../../../base/format.ts';
 import { formatFacts, formatPage } from '../../terminal/layout.ts';
-import { withCommonOptions, withModelOption } from '../../run.ts';
+import { withCommonOptions, withModelOption, type Run } from '../../run.ts';
 import { registerMessages } from './messages.ts';
 import { registerDecideTools } from './decideTools.ts';
 import { settingsInput, withSettingsOptions, type SettingsOptions } from './sessionSettings.ts';
 
 interface NewOptions extends SettingsOptions {
   readonly base: boolean;
+  readonly memories?: boolean;
   readonly id?: string;
   readonly project?: string;
   readonly expiresIn?: number;
@@ -52,14 +54,17 @@ export function registerSession(program: Command, perform: Perform): void {
     .option('--id <id>', 'id of the session; a random one by default')
     .option('--project <folder>', 'folder of the project that the session belongs to')
     .option('--no-base', 'begin empty, under a salt of its own, also where the project has a base')
+    .option('--memories', 'begin with what is remembered for you, for tools and for the project ("cwm memory list")')
+    .option('--no-memories', 'begin without, also where the project says otherwise')
     .option('--expires-in <duration>', 'it takes no more turns after this, like 12h or 30d; never by default', duration)
-    .action(({ id, project, base, expiresIn, ...rest }: NewOptions) =>
+    .action(({ id, project, base, memories, expiresIn, ...rest }: NewOptions) =>
       perform(rest, async (run) => {
         const created = await run.call('createSession', {
           id,
           ...settingsInput(rest),
           ...(project === undefined ? {} : { project: await run.project(project) }),
           ...(!base && { withoutBase: true }),
+          memories,
           expiresAt: expiresIn === undefined ? undefined : expiryIn(expiresIn),
           ...run.onEngine,
         });
@@ -120,7 +125,7 @@ export function registerSession(program: Command, perform: Perform): void {
     .action((id: string, { expiresIn, neverExpires, breakPrefix, ...rest }: SetOptions, command: Command) => {
       const setsExpiry = expiresIn !== undefined || neverExpires === true;
       return perform(rest, async (run) => {
-        const settings = settingsInput(rest);
+        const settings = settingsInput(rest, await memoryBefore(run, id, rest));
         const change = { ...settings, ...run.onEngine };
         const setsMore = Object.keys(change).length > 0;
         if (!setsExpiry && !setsMore) command.error('error: say what to change, for example --title', { exitCode: 2 });
@@ -162,6 +167,14 @@ export function registerSession(program: Command, perform: Perform): void {
         run.print({ session: id, ...result }, (deleted) => sessionDeletedSentence(id, deleted));
       }),
     );
+}
+
+/** Of a session whose memory an option is about: what the option does not say stays as it is. */
+async function memoryBefore(run: Run, session: string, options: SettingsOptions): Promise<MemorySettings | undefined> {
+  const { memory, memoryTokens, memoryPolicy, memoryMode } = options;
+  const given = [memory === 'on' ? memory : undefined, memoryTokens, memoryPolicy, memoryMode];
+  if (memory === 'off' || given.every((each) => each === undefined)) return undefined;
+  return (await run.call('getSession', { session })).settings?.memory;
 }
 
 const expiryIn = (ms: number): string => new Date(Date.now() + ms).toISOString();

@@ -1,6 +1,7 @@
 import { Option, type Command } from 'commander';
 import type { RouteInput } from '../../../protocol/api.ts';
 import { CwmError } from '../../../protocol/errors.ts';
+import type { MemorySettings } from '../../../protocol/schemas/sessionSettings.ts';
 import { agentRoles, sessionModes, toolPolicies, vmModes } from '../../../protocol/settings/sessionChoices.ts';
 import { amount, collect, wholeNumber } from '../../arguments.ts';
 
@@ -73,19 +74,23 @@ type Settings = Pick<
   'title' | 'description' | 'tags' | 'systemPrompt' | 'sampling' | 'mode' | 'role' | 'tools' | 'memory'
 >;
 
-/** The options as a route takes them; empty when none was given. @throws CwmError InvalidParameter. */
-export function settingsInput(options: SettingsOptions): Settings {
+/**
+ * The options as a route takes them; empty when none was given.
+ *
+ * @param before the memory that the session has: what no option says of it stays.
+ * @throws CwmError InvalidParameter.
+ */
+export function settingsInput(options: SettingsOptions, before?: MemorySettings): Settings {
   const { title, description, tag, systemPrompt, temperature, topP, maxTokens, stop, seed, mode, role } = options;
   const { memory, memoryTokens: maxL0Tokens, memoryPolicy: policy, memoryMode: vmMode } = options;
   const { tools, allowTool, toolRounds: rounds, toolTimeout: timeoutSeconds } = options;
   const ofMemory = defined({ maxL0Tokens, policy, vmMode });
-  if (memory !== 'on' && Object.keys(ofMemory).length > 0)
+  const setsMemory = memory === 'on' || (memory === undefined && Object.keys(ofMemory).length > 0);
+  if (Object.keys(ofMemory).length > 0 && memory !== 'on' && !(setsMemory && before?.enableVm))
     throw new CwmError(
       'InvalidParameter',
-      'What --memory-tokens, --memory-policy and --memory-mode say is about a virtual memory.',
-      {
-        hint: 'Give all of them that are to hold together with "--memory on": it replaces what the session has.',
-      },
+      'What --memory-tokens, --memory-policy and --memory-mode say is about a virtual memory, and the session has none.',
+      { hint: 'Give them together with "--memory on".' },
     );
   const limits = defined({ allowed: allowTool && [...allowTool], rounds, timeoutSeconds });
   const sampling = defined({ temperature, topP, maxTokens, stop: stop && [...stop], seed });
@@ -98,7 +103,7 @@ export function settingsInput(options: SettingsOptions): Settings {
     mode,
     role,
     tools: tools === 'off' ? null : tools && { policy: tools, ...limits },
-    memory: memory === 'off' ? null : memory && { enableVm: true, ...ofMemory },
+    memory: memory === 'off' ? null : setsMemory ? { ...before, enableVm: true, ...ofMemory } : undefined,
   });
 }
 

@@ -27,6 +27,7 @@ interface Choosing {
   /** What a segment takes beside the pages that stay whole in it. */
   readonly segmentTokens: number;
   readonly reused: number | null;
+  readonly lostInFront: number;
 }
 
 /** What leaves. */
@@ -47,13 +48,14 @@ const usualHeldShare = 0.25;
  * @returns null where nothing can leave.
  */
 export function chooseBatch(choosing: Choosing): Batch | null {
-  const { policy, residents, added, budget, used, segmentTokens, reused } = choosing;
+  const { policy, residents, added, budget, used, segmentTokens, reused, lostInFront } = choosing;
   const pressure: Pressure = {
     used,
     evictAt: budget.evictAt,
     target: budget.target,
     sequence: residents.at(-1)?.message.sequence ?? 0,
     reused,
+    lostInFront,
   };
   const starts = residents.flatMap(({ message }, at) => (isTurnStart(message) ? [at] : []));
   const ends = [...starts.filter((at) => at > 0), ...(isWholeTurn(residents, added) ? [residents.length] : [])];

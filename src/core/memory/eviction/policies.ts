@@ -4,8 +4,12 @@ import type { Candidate, EvictionPolicy, Pressure } from './policy.ts';
 
 type BuiltIn = EvictionPolicy & { readonly name: EvictionPolicyName };
 
-/** Share of `evictAt` that the newest messages keep: the rest leaves in one batch, since each batch has the engine compute them again. */
-const keptShare = 0.2;
+/**
+ * Share of `evictAt` that may be computed again with a batch: the newest messages, which stay behind it, and what the server loses in front of
+ * it. So four tokens leave for each that is computed. The newest messages keep a tenth at least, whatever the server loses.
+ */
+const computedShare = 0.2;
+const leastKeptShare = 0.1;
 /** A server that reuses less has no prefix that would be worth larger batches. */
 const leastReuse = 0.1;
 
@@ -14,12 +18,15 @@ const recency = ({ page }: Candidate, { sequence }: Pressure): number => page.ac
 
 /**
  * The oldest leave, and nothing of them is held: what stays in a summary is sent with every later prompt, and an index and two tools bring it
- * back. A batch is large where the server reuses prefixes, and small where it does not.
+ * back. A batch is large where the server reuses prefixes, the larger the more each one costs there, and small where it reuses none.
  */
 const kvAware: BuiltIn = {
   name: 'kv-aware',
   score: ({ position }) => position,
-  keptTokens: ({ evictAt, target, reused }) => (reused !== null && reused < leastReuse ? target : evictAt * keptShare),
+  keptTokens: ({ evictAt, target, reused, lostInFront }) =>
+    reused !== null && reused < leastReuse
+      ? target
+      : Math.max(evictAt * leastKeptShare, evictAt * computedShare - lostInFront),
   heldShare: 0,
 };
 

@@ -21,6 +21,11 @@ export interface Pressure {
   readonly sequence: number;
   /** Share of all prompt tokens so far that the model server reused, 0 to 1; null: it never said. */
   readonly reused: number | null;
+  /**
+   * Tokens in front of what leaves that the server computed again, as measured when messages left lately: most servers reuse them, and
+   * a cache that cannot be cut, as that of a sliding window, loses them. 0: none, or nobody measured it.
+   */
+  readonly lostInFront: number;
 }
 
 /**

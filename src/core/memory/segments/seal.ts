@@ -81,7 +81,14 @@ export async function seal(sealing: Sealing, signal: AbortSignal): Promise<Seale
     ];
   });
   const policy = policyOf(core.memoryPlugins, turn.session.settings?.memory ?? {});
-  const batch = chooseBatch({ ...sealing, policy, residents, segmentTokens, reused: memory.ratio });
+  const batch = chooseBatch({
+    ...sealing,
+    policy,
+    residents,
+    segmentTokens,
+    reused: memory.ratio,
+    lostInFront: memory.lostInFront,
+  });
   if (batch === null) return null;
   const leaving = residents.slice(0, batch.cut);
   const run = leaving.map(({ message }) => message);

@@ -5,7 +5,7 @@ import type { ProjectBase, ProjectConfig } from '../../../protocol/schemas/proje
 import type { ContextFile } from '../../../protocol/schemas/session.ts';
 import type { CoreContext } from '../../context.ts';
 import type { ReadFiles } from '../../ports/contextFiles.ts';
-import { liveNotes } from '../../memory/notes.ts';
+import { memoriesFile } from '../../memory/notes.ts';
 import { systemPromptWith } from '../../projects/projectDefaults.ts';
 
 /** What a project's base is made of, as the files say now. */
@@ -17,16 +17,9 @@ export interface BaseContent {
   readonly skipped: ReadFiles['skipped'];
 }
 
-/** How the memories are named among the files. No file has this name. */
-const memoriesPath = 'memories:';
-
-/** The user's memories and the project's, the oldest first: what changes most stands at the end. Null: there are none. */
+/** The memories of the user, of tools and of the project, the oldest first: what changes most stands at the end. Null: there are none. */
 async function memoriesOf({ store }: CoreContext, project: ProjectUri): Promise<ContextFile | null> {
-  const notes = [...(await store.memory.notes(null)), ...(await store.memory.notes(project))];
-  const text = liveNotes(notes)
-    .map((note) => `- ${note.text.trim().replaceAll('\n', '\n  ')}\n`)
-    .join('');
-  return text === '' ? null : { path: memoriesPath, text };
+  return memoriesFile([...(await store.memory.notes(null)), ...(await store.memory.notes(project))]);
 }
 
 /**

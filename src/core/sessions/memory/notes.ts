@@ -2,9 +2,17 @@ import type { RouteInput, RouteOutput } from '../../../protocol/api.ts';
 import { CwmError } from '../../../protocol/errors.ts';
 import { parseProjectUri, parseSessionId, type ProjectUri, type SessionId } from '../../../protocol/ids.ts';
 import type { Note } from '../../../protocol/memory/records.ts';
-import type { MemoryScope } from '../../../protocol/memory/scopes.ts';
+import { memoryScopes, type MemoryScope } from '../../../protocol/memory/scopes.ts';
 import type { CoreContext } from '../../context.ts';
-import { changedNote, liveNotes, newNote, requireNote, scopeOf, type LiveNote } from '../../memory/notes.ts';
+import {
+  changedNote,
+  liveNotes,
+  newNote,
+  requireNote,
+  requireRoom,
+  scopeOf,
+  type LiveNote,
+} from '../../memory/notes.ts';
 import { resolveProject } from '../../projects/resolveProject.ts';
 import { requireSession } from '../../session.ts';
 
@@ -27,7 +35,7 @@ async function placeOf(
   };
 }
 
-/** The user's, then the project's and the session's where they are named. @throws CwmError InvalidSessionId, InvalidParameter, SessionNotFound. */
+/** The user's and those of tools, then the project's and the session's where they are named. @throws CwmError InvalidSessionId, InvalidParameter, SessionNotFound. */
 export async function listMemories(
   core: CoreContext,
   input: RouteInput<'listMemories'>,
@@ -40,18 +48,23 @@ export async function listMemories(
     ...(project === null ? [] : await core.store.memory.notes(project)),
     ...ofSession,
   ];
-  return { items: liveNotes(versions).map(shown) };
+  const rank = ({ id }: LiveNote): number => memoryScopes.indexOf(scopeOf(id));
+  return {
+    items: liveNotes(versions)
+      .sort((one, other) => rank(one) - rank(other))
+      .map(shown),
+  };
 }
 
-/** @throws CwmError InvalidSessionId, InvalidParameter (no text, more than 2 KiB, more than 100 in the scope), SessionNotFound. */
+/** @throws CwmError InvalidSessionId, InvalidParameter (no text, more than 2 KiB, more than 100 in the scope, a scope without its tool), SessionNotFound. */
 export async function remember(
   core: CoreContext,
-  { scope, text, ...input }: RouteInput<'remember'>,
+  { scope, text, tool, ...input }: RouteInput<'remember'>,
   signal: AbortSignal,
 ): Promise<RouteOutput<'remember'>> {
   const place = await placeOf(core, input, signal);
   const at = core.clock.now().toISOString();
-  return shown(await changed(core, scope, place, (versions) => newNote(scope, text, versions, at), signal));
+  return shown(await changed(core, scope, place, (versions) => newNote({ scope, text, tool }, versions, at), signal));
 }
 
 /** @throws CwmError as {@link remember}; InvalidParameter (no such memory). */
@@ -106,17 +119,43 @@ async function changed<Changed extends Note>(
   }
   if (scope === 'project' && project === null) throw unnamed('project');
   let made: Changed | null = null;
-  await core.store.memory.changeNotes(scope === 'user' ? null : project, (versions) => (made = change(versions)));
+  await core.store.memory.changeNotes(scope === 'project' ? project : null, (versions) => (made = change(versions)));
   return made!;
 }
 
 const unnamed = (scope: MemoryScope): CwmError =>
   new CwmError('InvalidParameter', `A memory of a ${scope} needs the ${scope} that it is for.`);
 
-const shown = ({ id, text, version, at }: LiveNote): RouteOutput<'remember'> => ({
+const shown = ({ id, text, version, at, tool }: LiveNote): RouteOutput<'remember'> => ({
   id,
   scope: scopeOf(id),
   text,
   version,
   at,
+  ...(tool !== undefined && { tool }),
 });
+
+/**
+ * The memories of one project become those of another, which has them under ids of its own; one that says the same is there already. The first
+ * project forgets them last, so that an interrupted call loses none, and the next one finishes it.
+ *
+ * @returns how many there were. @throws CwmError InvalidParameter (more than a project has); nothing is changed then.
+ */
+export async function adoptNotes(
+  { store, clock }: Pick<CoreContext, 'store' | 'clock'>,
+  from: ProjectUri,
+  into: ProjectUri,
+): Promise<number> {
+  const { memory } = store;
+  const leaving = from === into ? [] : liveNotes(await memory.notes(from));
+  if (leaving.length === 0) return 0;
+  const there = await memory.notes(into);
+  const said = new Set(liveNotes(there).map(({ text }) => text));
+  const coming = leaving.filter(({ text }) => !said.has(text));
+  requireRoom('project', there, coming.length);
+  for (const { text, at } of coming)
+    await memory.changeNotes(into, (versions) => newNote({ scope: 'project', text }, versions, at));
+  const now = clock.now().toISOString();
+  for (const { id } of leaving) await memory.changeNotes(from, (versions) => changedNote(id, null, versions, now));
+  return leaving.length;
+}

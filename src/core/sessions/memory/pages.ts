@@ -87,6 +87,7 @@ export async function memoryState(
     recomputed: memory.turns.reduce((sum, { recomputed }) => sum + recomputed, 0),
     faults: memory.mutations.filter(({ what }) => what === 'fault_in').length,
     stats: statsOf(memory, found.pages, layout, limit === null || used === null ? null : Math.max(0, limit - used)),
+    policies: [...core.memoryPlugins.policies.keys()],
     turns: memory.turns
       .slice(-mostTurns)
       .map(({ sequence, sent, reused, recomputed }) => ({ sequence, sent, reused, recomputed })),

@@ -50,9 +50,17 @@ export async function askMemory(before: MemorySettings | undefined): Promise<Mem
   return { ...rest, enableVm: true, ...(vmMode && { vmMode }) };
 }
 
-/** What leaves the prompt first; undefined: no change. */
-export async function askPolicy(before: MemorySettings): Promise<MemorySettings | undefined> {
-  const rows = evictionPolicies.map((policy) => ({ label: policy, description: policies[policy] }));
+const ownPolicy = 'from the file that the backend was started with';
+
+/** What leaves the prompt first; undefined: no change. @param names of the policies that the backend has. */
+export async function askPolicy(
+  before: MemorySettings,
+  names: readonly string[] = evictionPolicies,
+): Promise<MemorySettings | undefined> {
+  const rows = names.map((label) => ({
+    label,
+    description: evictionPolicies.some((each) => each === label) ? policies[label as EvictionPolicyName] : ownPolicy,
+  }));
   const chosen = await window.showQuickPick(rows, {
     title,
     placeHolder: 'Which messages leave the prompt first, and what of them stays?',

@@ -16,7 +16,7 @@ type Choice = QuickPickItem & { readonly ask: () => Promise<Change | undefined> 
 
 /** One setting of a session, which the user selects and changes; undefined: none. */
 export async function askChange(app: App, session: Session): Promise<Change | undefined> {
-  const chosen = await window.showQuickPick([...naming(session), ...answering(app, session), ...acting(session)], {
+  const chosen = await window.showQuickPick([...naming(session), ...answering(app, session), ...acting(app, session)], {
     title: commandTitles['cwm.sessionSettings'],
     placeHolder: 'Select a setting to change',
     ignoreFocusOut: true,
@@ -85,7 +85,7 @@ function answering(app: App, { settings = {} }: Session): Choice[] {
   ];
 }
 
-function acting({ settings = {} }: Session): Choice[] {
+function acting(app: App, { id: session, settings = {} }: Session): Choice[] {
   const { mode = 'act', role = 'actor', tools, memory } = settings;
   return [
     { label: 'Mode', description: mode, ask: async () => wrap('mode', await pickOne(sessionModes)) },
@@ -101,7 +101,10 @@ function acting({ settings = {} }: Session): Choice[] {
           {
             label: 'Eviction Policy',
             description: policySentence(memory),
-            ask: async () => wrap('memory', await askPolicy(memory)),
+            ask: async () => {
+              const { policies } = await app.connection.call('memoryState', { session, limit: 1 });
+              return wrap('memory', await askPolicy(memory, policies));
+            },
           },
         ]
       : []),

@@ -34,7 +34,13 @@ const residentsOf = (shapes: readonly Shape[]): Resident[] =>
     };
   });
 
-const choose = (policy: EvictionPolicy, shapes: readonly Shape[], limit = 8_000, reused: number | null = 0.9) => {
+const choose = (
+  policy: EvictionPolicy,
+  shapes: readonly Shape[],
+  limit = 8_000,
+  reused: number | null = 0.9,
+  lostInFront = 0,
+) => {
   const residents = residentsOf(shapes);
   const used = residents.reduce((sum, { tokens }) => sum + tokens, 0);
   const budget = budgetOf(limit, 200, 0);
@@ -46,6 +52,7 @@ const choose = (policy: EvictionPolicy, shapes: readonly Shape[], limit = 8_000,
     used,
     segmentTokens: 100,
     reused,
+    lostInFront,
   });
   return { batch, residents, budget, used };
 };
@@ -95,6 +102,19 @@ describe('what leaves the prompt', () => {
     expect(reusing?.cut).toBeGreaterThan(recomputing?.cut ?? Infinity);
     expect(silent?.cut).toBe(reusing?.cut);
     expect(reusing?.heldTokens === 0 || reusing?.held.length === 0).toBe(true);
+  });
+
+  test('where the server was measured to lose what stands in front, that policy takes a larger batch, and a tenth of the room stays', () => {
+    const kept = (lost: number) => {
+      const { batch, residents, budget } = choose(kvAware, turns(80, 50), 8_000, 0.9, lost);
+      const behind = residents.slice(batch?.cut).reduce((sum, { tokens }) => sum + tokens, 0);
+      return behind / budget.evictAt;
+    };
+    const [usual, some, all] = [kept(0), kept(400), kept(6_000)];
+    expect(usual).toBeGreaterThanOrEqual(0.2);
+    expect(some).toBeLessThan(usual);
+    expect(all).toBeLessThan(some);
+    expect(all).toBeGreaterThanOrEqual(0.1);
   });
 
   test('S1-45 the lowest score leaves first: each policy holds something else', () => {
