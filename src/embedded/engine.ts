@@ -4,7 +4,7 @@ import type { PrefixCache, Prompt } from './kv/prefixCache.ts';
 import { OperationFailedError, WorkerLostError, type Llama } from './worker/llamaProcess.ts';
 import type { LlamaSupervisor } from './worker/llamaSupervisor.ts';
 import { chooseCandidate, logprobAt, sampledCandidates, type SamplingOptions } from './worker/sampling.ts';
-import type { TextRule } from './worker/jsonGrammar.ts';
+import type { TextRule } from './worker/grammar.ts';
 import { TurnQueue } from './turnQueue.ts';
 import type { NextToken, Within } from './worker/workerProtocol.ts';
 

@@ -1,4 +1,4 @@
-import type { TextRule } from '../worker/jsonGrammar.ts';
+import type { JsonRule, TextRule } from '../worker/grammar.ts';
 
 type Schemas = ReadonlyMap<string, object>;
 
@@ -6,14 +6,14 @@ type Schemas = ReadonlyMap<string, object>;
 const lookedAt = 400;
 
 /**
- * Finds the places in an answer at which the arguments of a call begin, where a family of models writes them as JSON: there, their tool's
- * schema decides on what follows, although the model was free to call nothing. Gemma and Python are no JSON, and stay free.
+ * Finds the places in an answer at which the arguments of a call begin: there, their tool's schema decides on what follows, although the model was
+ * free to call nothing. Gemma's marks open calls and nothing else, so that behind one the tool's name is decided on, too. Calls in Python stay free.
  */
 export class CallArguments {
   readonly #schemas: Schemas;
   #text = '';
   #rule: TextRule | null = null;
-  #json = '';
+  #followed = '';
 
   /** @param tools as a request has them; what is no function with a schema is left out. */
   constructor(tools: readonly unknown[]) {
@@ -28,13 +28,13 @@ export class CallArguments {
   /** @param piece the text of the token that came. */
   push(piece: string): void {
     if (this.#rule) {
-      this.#json += piece;
-      if (isWhole(this.#json, this.#rule)) this.#rule = null;
+      this.#followed += piece;
+      if (isWhole(this.#followed, this.#rule)) this.#rule = null;
     }
     this.#text = (this.#text + piece).slice(-lookedAt);
     if (this.#rule || piece === '') return;
     this.#rule = ruleBehind(this.#text, this.#schemas);
-    this.#json = '';
+    this.#followed = '';
   }
 }
 
@@ -43,7 +43,15 @@ const inJson = /"name"\s*:\s*"([^"\\]{1,64})"\s*,\s*"(?:arguments|parameters)("?
 const mistral = /\[TOOL_CALLS\]\s*([\w.-]{1,64})(?:\[CALL_ID\][^[{]{0,64})?\[ARGS\]\s*$/;
 const harmony = /\bto=(?:functions\.)?([\w.-]{1,64})(?:(?!<\|(?:message|end|call|start)\|>)[\s\S])*<\|message\|>$/;
 
+/** What opens a call in Gemma's form, and what stands around its texts: of Gemma 4, and of FunctionGemma. */
+const gemmaMarks: readonly (readonly [string, string])[] = [
+  ['<|tool_call>', '<|"|>'],
+  ['<start_function_call>', '<escape>'],
+];
+
 function ruleBehind(text: string, schemas: Schemas): TextRule | null {
+  const [, mark] = gemmaMarks.find(([opener]) => text.endsWith(opener)) ?? [];
+  if (mark !== undefined && schemas.size > 0) return { calls: schemas, mark };
   const json = inJson.exec(text);
   const [, name = ''] = json ?? mistral.exec(text) ?? harmony.exec(text) ?? [];
   const schema = schemas.get(name);
@@ -61,7 +69,18 @@ function schemaOfTool(tool: unknown): [string, object][] {
 }
 
 /** @param text what came since the rule was made. */
-function isWhole(text: string, { lead = '', closes = false }: TextRule): boolean {
+function isWhole(text: string, rule: TextRule): boolean {
+  return 'calls' in rule ? isWholeCall(text, rule.mark) : isWholeJson(text, rule);
+}
+
+function isWholeCall(text: string, mark: string): boolean {
+  const parts = text.split(mark);
+  const outside = parts.filter((_, at) => at % 2 === 0).join('');
+  const [opened, closed] = [/[{[]/g, /[}\]]/g].map((each) => outside.match(each)?.length ?? 0);
+  return parts.length % 2 === 1 && opened !== 0 && opened === closed;
+}
+
+function isWholeJson(text: string, { lead = '', closes = false }: JsonRule): boolean {
   if (!/[}\]"\w]\s*$/.test(text)) return false;
   try {
     // Together with the part of the object that came before.

@@ -6,7 +6,7 @@ import type {
   Token,
 } from 'node-llama-cpp';
 import { candidatesOf, scoresOf } from './candidates.ts';
-import { jsonGrammar } from './jsonGrammar.ts';
+import { grammarOf } from './grammar.ts';
 import { loadModel, StartError } from './loadModel.ts';
 import type {
   ModelInfo,
@@ -113,7 +113,7 @@ async function evaluateWithin(ids: readonly Token[], within: Within): Promise<Ne
   const { key, rule, temperature, topP, seed } = within;
   if (grammarState?.key !== key) {
     const { LlamaGrammarEvaluationState } = await import('node-llama-cpp');
-    const grammar = await openModel().llama.createGrammar({ grammar: jsonGrammar(rule) });
+    const grammar = await openModel().llama.createGrammar({ grammar: grammarOf(rule) });
     grammarState = { key, state: new LlamaGrammarEvaluationState({ model: openModel(), grammar }) };
   }
   const drawing = { temperature, topP, topK: 0, seed, yieldEogToken: true };

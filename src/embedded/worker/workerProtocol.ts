@@ -1,4 +1,4 @@
-import type { TextRule } from './jsonGrammar.ts';
+import type { TextRule } from './grammar.ts';
 import type { GpuChoice, KvType } from '../../protocol/settings/embeddedFlags.ts';
 
 /** Which step of the start failed: no llama.cpp for this machine, the model's file, or the memory for its context. */

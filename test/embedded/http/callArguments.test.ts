@@ -9,9 +9,10 @@ function followed(...tokens: string[]): (string | null)[] {
   const calls = new CallArguments(tools);
   return tokens.map((token) => {
     const { rule } = calls;
-    if (rule) expect(rule.schema).toBe(parameters);
     calls.push(token);
-    return rule ? (rule.lead ?? '') : null;
+    if (!rule) return null;
+    expect('calls' in rule ? rule.calls.get('read_file') : rule.schema).toBe(parameters);
+    return 'calls' in rule ? rule.mark : (rule.lead ?? '');
   });
 }
 
@@ -33,6 +34,25 @@ describe("S4-14 the arguments of a call follow their tool's schema", () => {
     expect(followed('[TOOL_CALLS]read_file[ARGS]', '{"path":"a"', '}', '[TOOL_CALLS]')).toEqual([null, '', '', null]);
   });
 
+  test("in Gemma's form from the mark on, up to the brace that closes them outside of every text", () => {
+    const mark = '<|"|>';
+    const tokens = [
+      '<|tool_call>',
+      'call',
+      ':read_file{path:',
+      mark,
+      '}',
+      '}]',
+      mark,
+      '}',
+      '<tool_call|>',
+      '<|tool_call>',
+      'call',
+    ];
+    const rules = [null, mark, mark, mark, mark, mark, mark, mark, null, null, mark];
+    expect(followed(...tokens)).toEqual(rules);
+  });
+
   test('of each call by itself', () => {
     const calls = new CallArguments(tools);
     const call = '<tool_call>{"name":"read_file","arguments';
@@ -50,6 +70,8 @@ describe("S4-14 the arguments of a call follow their tool's schema", () => {
     ['Mistral, in a list', '[TOOL_CALLS][{"name": "read_file", "arguments'],
     ['Mistral', '[TOOL_CALLS]read_file[ARGS]'],
     ['Mistral, with an id', '[TOOL_CALLS]read_file[CALL_ID]abcdefghi[ARGS]'],
+    ['Gemma 4', 'I look.<|tool_call>'],
+    ['FunctionGemma', '<start_function_call>'],
     ['gpt-oss', '<|channel|>commentary to=functions.read_file <|constrain|>json<|message|>'],
   ])('in the form of %s', (_, text) => {
     expect(followed(text, '{').at(-1)).not.toBeNull();
@@ -62,7 +84,7 @@ describe("S4-14 the arguments of a call follow their tool's schema", () => {
       'to=functions.read_file<|message|>{}<|call|><|start|>assistant<|channel|>final<|message|>',
     ],
     ['plain text', 'The arguments'],
-    ['the values of Gemma, which are no JSON', '<|tool_call>call:read_file{path:'],
+    ['a call in Python', '```tool_code\nread_file('],
   ])('and nothing else is held to it: %s', (_, text) => {
     expect(followed(text, '{')).toEqual([null, null]);
   });

@@ -15,7 +15,9 @@ import { vllmModel } from './vllmModel.ts';
 import { startVllm } from './vllmServer.ts';
 
 const never = new AbortController().signal;
-const template = join(import.meta.dirname, '..', 'toolCalls', 'templates', 'hermes.jinja');
+const templateOf = (family: string): string =>
+  join(import.meta.dirname, '..', 'toolCalls', 'templates', `${family}.jinja`);
+const template = templateOf('hermes');
 const cleanUps: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
   for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp();
@@ -85,39 +87,43 @@ test('S4-14 a tool call on the embedded engine: real arguments within the schema
   );
 }, 300_000);
 
-test('S4-14 a call that the real Gemma makes by itself on the embedded engine has arguments within the schema', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'cwm-auto-'));
-  cleanUps.push(() => rm(folder, { recursive: true, force: true }));
-  const flags = ['--model', gemmaModel(), '--chat-template', template, '--context', '4096'];
-  const server = await EngineProcess.start(join(folder, 'kv'), ...flags);
-  cleanUps.push(() => server.kill());
-  const id = 'abcdefghi';
-  const read = (path: string) => ({ name: 'read_file', arguments: JSON.stringify({ path, mode: 'fast' }) });
-  // The model repeats what it sees, a mode that the tool does not have included.
-  const turn = (path: string) => [
-    { role: 'user', content: `Read ${path}.` },
-    { role: 'assistant', content: '', tool_calls: [{ id, type: 'function', function: read(path) }] },
-    { role: 'tool', content: 'ok', tool_call_id: id },
-    { role: 'assistant', content: `I read ${path}.` },
-  ];
-  const messages = [...['a.txt', 'b.txt', 'c.txt'].flatMap(turn), { role: 'user', content: 'Read d.txt.' }];
-  const parameters = {
-    type: 'object',
-    properties: { path: { type: 'string' }, mode: { enum: ['slow', 'careful'] }, lines: { type: 'integer' } },
-    required: ['path', 'mode'],
-  };
-  const tools = [{ type: 'function', function: { name: 'read_file', description: 'Reads a file.', parameters } }];
-  const body = { messages, tools, temperature: 0, max_tokens: 40, skip_special_tokens: false };
-  const response = await fetch(`${server.url}/v1/chat/completions`, { method: 'POST', body: JSON.stringify(body) });
-  const { choices } = (await response.json()) as { choices: { message: { content: string } }[] };
-  const said = new TextCalls(['read_file']);
-  said.push(choices[0]?.message.content ?? '');
-  said.end();
-  const [call] = said.calls;
-  noteFigure(`a call that Gemma made by itself: ${call?.name} ${call?.arguments}`);
-  expect(call?.name).toBe('read_file');
-  expect(parseOr(call?.arguments)).toEqual({ path: 'd.txt', mode: expect.stringMatching(/^(?:slow|careful)$/) });
-}, 300_000);
+test.each(['hermes', 'gemma'])(
+  'S4-14 a call that the real Gemma makes by itself on the embedded engine, in the form of %s, has arguments within the schema',
+  async (form) => {
+    const folder = await mkdtemp(join(tmpdir(), 'cwm-auto-'));
+    cleanUps.push(() => rm(folder, { recursive: true, force: true }));
+    const flags = ['--model', gemmaModel(), '--chat-template', templateOf(form), '--context', '4096'];
+    const server = await EngineProcess.start(join(folder, 'kv'), ...flags);
+    cleanUps.push(() => server.kill());
+    const id = 'abcdefghi';
+    const read = (path: string) => ({ name: 'read_file', arguments: JSON.stringify({ path, mode: 'fast' }) });
+    // The model repeats what it sees, a mode that the tool does not have included.
+    const turn = (path: string) => [
+      { role: 'user', content: `Read ${path}.` },
+      { role: 'assistant', content: '', tool_calls: [{ id, type: 'function', function: read(path) }] },
+      { role: 'tool', content: 'ok', tool_call_id: id },
+      { role: 'assistant', content: `I read ${path}.` },
+    ];
+    const messages = [...['a.txt', 'b.txt', 'c.txt'].flatMap(turn), { role: 'user', content: 'Read d.txt.' }];
+    const parameters = {
+      type: 'object',
+      properties: { path: { type: 'string' }, mode: { enum: ['slow', 'careful'] }, lines: { type: 'integer' } },
+      required: ['path', 'mode'],
+    };
+    const tools = [{ type: 'function', function: { name: 'read_file', description: 'Reads a file.', parameters } }];
+    const body = { messages, tools, temperature: 0, max_tokens: 40, skip_special_tokens: false };
+    const response = await fetch(`${server.url}/v1/chat/completions`, { method: 'POST', body: JSON.stringify(body) });
+    const { choices } = (await response.json()) as { choices: { message: { content: string } }[] };
+    const said = new TextCalls(['read_file']);
+    said.push(choices[0]?.message.content ?? '');
+    said.end();
+    const [call] = said.calls;
+    noteFigure(`a call that Gemma made by itself, in the form of ${form}: ${call?.name} ${call?.arguments}`);
+    expect(call?.name).toBe('read_file');
+    expect(parseOr(call?.arguments)).toEqual({ path: 'd.txt', mode: expect.stringMatching(/^(?:slow|careful)$/) });
+  },
+  300_000,
+);
 
 test('S4-03 a question of the real Gemma on the embedded engine: it waits, its answer is the result, and the model answers', async () => {
   const flags = ['--chat-template', template, '--context', '8192', '--threads', '1'];

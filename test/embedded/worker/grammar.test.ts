@@ -1,6 +1,6 @@
 import { getLlama, type Llama } from 'node-llama-cpp';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { jsonGrammar, type TextRule } from '../../../src/embedded/worker/jsonGrammar.ts';
+import { grammarOf, type TextRule } from '../../../src/embedded/worker/grammar.ts';
 import { fc } from '../../support/fc.ts';
 
 let llama: Llama;
@@ -11,7 +11,7 @@ afterAll(() => llama.dispose());
 
 /** Whether llama.cpp's own grammar takes the text as a whole. */
 async function takes(rule: TextRule, text: string): Promise<boolean> {
-  const grammar = await llama.createGrammar({ grammar: jsonGrammar(rule) });
+  const grammar = await llama.createGrammar({ grammar: grammarOf(rule) });
   const { _testText: isTaken } = grammar as unknown as { _testText: (text: string) => boolean };
   return isTaken.call(grammar, text);
 }
@@ -158,4 +158,70 @@ describe('a grammar of a JSON schema', () => {
       ),
     );
   });
+});
+
+describe("a grammar of calls in Gemma's form", () => {
+  const tools = new Map<string, object>([
+    ['read', { properties: { path: { type: 'string' } }, required: ['path'], additionalProperties: false }],
+    [
+      'read_file',
+      {
+        type: 'object',
+        properties: {
+          path: { type: 'string' },
+          mode: { enum: ['fast', 'slow'] },
+          lines: { type: 'array', items: { type: 'integer' } },
+          'odd name': { type: 'boolean' },
+          inner: { type: 'object', properties: { b: { type: 'null' }, a: { type: 'number' } }, required: ['b'] },
+        },
+        required: ['path'],
+      },
+    ],
+    ['now', { type: 'object', additionalProperties: false }],
+    ['any', {}],
+  ]);
+  const gemma = { calls: tools, mark: '<|"|>' };
+  const q = (text: string): string => `<|"|>${text}<|"|>`;
+
+  test.each([
+    `call:read{path:${q('a')}}`,
+    `call:read_file{path:${q('')}}`,
+    `call:read_file{lines:[1, -2],mode:${q('slow')},${q('odd name')}:true,path:${q('<|<|"|a<')}}`,
+    `call:read_file{inner:{a:1.5,b:null},path:${q('"\\}\n')}}`,
+    'call:now{}',
+    `call:any{x:{y:[${q('z')},{}]},z:-1e3}`,
+  ])('has the tools and their arguments, in the order of the alphabet: %s', async (text) => {
+    expect(await takes(gemma, text)).toBe(true);
+  });
+
+  test.each([
+    'call:read{}',
+    `call:other{path:${q('a')}}`,
+    `call:read{path:${q('a')},mode:${q('slow')}}`,
+    `call:read_file{mode:${q('other')},path:${q('a')}}`,
+    `call:read_file{path:${q('a')},lines:[1]}`,
+    'call:read{path:"a"}',
+    'call:read{path:a}',
+    `call:read{path:${q(q('a'))}}`,
+    'call:now{a:1}',
+    `read{path:${q('a')}}`,
+  ])('has nothing else: %s', async (text) => {
+    expect(await takes(gemma, text)).toBe(false);
+  });
+
+  test.each(['<|"|>', '<escape>', 'aab'])(
+    'has every text up to the first mark %s, and what it takes is read as that text',
+    async (mark) => {
+      const piece = fc.constantFrom(...Array.from(mark), mark.slice(0, 2), mark.slice(0, -1), 'x', '\n', 'ü');
+      const written = fc.array(piece, { maxLength: 12 }).map((pieces) => pieces.join(''));
+      await fc.assert(
+        fc.asyncProperty(written, async (text) => {
+          const call = `call:read{path:${mark}${text}${mark}}`;
+          // A text whose end begins the mark is read up to there.
+          const isRead = `${text}${mark}`.indexOf(mark) === text.length;
+          expect(await takes({ calls: tools, mark }, call)).toBe(isRead);
+        }),
+      );
+    },
+  );
 });

@@ -1,11 +1,23 @@
+import { json, marked, type Notation } from './notation.ts';
+
 /** A text that the next tokens must be. */
-export interface TextRule {
+export type TextRule = JsonRule | CallRule;
+
+export interface JsonRule {
   /** JSON schema of it. */
   readonly schema: object;
   /** Characters of JSON before it, white space between them left out: `":` in the middle of a key. Default: it begins at once. */
   readonly lead?: string;
   /** It is the last value of an object that began before, whose end follows it. Default: nothing follows. */
   readonly closes?: boolean;
+}
+
+/** A call as Gemma writes it, from `call:` up to the end of the arguments: `call:read_file{path:<|"|>a<|"|>}`. */
+export interface CallRule {
+  /** JSON schemas of the arguments, by the tools' names. */
+  readonly calls: ReadonlyMap<string, object>;
+  /** Stands before and behind each text. */
+  readonly mark: string;
 }
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -15,44 +27,48 @@ const mostRepetitions = 256;
 /** Deeper than any schema of a tool that does not refer to itself. */
 const mostDepth = 32;
 
-const common: readonly string[] = [
-  'space ::= | " " | "\\n" [ \\t]{0,20}',
-  String.raw`char ::= [^"\\\x7F\x00-\x1F] | [\\] (["\\bfnrt/] | "u" [0-9a-fA-F]{4})`,
-  String.raw`string ::= "\"" char* "\""`,
-  'integer ::= "-"? ("0" | [1-9] [0-9]{0,15})',
-  'number ::= integer ("." [0-9]{1,16})? ([eE] [-+]? [0-9]{1,3})?',
-  'boolean ::= "true" | "false"',
-  'null ::= "null"',
-  'value ::= object | array | string | number | boolean | null',
-  'pair ::= string space ":" space value',
-  'object ::= "{" space (pair ("," space pair)*)? space "}"',
-  'array ::= "[" space (value ("," space value)*)? space "]"',
-];
-
 /**
- * A grammar of llama.cpp (GBNF) for texts that follow the schema. Properties that may be left out may be, behind those that must be there.
- * What a grammar cannot express is any value, so that it forbids little that the schema allows: only another order of the properties, and
- * others than the named ones unless the schema speaks of them.
+ * A grammar of llama.cpp (GBNF) for texts that follow the rule's schema. What a grammar cannot express is any value, so that it forbids little that
+ * the schema allows: only another order of the properties, and others than the named ones unless the schema speaks of them.
  */
-export function jsonGrammar({ schema, lead, closes = false }: TextRule): string {
-  const grammar = new Grammar(schema as Fields);
+export function grammarOf(rule: TextRule): string {
+  if ('calls' in rule) return callGrammar(rule);
+  const { schema, lead, closes = false } = rule;
+  const grammar = new Grammar(schema as Fields, json);
   const before = lead === undefined ? [] : [...Array.from(lead, literal).flatMap((each) => ['space', each]), 'space'];
   const behind = closes ? ['("," space pair)*', 'space "}"'] : [];
   const root = [...before, grammar.expression(schema, 0), ...behind].join(' ');
-  return [`root ::= ${root}`, ...grammar.rules, ...common].join('\n');
+  return [`root ::= ${root}`, ...grammar.rules, ...json.rules].join('\n');
+}
+
+function callGrammar({ calls, mark }: CallRule): string {
+  const notation = marked(mark);
+  const rules: string[] = [];
+  const called = [...calls].map(([name, schema], at) => {
+    const grammar = new Grammar({ type: 'object', ...schema }, notation, `tool${at}`);
+    const given = grammar.expression({ type: 'object', ...schema }, 0);
+    rules.push(...grammar.rules);
+    return `${literal(name)} ${given}`;
+  });
+  return [`root ::= "call:" ${choice(called)}`, ...rules, ...notation.rules].join('\n');
 }
 
 class Grammar {
   readonly rules: string[] = [];
   readonly #root: Fields;
+  readonly #notation: Notation;
+  readonly #prefix: string;
   readonly #names = new Map<string, string>();
   /** The reference that is being read, with no character before what is read now; null: there is one. */
   #leading: string | null = null;
   /** References that may stand at the beginning of another one, by that one: llama.cpp refuses a rule that begins with itself. */
   readonly #beginnings = new Map<string, Set<string>>();
 
-  constructor(root: Fields) {
+  /** @param prefix of its rules' names, where other grammars stand beside it. */
+  constructor(root: Fields, notation: Notation, prefix = '') {
     this.#root = root;
+    this.#notation = notation;
+    this.#prefix = prefix;
   }
 
   /** What stands on the right side of a rule; in brackets where it has choices. */
@@ -61,10 +77,10 @@ class Grammar {
     const fields = schema as Fields;
     const inner = (each: unknown): string => this.expression(each, depth + 1);
     if (typeof fields['$ref'] === 'string') return this.#referred(fields['$ref'], depth);
-    if ('const' in fields) return literal(JSON.stringify(fields['const']));
+    if ('const' in fields) return literal(this.#notation.written(fields['const']));
     const { enum: values, allOf } = fields;
     if (Array.isArray(values) && values.length > 0)
-      return choice(values.map((value) => literal(JSON.stringify(value) ?? 'null')));
+      return choice(values.map((value) => literal(this.#notation.written(value))));
     const choices = fields['oneOf'] ?? fields['anyOf'];
     if (Array.isArray(choices) && choices.length > 0) return choice(choices.map(inner));
     if (Array.isArray(allOf) && allOf.length === 1) return inner(allOf[0]);
@@ -79,7 +95,7 @@ class Grammar {
           fields,
         );
       case 'string':
-        return string(fields);
+        return this.#notation.hasLengths ? string(fields) : 'string';
       default:
         return typeof type === 'string' && ruledTypes.has(type) ? type : 'value';
     }
@@ -87,24 +103,26 @@ class Grammar {
 
   #object({ properties, required, additionalProperties: others }: Fields, inner: (schema: unknown) => string): string {
     const other = typeof others === 'object' && others !== null ? inner(others) : others === false ? null : 'value';
+    const { keyOf, inOrder } = this.#notation;
     const named = Object.entries((properties ?? {}) as Fields).map(([name, schema]) => ({
-      pair: `${literal(JSON.stringify(name))} space ":" space ${inner(schema)}`,
+      name,
+      pair: `${literal(keyOf(name))} space ":" space ${inner(schema)}`,
       isNeeded: Array.isArray(required) && required.includes(name),
     }));
     // Where a schema names properties and does not speak of others, a model that must write it would invent some.
-    const more =
-      other !== null && (named.length === 0 || others !== undefined) ? `string space ":" space ${other}` : null;
-    const needed = named.filter(({ isNeeded }) => isNeeded).map(({ pair }) => pair);
-    const optional = named.filter(({ isNeeded }) => !isNeeded).map(({ pair }) => pair);
-    const behind = (pairs: readonly string[]): string =>
-      [...pairs.map((pair) => `("," space ${pair})?`), ...(more === null ? [] : [`("," space ${more})*`])].join(' ');
-    const starts = needed.length > 0 ? [] : [...optional, ...(more === null ? [] : [more])];
-    const pairs =
-      needed.length > 0
-        ? `${needed.join(' "," space ')} ${behind(optional)}`
-        : starts.length === 0
-          ? ''
-          : `(${starts.map((first, at) => `${first} ${behind(optional.slice(at + 1))}`).join(' | ')})?`;
+    const more = other !== null && (named.length === 0 || others !== undefined) ? `key space ":" space ${other}` : null;
+    const ordered = named.toSorted(inOrder);
+    const behind = (from: number): string =>
+      [
+        ...ordered.slice(from).map(({ pair, isNeeded }) => `("," space ${pair})${isNeeded ? '' : '?'}`),
+        ...(more === null ? [] : [`("," space ${more})*`]),
+      ].join(' ');
+    const needed = ordered.findIndex(({ isNeeded }) => isNeeded);
+    const starts = ordered
+      .slice(0, needed < 0 ? undefined : needed + 1)
+      .map(({ pair }, at) => `${pair} ${behind(at + 1)}`);
+    if (needed < 0 && more !== null) starts.push(`${more} ${behind(ordered.length)}`);
+    const pairs = starts.length === 0 ? '' : `(${starts.join(' | ')})${needed < 0 ? '?' : ''}`;
     return this.#rule(`"{" space ${pairs} space "}"`);
   }
 
@@ -131,7 +149,7 @@ class Grammar {
       (at, step) => (at as Fields | undefined)?.[step.replaceAll('~1', '/').replaceAll('~0', '~')],
       this.#root,
     );
-    const name = `ref${this.#names.size}`;
+    const name = `${this.#prefix}ref${this.#names.size}`;
     this.#names.set(path, name);
     this.#leading = path;
     this.rules.push(`${name} ::= ${this.expression(found, depth + 1)}`);
@@ -145,7 +163,7 @@ class Grammar {
   }
 
   #rule(body: string): string {
-    const name = `rule${this.rules.length}`;
+    const name = `${this.#prefix}rule${this.rules.length}`;
     this.rules.push(`${name} ::= ${body}`);
     return name;
   }
