@@ -76,8 +76,10 @@ export const commandInputs = {
   /** `text` is what is searched for first. */
   'cwm.search': { text: 'string?' },
   /** `path` is absolute. `window`: it is frozen as a window of that name. */
-  'cwm.importConversation': { path: 'string?', window: 'string?' },
-  'cwm.exportConversation': { session: 'string?', path: 'string?' },
+  /** `kv`: whether the KV in the file comes in, too. Without it the user is asked, where the file has some. */
+  'cwm.importConversation': { path: 'string?', window: 'string?', kv: 'boolean?' },
+  /** `kv`: whether a `.cwindow` file gets the KV, too. With a path and without it, it does not. */
+  'cwm.exportConversation': { session: 'string?', path: 'string?', kv: 'boolean?' },
   'cwm.freeze': { session: 'string?', name: 'string?' },
   'cwm.checkpoint': { session: 'string?', name: 'string?' },
   /** Continues the session that the window froze. */
@@ -259,7 +261,8 @@ interface CommandOutputs {
   'cwm.answerQuestion': RouteOutput<'answerQuestion'>;
   'cwm.acceptPlan': RouteOutput<'acceptPlan'>;
   'cwm.importConversation': RouteOutput<'importConversation'>;
-  'cwm.exportConversation': { readonly path: string };
+  /** `notes`: what is in the file beside the text, and what is not. */
+  'cwm.exportConversation': { readonly path: string; readonly notes: readonly string[] };
   'cwm.freeze': Receipt;
   'cwm.checkpoint': Receipt;
   'cwm.resume': Receipt;

@@ -40,16 +40,15 @@ const ofTokens = ({ tokens, total }: KvInFile): string =>
 /** Before it is written. */
 export const kvSizeText = (kv: KvInFile): string => `The KV of ${ofTokens(kv)} takes ${formatBytes(kv.bytes)}.`;
 
-export const writtenKvText = (kv: KvInFile): string =>
-  withNotes(kv.tokens === 0 ? 'It has no KV.' : `It has the KV of ${ofTokens(kv)}, ${formatBytes(kv.bytes)}.`, kv);
+/** What became of it, and what was left out and why. */
+export const writtenKvSentences = (kv: KvInFile): string[] => [
+  kv.tokens === 0 ? 'It has no KV.' : `It has the KV of ${ofTokens(kv)}, ${formatBytes(kv.bytes)}.`,
+  ...kv.notes,
+];
 
-export const importedKvText = (kv: KvInFile): string =>
-  withNotes(
-    kv.tokens === 0
-      ? 'No KV of the file is used: your model server computes the conversation.'
-      : `Took the KV of ${ofTokens(kv)} from the file. The model follows it, whatever it says; no window of this session is proven until its KV was computed here.`,
-    kv,
-  );
-
-const withNotes = (text: string, { notes }: KvInFile): string =>
-  [text, ...notes.map((note) => `  · ${note}`)].join('\n');
+export const importedKvSentences = (kv: KvInFile): string[] => [
+  kv.tokens === 0
+    ? 'No KV of the file is used: your model server computes the conversation.'
+    : `Took the KV of ${ofTokens(kv)} from the file. The model follows it, whatever it says; no window of this session is proven until its KV was computed here.`,
+  ...kv.notes,
+];

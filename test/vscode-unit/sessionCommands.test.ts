@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { expect, onTestFinished, test, vi } from 'vitest';
+import type { BackendClient } from '../../src/client/backendClient.ts';
 import type { App } from '../../src/vscode/app.ts';
 import { sessionSettings } from '../../src/vscode/commands/sessionSettings/sessionSettings.ts';
 import { adoptProject } from '../../src/vscode/commands/projects/adoptProject.ts';
@@ -22,7 +23,6 @@ const user = vi.hoisted(() => ({
   editor: '',
   file: '',
   written: '',
-  read: '',
   said: [] as string[],
 }));
 
@@ -39,7 +39,7 @@ vi.mock('vscode', () => {
   };
   return {
     ProgressLocation: { Notification: 15 },
-    Uri: { from: (parts: object) => parts, file: (path: string) => ({ path, fsPath: path }) },
+    Uri: { from: (parts: object) => parts, file: (path: string) => ({ scheme: 'file', path, fsPath: path }) },
     ThemeIcon: Object,
     window: {
       get activeTextEditor() {
@@ -55,14 +55,13 @@ vi.mock('vscode', () => {
         if (refused) throw new Error(refused);
         return typed;
       },
-      showSaveDialog: async () => ({ path: user.file, fsPath: user.file }),
+      showSaveDialog: async () => ({ scheme: 'file', path: user.file, fsPath: user.file }),
       withProgress: (_: object, task: (progress: object, token: object) => unknown) =>
         task({ report: () => undefined }, { onCancellationRequested: () => ({ dispose: () => undefined }) }),
     },
     workspace: {
       getConfiguration: () => ({ get: () => 64 }),
       fs: {
-        readFile: async () => new TextEncoder().encode(user.read),
         writeFile: async (_: object, bytes: Uint8Array) => void (user.written = new TextDecoder().decode(bytes)),
       },
     },
@@ -229,11 +228,71 @@ test('a conversation in one file becomes a window, which the model server of thi
   const { app, client, does } = await editor();
   await client.call('send', { session: 's', text: 'Hello.' });
   const { content } = await client.call('exportConversation', { session: 's', format: 'cwindow' });
-  user.read = content;
+  const path = fileWith(content);
   user.answers.push('As a Window…', 'from-elsewhere');
-  await does(importConversation(app, { path: '/chats/chat.cwindow' }));
+  await does(importConversation(app, { path }));
   const { summary } = await client.call('getWindow', { window: 'from-elsewhere' });
   expect(summary).toMatchObject({ mode: 'freeze' });
   expect(summary.session).not.toBe('s');
   expect(summary.tokens).toBeGreaterThan(10);
 });
+
+test('an export offers the KV of the embedded engine, and says how large it is before it writes any', async () => {
+  const { app, client, does } = await editor();
+  await client.call('send', { session: 's', text: 'Hello.' });
+  const answer = { tokens: 64, total: 70, bytes: 2_000_000, notes: ['6 tokens have no block.'] };
+  const { asked, session } = await withKvCalls(app, client, 'exportKv', answer);
+  user.file = '/chats/chat.cwindow';
+  await does(exportConversation(app, { session }), 'Text Only');
+  expect(asked).toEqual([]);
+  user.answers.push('Text and KV…', 'Export with KV');
+  expect(await exportConversation(app, { session })).toMatchObject({ kind: 'done' });
+  expect(asked).toEqual([{ session }, { session, path: user.file }]);
+  expect(user.said.at(-1)).toMatch(/has the KV of 64 of 70 tokens, .*6 tokens have no block\./);
+  user.answers.push('Text and KV…');
+  expect(await exportConversation(app, { session })).toEqual({ kind: 'cancelled' });
+  expect(asked).toHaveLength(3);
+  const none = exportConversation(app, { session, path: '/chats/chat.md', kv: true });
+  expect(await none).toMatchObject({ kind: 'failed', error: { code: 'CWM-1003' } });
+});
+
+test('an import takes the KV in a file only when the user says so, and says what that means', async () => {
+  const { app, client, does } = await editor();
+  await client.call('send', { session: 's', text: 'Hello.' });
+  const { content } = await client.call('exportConversation', { session: 's', format: 'cwindow' });
+  const path = fileWith(`${content.trimEnd()}\n{"format":"cwm-kv"`);
+  const { asked } = await withKvCalls(app, client, 'importKv', { tokens: 64, total: 70, bytes: 2_000_000, notes: [] });
+  user.answers.push('As a Session', 'Leave the KV in the File');
+  await does(importConversation(app, { path }));
+  expect(asked).toEqual([]);
+  expect(user.said.at(-1)).toMatch(/The file has KV, which was left in it: a prompt that nobody can see/);
+  user.answers.push('As a Session', 'Take the KV, Too');
+  await does(importConversation(app, { path }));
+  expect(asked).toMatchObject([{ path, offset: content.trimEnd().length + 1 }]);
+  expect(user.said.at(-1)).toMatch(/Took the KV of 64 of 70 tokens.*whatever it says/);
+  const without = importConversation(app, { path: fileWith(content), window: 'w', kv: true });
+  expect(await without).toMatchObject({ kind: 'failed', error: { code: 'CWM-1003' } });
+});
+
+/** A file that is deleted after the test. */
+function fileWith(content: string): string {
+  const folder = mkdtempSync(join(tmpdir(), 'cwm-chat-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const path = join(folder, 'chat.cwindow');
+  writeFileSync(path, content);
+  return path;
+}
+
+/** An embedded engine, for one operation and in the session's record: it answers this. */
+async function withKvCalls(app: App, client: BackendClient, operation: string, answer: object) {
+  const asked: object[] = [];
+  const call = client.call.bind(client);
+  vi.spyOn(app.connection, 'call').mockImplementation((async (name: string, input: object, ...more: never[]) => {
+    if (name === operation) asked.push(input);
+    if (name === operation) return answer;
+    const said: unknown = await Reflect.apply(call, null, [name, input, ...more]);
+    return name === 'getSession' ? { ...(said as object), engine: 'embedded' } : said;
+  }) as never);
+  onTestFinished(() => void vi.restoreAllMocks());
+  return { asked, session: 's' };
+}

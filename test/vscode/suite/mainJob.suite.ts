@@ -128,6 +128,17 @@ describe('the main job in the editor', function () {
     assert.equal((await done('cwm.status', {}))?.pid, backendPid(storage.path));
   });
 
+  it('a conversation goes into a file with its KV, and a window that is made of it is reused, never proven', async () => {
+    const path = `${storage.path}/orchard.cwindow`;
+    const { notes } = await done('cwm.exportConversation', { session, path, kv: true });
+    assert.match(notes.join(' '), /It has the KV of [\d,]+ of [\d,]+ tokens/);
+    const imported = await done('cwm.importConversation', { path, window: 'carried', kv: true });
+    assert.match(imported.notes.join(' '), /Took the KV of [\d,]+ of [\d,]+ tokens/);
+    assert.equal((await done('cwm.thaw', { window: 'carried' })).verdict, 'reused');
+    await done('cwm.deleteSession', { session: imported.session.id, confirmed: true, cascade: true });
+    await done('cwm.switchSession', { session });
+  });
+
   it('S3-08 a session goes back to a recovery point, and forward again', async () => {
     const created = await done('cwm.newSession', { title: 'back and forth' });
     for (const text of ['One', 'Two']) await done('cwm.send', { session: created.id, text });

@@ -13,7 +13,7 @@ import {
   type ConversationFormat,
 } from '../../../protocol/settings/conversationFormats.ts';
 import { plural } from '../../../words/amounts.ts';
-import { importedKvText, kvRisk, kvSizeText, leftKvNote, writtenKvText } from '../../../words/window.ts';
+import { importedKvSentences, kvRisk, kvSizeText, leftKvNote, writtenKvSentences } from '../../../words/window.ts';
 import { conversationText } from '../../../words/conversationText.ts';
 import type { Perform } from '../../action.ts';
 import { receiptText } from '../../receiptText.ts';
@@ -72,7 +72,7 @@ export function registerTransfer(program: Command, perform: Perform): void {
                 'Taking the KV from the file',
               )
             : null;
-        if (taken && !run.json) run.print(taken, importedKvText);
+        if (taken && !run.json) run.print(taken, (kv) => listed(importedKvSentences(kv)));
         const shown = { ...imported, ...(taken && { kv: taken }) };
         if (window === undefined) {
           if (run.json) run.print(shown, importText);
@@ -111,16 +111,16 @@ export function registerTransfer(program: Command, perform: Perform): void {
         const path = absolutePath(output, run.terminal.cwd);
         const written =
           size.tokens === 0 ? size : await run.call('exportKv', { session, path, ...run.onEngine }, 'Writing the KV');
-        run.print({ output, kv: written }, () => `Wrote ${output}.\n${writtenKvText(written)}`);
+        run.print({ output, kv: written }, () => `Wrote ${output}.\n${listed(writtenKvSentences(written))}`);
       }),
     );
 }
 
 const importText = ({ session, messages, format, notes }: RouteOutput<'importConversation'>): string =>
-  [
-    `Imported ${plural(messages, 'message')} (${format}) as session ${session.id}: ${session.title}`,
-    ...notes.map((note) => `  · ${note}`),
-  ].join('\n');
+  listed([`Imported ${plural(messages, 'message')} (${format}) as session ${session.id}: ${session.title}`, ...notes]);
+
+const listed = ([first = '', ...others]: readonly string[]): string =>
+  [first, ...others.map((each) => `  · ${each}`)].join('\n');
 
 async function markdownOf(run: Run, session: string): Promise<string> {
   const { title } = await run.call('getSession', { session });
