@@ -276,12 +276,13 @@ export const composeServices =
       onRefused: (refusal) => void refusals.note(refusal),
       close: async () => {
         await gateway.close();
-        await core.close();
+        const lost = await core.close();
         await counts.save();
         await usage.close();
         await tools.close();
         await engines.close();
         await store.close();
+        return lost;
       },
     };
   };

@@ -1,8 +1,9 @@
+import { rm, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { randomSalt } from '../base/hash.ts';
 import type { Change, NamedEvent } from '../protocol/signals.ts';
-import { backendLogFile, type BackendRecord } from '../protocol/backendRecord.ts';
+import { backendLogFile, lastEndFile, type BackendRecord, type LastEnd } from '../protocol/backendRecord.ts';
 import { CwmError } from '../protocol/errors.ts';
 import { apiVersions, productVersion, type ApiVersions } from '../protocol/version.ts';
 import { systemClock, type Clock } from '../base/clock.ts';
@@ -68,8 +69,8 @@ export interface Services {
   readonly meter?: OperationMeter;
   /** Default: the backend is no gateway. */
   readonly gateway?: GatewayHandler;
-  /** Ends engines and closes the store. */
-  close(): Promise<void>;
+  /** Ends engines and closes the store. @returns the sessions whose KV was not saved in time; null, or nothing: none. */
+  close(): Promise<Omit<LastEnd, 'pid'> | null | void>;
 }
 
 /** How much runs at this moment. */
@@ -207,7 +208,14 @@ class StartedBackend implements RunningBackend {
       { caller: currentCaller, isLive: (client) => folders?.isListening(client) ?? false },
       (event) => events.tell(event),
     );
-    this.#later('close the services', () => services.close());
+    await rm(join(this.#place.directory, lastEndFile), { force: true });
+    this.#later('close the services', async () => {
+      const lost = await services.close();
+      if (lost)
+        await writeFile(join(this.#place.directory, lastEndFile), JSON.stringify({ pid: process.pid, ...lost }), {
+          mode: 0o600,
+        });
+    });
 
     const tcp = new TcpListener(this.#options, services.gateway);
     const idle = new IdleWatch(

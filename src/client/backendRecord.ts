@@ -1,7 +1,14 @@
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { readFields } from '../base/fields.ts';
-import { backendRecordFile, parseBackendRecord, type BackendRecord } from '../protocol/backendRecord.ts';
+import {
+  backendRecordFile,
+  lastEndFile,
+  parseBackendRecord,
+  parseLastEnd,
+  type BackendRecord,
+  type LastEnd,
+} from '../protocol/backendRecord.ts';
 import { userRunDirectories } from './userRunDirectories.ts';
 import { isOwnAddress, isOwnDirectory, readOwnFile } from './ownFiles.ts';
 import { requestBackend, type BackendAnswer, type BackendRequest } from './transport.ts';
@@ -36,8 +43,12 @@ async function readRecordIfOwn(directory: string): Promise<BackendRecord | null>
 
 async function readRecordIn(directory: string): Promise<BackendRecord | null> {
   const text = await readOwnFile(join(directory, backendRecordFile));
+  return parseBackendRecord(parsed(text ?? ''));
+}
+
+function parsed(text: string): unknown {
   try {
-    return parseBackendRecord(JSON.parse(text ?? ''));
+    return JSON.parse(text);
   } catch {
     return null;
   }
@@ -53,6 +64,13 @@ export async function answers(record: BackendRecord, signal: AbortSignal): Promi
 export async function askToLeave(record: BackendRecord, signal: AbortSignal): Promise<boolean> {
   const answer = await ask(record, { method: 'POST', path: '/api/shutdown', body: '{}' }, signal);
   return isSuccess(answer);
+}
+
+/** What the end of this backend, which is over, came to. Null where nothing was lost. */
+export async function readLastEnd(storage: string, { pid }: BackendRecord): Promise<LastEnd | null> {
+  const text = await readOwnFile(join(storage, lastEndFile));
+  const end = parseLastEnd(parsed(text ?? ''));
+  return end?.pid === pid ? end : null;
 }
 
 /**

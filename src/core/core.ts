@@ -1,6 +1,7 @@
 import type { Clock } from '../base/clock.ts';
 import { BackgroundWork } from './windows/backgroundWork.ts';
 import { KeyedQueue } from '../base/serialQueue.ts';
+import type { LastEnd } from '../protocol/backendRecord.ts';
 import type { CoreRouteName } from '../protocol/api.ts';
 import { parseProjectUri, type LineageId, type SessionId } from '../protocol/ids.ts';
 import { systemSleep, type Sleep } from '../base/clock.ts';
@@ -95,7 +96,8 @@ export interface Core extends Operations {
   /** Resolves when no background work is running. */
   settled(): Promise<void>;
   /** Ends the background work; callers end their own operations. */
-  close(): Promise<void>;
+  /** @returns the sessions whose KV was not saved in time; null: none. */
+  close(): Promise<Omit<LastEnd, 'pid'> | null>;
 }
 
 const recordingKv: ReadonlySet<CoreRouteName> = new Set(['freeze', 'thaw', 'makeProjectBase']);
@@ -220,9 +222,10 @@ export function makeCore(parts: CoreParts): Core {
       autoSync.close();
       clients.stop();
       await retention.stop();
-      await checkpoints.close();
+      const lost = await checkpoints.close();
       await warmings.settled();
       await collector.close();
+      return lost;
     },
   };
 }

@@ -25,10 +25,9 @@ import { adoptSessions, moveSession } from './sessions/moveSession.ts';
 import { editMemory, forgetMemory, listMemories, remember } from './sessions/memory/notes.ts';
 import { faultPage, memoryHistory, memoryPage, memoryState, pinPage } from './sessions/memory/pages.ts';
 import { deleteSession } from './sessions/deleteSession.ts';
-import { createSession, getSession, listSessions } from './sessions/sessions.ts';
+import { changeSession, createSession, getSession, listSessions } from './sessions/sessions.ts';
 import { getMessage, listMessages } from './sessions/messages.ts';
 import { deletePrompt, listPrompts, putPrompt } from './turns/prompts.ts';
-import { updateSession } from './turns/settings.ts';
 import { emptyTrash, listTrash, restoreFromTrash } from './space/trash.ts';
 import { usage } from './space/usage.ts';
 import {
@@ -89,7 +88,7 @@ export const operations: { readonly [Name in CoreRouteName]: Operation<Name> } =
   createSession: { run: createSession },
   listSessions: { run: listSessions },
   getSession: { run: getSession },
-  updateSession: { run: updateSession },
+  updateSession: { run: changeSession },
   setExpiry: { run: setExpiry },
   moveSession: { run: moveSession },
   moveToBase: { run: moveToBase },

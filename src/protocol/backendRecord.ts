@@ -50,6 +50,28 @@ export const backendProof = (token: string, address: string, nonce: string): str
   hmacSha256Hex(token, `cwm backend proof 1\n${address}\n${nonce}`);
 
 export const backendRecordFile = 'backend.json';
+
+/** Beside the log: what the last end of a backend came to, for the client that asked for it. Absent where nothing was lost. */
+export const lastEndFile = 'last-end.json';
+
+/** Sessions whose last turns a backend had no time to save. */
+export interface LastEnd {
+  /** The process that ended. */
+  readonly pid: number;
+  /** The time that there was for all sessions, in milliseconds. */
+  readonly limitMs: number;
+  /** `tokens`: that no checkpoint has. `computeMs`: what computing them should take; left out where that is not known. */
+  readonly unsaved: readonly { session: string; tokens: number; computeMs?: number | undefined }[];
+}
+
+/** Null for what is none. */
+export function parseLastEnd(value: unknown): LastEnd | null {
+  const end = readFields(value, { pid: 'number', limitMs: 'number' });
+  const given = (value as { unsaved?: unknown } | null)?.unsaved;
+  if (!end || !Array.isArray(given)) return null;
+  const table = { session: 'string', tokens: 'number', computeMs: 'number?' } as const;
+  return { ...end, unsaved: given.flatMap((one: unknown) => readFields(one, table) ?? []) };
+}
 /** A longer file is none. */
 export const mostBackendRecordBytes = 64 * 1024;
 /** Where the token of clients over TCP lies, unless a setting names another file. */

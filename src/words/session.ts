@@ -1,6 +1,7 @@
 import { formatBytes, formatCount, formatDuration, formatTokens } from '../base/format.ts';
 import { firstWords, readableLine } from '../base/readableText.ts';
 import type { RouteOutput } from '../protocol/api.ts';
+import type { LastEnd } from '../protocol/backendRecord.ts';
 import type { ProjectResolution } from '../protocol/schemas/projectConfig.ts';
 import type { Lifecycle, Session } from '../protocol/schemas/session.ts';
 import type { PendingCall, PendingTools, Question } from '../protocol/schemas/toolCall.ts';
@@ -47,6 +48,7 @@ export function sessionRows(session: Session, showTime: ShowTime, project: strin
     ['Model server', session.engine],
     ...settingsRows(session),
     ['Project', project ?? 'none'],
+    ...rowIf('Saved unasked', session.recorded === false ? 'nothing' : null),
     ...rowIf('Frozen as', session.frozenAs),
     ...rowIf('Thawed from', thawedFrom && `${thawedFrom.window} (${thawedFrom.verdict})`),
     ...rowIf(
@@ -136,6 +138,15 @@ export function warmingCosts({ computeMs, kvBytes, loadMs }: Warming): string {
 }
 
 /** @param session after it moved. */
+/** What the end of the backend could not save in its time, and what that costs. */
+export const unsavedSentences = ({ limitMs, unsaved }: Omit<LastEnd, 'pid'>): string[] => [
+  `The KV of ${plural(unsaved.length, 'session')} was not saved within the ${formatDuration(limitMs)} that there are for that. No word is lost. Where the model server ends, too, the next message computes it again:`,
+  ...unsaved.map(({ session, tokens, computeMs }) => {
+    const time = computeMs === undefined ? '' : `, about ${formatDuration(computeMs)}`;
+    return `  · ${session}: ${formatTokens(tokens)}${time}`;
+  }),
+];
+
 export const movedSentence = ({ title, project }: Session): string =>
   project === null ? `"${title}" belongs to no project now.` : `"${title}" belongs to ${project} now.`;
 

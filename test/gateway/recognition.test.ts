@@ -345,23 +345,26 @@ describe('the project of a request', () => {
     ['Codex', '<environment_context>\n  <cwd>/home/me/app</cwd>\n</environment_context>'],
     ['Qwen', "I'm currently working in the directory: /home/me/app\nHere is the folder"],
   ])('is the folder that the prompt of %s names', (_, text) => {
-    expect(projectOf(null, none, asked(text))).toBe('file:///home/me/app');
-    expect(projectOf(null, none, asked('You code.', text))).toBe('file:///home/me/app');
+    const expected = { project: 'file:///home/me/app', isExplicit: false };
+    expect(projectOf(null, none, asked(text))).toEqual(expected);
+    expect(projectOf(null, none, asked('You code.', text))).toEqual(expected);
   });
 
   test('is what path or header say before that', () => {
     const text = 'Working directory: /home/me/app';
-    expect(projectOf('demo', none, asked(text))).toBe('project://demo');
-    expect(projectOf(null, (name) => (name === 'x-cwm-project' ? '/srv/my app/' : null), asked(text))).toBe(
-      'file:///srv/my%20app',
-    );
+    expect(projectOf('demo', none, asked(text))).toEqual({ project: 'project://demo', isExplicit: true });
+    expect(projectOf(null, (name) => (name === 'x-cwm-project' ? '/srv/my app/' : null), asked(text))).toEqual({
+      project: 'file:///srv/my%20app',
+      isExplicit: true,
+    });
   });
 
   test('is what Codex says of its workspaces', () => {
     const metadata = JSON.stringify({ workspaces: { '/home/me/app': { has_changes: false } } });
-    expect(projectOf(null, (name) => (name === 'x-codex-turn-metadata' ? metadata : null), null)).toBe(
-      'file:///home/me/app',
-    );
+    expect(projectOf(null, (name) => (name === 'x-codex-turn-metadata' ? metadata : null), null)).toEqual({
+      project: 'file:///home/me/app',
+      isExplicit: false,
+    });
   });
 
   test('is none where nothing names one', () => {

@@ -142,6 +142,17 @@ test('S1-63 S1-45 a session gets virtual memory, its mode and its policy in the 
   expect(await change('Virtual Memory', 'off')).toBeUndefined();
 });
 
+test('S0-16 whether anything of one conversation is saved unasked is a setting of it', async () => {
+  const { app, client, does } = await editor();
+  const change = async (answer: string) => {
+    user.answers.push('Saved Unasked', answer);
+    await does(sessionSettings(app, { session: 's' }));
+    return (await client.call('getSession', { session: 's' })).recorded;
+  };
+  expect(await change('nothing')).toBe(false);
+  expect(await change('checkpoints')).toBe(true);
+});
+
 test('system prompts are created, edited, replaced with the text of an editor, and deleted', async () => {
   const { app, client, does } = await editor();
   const texts = async () =>

@@ -4,6 +4,7 @@ import {
   expirySentence,
   movedSentence,
   sessionActivity,
+  unsavedSentences,
   waitingSentence,
   warmingCosts,
   warmingSentences,
@@ -32,6 +33,18 @@ test('an expiry and a move are said in a sentence', () => {
   expect(movedSentence({ ...aSession({ id: 's', title: 'Talk' }), project: null })).toBe(
     '"Talk" belongs to no project now.',
   );
+});
+
+test('S0-16 what the end of the backend could not save is named, with what that costs', () => {
+  const unsaved = [
+    { session: 'a', tokens: 3200, computeMs: 12_000 },
+    { session: 'b', tokens: 1 },
+  ];
+  expect(unsavedSentences({ limitMs: 4000, unsaved })).toEqual([
+    'The KV of 2 sessions was not saved within the 4 s that there are for that. No word is lost. Where the model server ends, too, the next message computes it again:',
+    '  · a: 3,200 tokens, about 12 s',
+    '  · b: 1 token',
+  ]);
 });
 
 test('opening a folder says what loads, what it costs and what comes after, or asks', () => {

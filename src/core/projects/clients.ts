@@ -1,10 +1,9 @@
 import type { RouteInput, RouteOutput } from '../../protocol/api.ts';
-import { CwmError, isCwmError } from '../../protocol/errors.ts';
 import { parseProjectUri, type ProjectUri } from '../../protocol/ids.ts';
 import type { CoreContext } from '../context.ts';
 import { candidatesFor } from './knownProjects.ts';
 import { currentSessionOf } from './currentSession.ts';
-import { resolveProject, type Resolved } from './resolveProject.ts';
+import { resolveProject, withoutContent, type Resolved } from './resolveProject.ts';
 import type { SessionContext } from './sessionContextManager.ts';
 
 /** Notes where the caller works, and answers what is there (S2-07). @throws CwmError InvalidDirectory, InvalidParameter, OperationTimeout. */
@@ -15,7 +14,7 @@ export async function setWorkingDirectory(
 ): Promise<RouteOutput<'setWorkingDirectory'>> {
   const { directory, project: named } = input;
   const folder = await folderUri(core, directory, signal);
-  const resolved = await withoutContent(core, async () =>
+  const resolved = await readable(core, async () =>
     named === undefined
       ? resolveProject(core, folder, false, signal)
       : resolveProject(core, parseProjectUri(named), true, signal),
@@ -87,13 +86,11 @@ async function shown(core: CoreContext, context: SessionContext): Promise<RouteO
   };
 }
 
-/** An agent learns that a file is bad, and nothing that is in it. */
-async function withoutContent<T>(core: CoreContext, work: () => Promise<T>): Promise<T> {
+/** For an agent without what is in a bad file. */
+async function readable<T>(core: CoreContext, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    const path = isCwmError(error, 'InvalidParameter') ? error.context?.['path'] : undefined;
-    if (typeof path !== 'string' || !core.caller().isAgent) throw error;
-    throw new CwmError('InvalidParameter', `${path} is not used, since it is wrong.`, { context: { path } });
+    throw (core.caller().isAgent && withoutContent(error)) || error;
   }
 }

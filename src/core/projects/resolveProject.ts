@@ -1,3 +1,4 @@
+import { CwmError, isCwmError } from '../../protocol/errors.ts';
 import type { ProjectUri } from '../../protocol/ids.ts';
 import type { ProjectConfig, ProjectResolution } from '../../protocol/schemas/projectConfig.ts';
 import type { CoreContext } from '../context.ts';
@@ -44,6 +45,13 @@ export async function resolveProject(
     },
     config: found?.config ?? null,
   };
+}
+
+/** What a program learns of a bad configuration: that it is bad, and nothing that is in it. Null: the error is another one. */
+export function withoutContent(error: unknown): CwmError | null {
+  const path = isCwmError(error, 'InvalidParameter') ? error.context?.['path'] : undefined;
+  if (typeof path !== 'string') return null;
+  return new CwmError('InvalidParameter', `${path} is not used, since it is wrong.`, { context: { path } });
 }
 
 /** The folder's own name, as people know it. */

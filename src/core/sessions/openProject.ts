@@ -14,6 +14,8 @@ import { requireSession } from '../session.ts';
 
 const notRecorded = 'Nothing of this folder is saved or brought back without being asked.';
 
+const sessionNotRecorded = 'Nothing of this session is saved or brought back without being asked.';
+
 const notSwitched = "The project's .cwm/config.json switches auto_switch off.";
 
 /** In characters. */
@@ -65,9 +67,11 @@ export async function openProject(
   }
   const why = !(await core.checkpoints.isRecorded(project))
     ? notRecorded
-    : config && !config.auto_switch
-      ? notSwitched
-      : null;
+    : session.recorded === false
+      ? sessionNotRecorded
+      : config && !config.auto_switch
+        ? notSwitched
+        : null;
   if (why !== null && !input.insist) {
     if (leaving !== null) core.checkpoints.leaveSoon(leaving);
     const isOffered = why === notSwitched && (await hasSavedKv(core, session));
@@ -93,14 +97,18 @@ async function switchBranch(
 const hasSavedKv = async ({ store, checkpoints }: CoreContext, { id, lifecycle }: Session): Promise<boolean> =>
   lifecycle === 'frozen' || (!checkpoints.isUnsaved(id) && (await store.checkpoints.get(id)) !== null);
 
-/** A folder that is left is left, however bad its configuration has become. */
+/** A folder that is left is left, however bad its configuration has become, and also where it has moved or does not answer any more. */
 async function resolveLeft(core: CoreContext, given: string, signal: AbortSignal): Promise<ProjectUri> {
   const folder = parseProjectUri(given);
-  const found = await core.folders.config(folder, signal).catch((error: unknown) => {
+  const place = core.clients.peek(core.caller().client);
+  if (place?.workingDirectory === folder && place.resolution.project !== null)
+    return parseProjectUri(place.resolution.project);
+  const orNull = (error: unknown): null => {
     if (isCwmError(error, 'InvalidParameter', 'OperationTimeout')) return null;
     throw error;
-  });
-  return found?.root ?? folder;
+  };
+  const found = await core.folders.config(folder, signal).catch(orNull);
+  return found?.root ?? (await core.folders.canonical(folder, signal).catch(orNull)) ?? folder;
 }
 
 /**

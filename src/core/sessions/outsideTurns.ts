@@ -9,7 +9,7 @@ import { isDue, isOpen, requireOpen } from '../lifecycle.ts';
 import type { EngineDescription, Passage, ReuseEvidence } from '../ports/engine.ts';
 import { newLineage, saltOf, type Lineage } from '../ports/lineages.ts';
 import { openAiMessages } from '../ports/openAiMessages.ts';
-import { resolveProject } from '../projects/resolveProject.ts';
+import { resolveProject, withoutContent } from '../projects/resolveProject.ts';
 import { otherProject } from '../projects/strictMode.ts';
 import { renderConversation } from '../prompt/prompt.ts';
 import { silent } from '../ports/reporter.ts';
@@ -77,6 +77,9 @@ const unshared = 'conversation-';
  */
 const sharedBy = (project: ProjectUri | null): string => `project-${sha256Hex(project ?? '').slice(0, 16)}-`;
 const mostUnstored = 10_000;
+/** Requests of an agent follow each other fast: for so long, in milliseconds, none looks at the disk again. */
+const placeMs = 5000;
+const mostPlaces = 1000;
 
 /** Tag of every session that came through the gateway. */
 export const outsideTag = 'gateway';
@@ -96,6 +99,8 @@ export class OutsideTurns {
   /** As the store has them: a request must not wait for its files each time. */
   readonly #read = new Map<LineageId, Lineage>();
   readonly #recorded = new Map<ProjectUri, Promise<boolean>>();
+  /** Folders that requests named lately, and whose projects they are. */
+  readonly #places = new Map<string, { readonly project: ProjectUri; readonly untilMs: number }>();
   readonly #creating = new SerialQueue();
 
   constructor(core: () => CoreContext, isolation: Isolation) {
@@ -150,6 +155,33 @@ export class OutsideTurns {
       this.#recorded.set(project, known);
     }
     return known;
+  }
+
+  /**
+   * The project of a request: of the folder that its prompt names, that of the nearest configuration above it, as for every other client. A folder that
+   * is not there or does not answer is a project by itself.
+   *
+   * @param isExplicit whether the request names the project, and not a folder to look from.
+   * @throws CwmError InvalidParameter (a bad configuration, without what is in it), Cancelled.
+   */
+  async projectAt(named: ProjectUri, isExplicit: boolean, signal: AbortSignal): Promise<ProjectUri> {
+    // A name that is no folder stands for itself.
+    if (!named.startsWith('file:')) return named;
+    const key = `${isExplicit} ${named}`;
+    const nowMs = this.#core().clock.elapsedMs();
+    const known = this.#places.get(key);
+    if (known && nowMs < known.untilMs) return known.project;
+    try {
+      const { project } = await resolveProject(this.#core(), named, isExplicit, signal);
+      if (this.#places.size >= mostPlaces) this.#places.clear();
+      this.#places.set(key, { project, untilMs: nowMs + placeMs });
+      return project;
+    } catch (error) {
+      signal.throwIfAborted();
+      const bad = withoutContent(error);
+      if (bad) throw bad;
+      return known?.project ?? named;
+    }
   }
 
   /**

@@ -12,7 +12,8 @@ import { makeCurrent } from '../projects/currentSession.ts';
 import { noteNewProject } from '../projects/knownProjects.ts';
 import { projectDefaults, type ProjectDefaults } from '../projects/projectDefaults.ts';
 import { requireSession } from '../session.ts';
-import { changedSampling, settingsOfNew } from '../turns/settings.ts';
+import { changedSampling, settingsOfNew, updateSession } from '../turns/settings.ts';
+import { dropCheckpoint } from '../windows/rollingCheckpoint.ts';
 import { onBase } from './base/onBase.ts';
 
 /**
@@ -61,6 +62,7 @@ async function createSessionNow(
     title,
     ...(input.description !== undefined && { description: parseDescription(input.description) }),
     ...(input.tags && { tags: parseTags(input.tags) }),
+    ...(input.recorded === false && { recorded: false }),
     settings: await settingsOfNew(core, input, defaults),
     project,
     engine,
@@ -89,6 +91,21 @@ const ownSettings = ({ sampling, mode, role }: RouteInput<'createSession'>): Par
   ...(mode && { mode }),
   ...(role && { role }),
 });
+
+/** As {@link updateSession}. A session that is not recorded any more loses its checkpoint. @throws CwmError AccessDenied (a program says whether it is). */
+export async function changeSession(
+  core: CoreContext,
+  input: RouteInput<'updateSession'>,
+  signal: AbortSignal,
+): Promise<RouteOutput<'updateSession'>> {
+  if (input.recorded !== undefined && core.caller().isAgent)
+    throw new CwmError('AccessDenied', 'A program does not decide whether a session is recorded.', {
+      hint: 'Leave out "recorded".',
+    });
+  const changed = await updateSession(core, input, signal);
+  if (input.recorded === false && !input.preview) await dropCheckpoint(core, changed.id, signal);
+  return changed;
+}
 
 /** @throws CwmError InvalidSessionId, SessionNotFound, Corrupted. */
 export async function getSession(

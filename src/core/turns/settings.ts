@@ -87,7 +87,7 @@ export async function updateSession(
 function changed(
   core: CoreContext,
   session: Session,
-  { title, description, tags, sampling, mode, role, tools, memory, engine }: RouteInput<'updateSession'>,
+  { title, description, tags, sampling, mode, role, tools, memory, engine, recorded }: RouteInput<'updateSession'>,
   systemPrompt: SystemPrompt | undefined,
   cost: Cost | null,
 ): Session {
@@ -99,6 +99,7 @@ function changed(
     ...(title !== undefined && { title: parseTitle(title) }),
     ...(description !== undefined && { description: parseDescription(description) }),
     ...(tags && { tags: parseTags(tags) }),
+    ...(recorded !== undefined && { recorded }),
     ...(engine !== undefined && nextEngine(session, engine)),
     settings: {
       ...settings,

@@ -1,6 +1,7 @@
 import { unlessAborted } from '../../base/unlessAborted.ts';
 import { CwmError, isCwmError, toCwmError } from '../../protocol/errors.ts';
 import type { ProjectUri, SessionId } from '../../protocol/ids.ts';
+import type { LastEnd } from '../../protocol/backendRecord.ts';
 import type { CheckpointReason } from '../../protocol/schemas/checkpoint.ts';
 import type { Receipt } from '../../protocol/schemas/receipt.ts';
 import type { Session } from '../../protocol/schemas/session.ts';
@@ -351,23 +352,32 @@ export class CheckpointKeeper {
   /**
    * Saves what it can within the policy's time: on all model servers at once, and on each the session first that would have most to compute again.
    * Which ones were not saved in time is a failure that names them.
+   *
+   * @returns those, with what that costs, and the time that there was; null where nothing was lost.
    */
-  async close(): Promise<void> {
+  async close(): Promise<Omit<LastEnd, 'pid'> | null> {
     for (const { timer } of this.#turned.values()) clearTimeout(timer);
-    const { background } = this.#core();
+    const { background, clock, prefill } = this.#core();
     this.#isClosed = true;
     await background.stopAll();
-    const { shutdownMs } = this.#policy;
-    const time = { clock: this.#core().clock, limitMs: shutdownMs };
-    const late = shutdownMs === 0 ? [] : await saveInTime(await this.#unsaved(), time, this.#keepUntil);
+    const { enabled, shutdownMs: limitMs } = this.#policy;
+    const isOff = !enabled || limitMs === 0;
+    const unsaved = isOff ? [] : await this.#unsaved();
+    const late = await saveInTime(unsaved, { clock, limitMs }, this.#keepUntil);
     await this.settled();
-    if (late.length === 0) return;
+    if (late.length === 0) return null;
     this.#onFailure(
       new CwmError(
         'EngineTimeout',
-        `KV was not saved within the ${shutdownMs / 1000} s before the backend ended: ${late.join(', ')}.`,
+        `KV was not saved within the ${limitMs / 1000} s before the backend ended: ${late.join(', ')}.`,
       ),
     );
+    const lost = unsaved.flatMap(({ id, engine, newTokens }) =>
+      late.includes(id)
+        ? { session: id, tokens: newTokens, computeMs: prefill.expectedMs(engine, newTokens) ?? undefined }
+        : [],
+    );
+    return { limitMs, unsaved: lost };
   }
 
   /** @returns whether it was stopped at the end of its time, and is not saved. */
@@ -402,6 +412,7 @@ export class CheckpointKeeper {
     const core = this.#core();
     const session = await core.store.sessions.get(id);
     if (!session || !hasCheckpointable(session)) return not('There is nothing to make a checkpoint of.');
+    if (session.recorded === false) return not('Nothing of this session is saved without being asked.');
     if (session.project !== null && !(await this.isRecorded(session.project)))
       return not('Nothing of its folder is saved without being asked.');
     if (!isBehind(await core.store.checkpoints.get(id), session)) {

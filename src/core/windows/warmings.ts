@@ -233,8 +233,10 @@ export class Warmings {
     return located.blocks.filter(({ stat }) => stat !== null).length < located.blocks.length / 2;
   }
 
-  #note(session: Session, { tier, kvBytes, timeToFirstTokenMs }: Receipt): void {
+  #note(session: Session, { verdict, tier, kvBytes, timeToFirstTokenMs }: Receipt): void {
     const { checkpoints } = this.#core();
+    // The server that did not answer has nothing of it, once it does.
+    if (verdict === 'text-only') return;
     checkpoints.warmed(session);
     if (tier !== 'disk' || !kvBytes || timeToFirstTokenMs === null) return;
     this.#loads.set(session.engine, { bytes: kvBytes, ms: timeToFirstTokenMs });

@@ -23,17 +23,25 @@ const sentences: readonly RegExp[] = [
 /** A prompt names its folder near its beginning or its end; a folder in the middle of a conversation is talk. */
 const mostItems = 3;
 
+/** What a request says of its project. */
+export interface NamedProject {
+  readonly project: ProjectUri;
+  /** It names the project itself, and not the folder that the client works in. */
+  readonly isExplicit: boolean;
+}
+
 /**
- * The project of a request: what the path or a header says, else the working directory that the client's prompt names.
+ * What the path or a header says, else the working directory that the client's prompt names.
  *
  * @param named of the path; null where it has none.
  * @returns null for a request of no project.
  */
-export function projectOf(named: string | null, header: HeaderOf, asked: Asked | null): ProjectUri | null {
+export function projectOf(named: string | null, header: HeaderOf, asked: Asked | null): NamedProject | null {
   const said = named ?? header('x-cwm-project');
-  if (said !== null && said !== '') return asProject(said);
-  const folder = folderOfCodex(header) ?? (asked && folderInPrompt(asked));
-  return folder === null ? null : asProject(folder);
+  const isExplicit = said !== null && said !== '';
+  const text = isExplicit ? said : (folderOfCodex(header) ?? (asked && folderInPrompt(asked)));
+  const project = text === null ? null : asProject(text);
+  return project && { project, isExplicit };
 }
 
 /** A folder's path or URI, or a name that stands for itself. @returns null for what is neither. */

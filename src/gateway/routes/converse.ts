@@ -54,14 +54,19 @@ async function read(format: Format, gateway: GatewayContext, request: GatewayReq
   const header: HeaderOf = (name) => headerOf(req.headers[name]);
   const client = known?.name ?? clientOf(header);
   const previous = await previousTurn(gateway, format.previousOf?.(body) ?? null);
-  const named = projectOf(address.project, header, asked);
+  const says = projectOf(address.project, header, asked);
+  const named = says && (await outside.projectAt(says.project, says.isExplicit, request.signal));
   const project = previous?.said?.conversation.project ?? named;
   if (named !== null) await outside.requireOwn(named, project, request.signal);
   const conversation = conversationName(header, body, client, project);
   const asker = { client, project, ...conversation };
-  const isRecorded = await outside.isRecorded(project);
-  const whyNot =
-    known?.records === false ? 'The client is not recorded.' : isRecorded ? null : 'The project is not recorded.';
+  const whyNot = isOff(header('x-cwm-record'))
+    ? 'The request says that its conversation is not recorded.'
+    : known?.records === false
+      ? 'The client is not recorded.'
+      : (await outside.isRecorded(project))
+        ? null
+        : 'The project is not recorded.';
   const recognise = (): Recognised | null => {
     if (whyNot !== null) return null;
     const nowMs = clock.elapsedMs();
@@ -86,6 +91,8 @@ async function read(format: Format, gateway: GatewayContext, request: GatewayReq
     recognise,
   };
 }
+
+const isOff = (said: string | null): boolean => /^(no|off|false|0)$/i.test(said ?? '');
 
 /** The lineage whose salt the request carries: that of its conversation, which it has from its first request on. */
 async function lineageOf(

@@ -61,6 +61,8 @@ const ownSettings = () => ({
   tools: z.optional(z.nullable(toolSettingsSchema)),
   /** Virtual memory; null: none. Default null. */
   memory: z.optional(z.nullable(memorySettingsSchema)),
+  /** False: its KV is not saved, nor brought back, without being asked for, and its checkpoint is deleted. Only a person changes it. */
+  recorded: z.optional(z.boolean()),
   ...onEngine,
 });
 

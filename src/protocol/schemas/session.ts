@@ -211,6 +211,8 @@ export const sessionSchema = z.object({
   description: z.optional(z.string()),
   tags: z.optional(z.array(z.string())),
   settings: z.optional(sessionSettingsSchema),
+  /** Whether its KV is saved, and brought back, without being asked for. Default: yes. */
+  recorded: z.optional(z.boolean()),
   /** Canonical folder URI, or null for a session of no project. */
   project: z.nullable(projectUriSchema),
   /** Engine of this session, as given to `--engine`: a URL, `embedded` or `embedded:FILE`. */
@@ -269,6 +271,7 @@ export interface SessionStart
         | 'description'
         | 'tags'
         | 'settings'
+        | 'recorded'
         | 'model'
         | 'lifecycle'
         | 'expiresAt'

@@ -3,6 +3,7 @@ import { connect } from 'node:net';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { apiHeader, challengePath } from '../../../src/protocol/backendRecord.ts';
+import { readLastEnd } from '../../../src/client/backendRecord.ts';
 import { requestBackend, type BackendRequest } from '../../../src/client/transport.ts';
 import { CwmError } from '../../../src/protocol/errors.ts';
 import { backendsInProcess, type BackendUnderTest } from '../support/backendInProcess.ts';
@@ -194,6 +195,21 @@ describe('control API', () => {
     expect(tested.closed()).toBe(1);
     const again = await start({ storage: tested.storage });
     await again.client.call('health', {});
+  });
+
+  it('S0-16 says after its end what could not be saved in time, until the next one starts', async () => {
+    const lost = { limitMs: 4000, unsaved: [{ session: 's', tokens: 7, computeMs: 1200 }] };
+    const tested = await start({ lost });
+    const { record } = tested.backend;
+    await tested.client.call('shutdown', {});
+    await tested.backend.stopped;
+    expect(await readLastEnd(tested.storage, record)).toEqual({ pid: process.pid, ...lost });
+    expect(await readLastEnd(tested.storage, { ...record, pid: record.pid + 1 })).toBeNull();
+    const again = await start({ storage: tested.storage });
+    expect(await readLastEnd(tested.storage, record)).toBeNull();
+    await again.client.call('shutdown', {});
+    await again.backend.stopped;
+    expect(await readLastEnd(tested.storage, record)).toBeNull();
   });
 
   it('S0-04 aborts what is in work when it stops, and waits for it before it closes the store', async () => {

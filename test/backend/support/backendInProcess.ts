@@ -2,6 +2,7 @@ import { afterEach } from 'vitest';
 import { BackendClient } from '../../../src/client/backendClient.ts';
 import { findBackend } from '../../../src/client/findBackend.ts';
 import { CwmError } from '../../../src/protocol/errors.ts';
+import type { LastEnd } from '../../../src/protocol/backendRecord.ts';
 import { productVersion } from '../../../src/protocol/version.ts';
 import type { Change, NamedEvent } from '../../../src/protocol/signals.ts';
 import { startBackend, type BackendOptions, type RunningBackend } from '../../../src/backend/runningBackend.ts';
@@ -19,8 +20,13 @@ export interface BackendUnderTest {
   readonly closed: () => number;
 }
 
+interface BackendWish extends Partial<BackendOptions> {
+  /** What it has no time to save when it ends. */
+  readonly lost?: Omit<LastEnd, 'pid'>;
+}
+
 /** Starts backends with a fake domain inside the test's process, on real sockets; all are stopped after each test. */
-export function backendsInProcess(): (options?: Partial<BackendOptions>) => Promise<BackendUnderTest> {
+export function backendsInProcess(): (options?: BackendWish) => Promise<BackendUnderTest> {
   const makeDirectory = temporaryDirectories();
   const running: BackendUnderTest[] = [];
   afterEach(async () => {
@@ -71,7 +77,10 @@ export function backendsInProcess(): (options?: Partial<BackendOptions>) => Prom
             openApi: async () => ({ openapi: '3.1.0' }),
             verifyAudit: () => Promise.reject(new CwmError('Internal', 'not here')),
           },
-          close: async () => void closed++,
+          close: async () => {
+            closed++;
+            return options.lost ?? null;
+          },
         };
       },
     );

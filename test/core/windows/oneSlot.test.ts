@@ -37,6 +37,23 @@ describe('a model server with room for one conversation', () => {
     expect(restores(fixture)).toBe(1);
   });
 
+  it('that did not answer when the folder was opened gets the checkpoint back before the next message, once it answers', async () => {
+    const fixture = await oneSlot();
+    const { cwm, engine } = fixture;
+    await cwm.closeProject({ project: 'file:///s' });
+    cwm.outside.tookEngine(engine.spec, sessionId('t'));
+    const away = new CwmError('EngineUnavailable', 'Nothing answers.');
+    const spies = (['describe', 'locate', 'measure'] as const).map((call) => vi.spyOn(engine, call));
+    for (const spy of spies) spy.mockRejectedValue(away);
+    await cwm.openProject({ project: 'file:///s' });
+    await cwm.settled();
+    expect((await cwm.openedProject({ project: 'file:///s' })).warming?.receipt?.verdict).toBe('text-only');
+    for (const spy of spies) spy.mockRestore();
+    engine.calls = [];
+    await cwm.send({ session: 's', text: 'And why?' });
+    expect(restores(fixture)).toBe(1);
+  });
+
   it('that does not say whether it was started again loses nothing that a later checkpoint may have', async () => {
     const fixture = await oneSlot();
     fixture.isUnused.mockRejectedValue(new CwmError('EngineTimeout', 'It computes a long prompt.'));

@@ -201,14 +201,17 @@ describe('S0-16 a checkpoint that nobody asked for', () => {
       }
       const saved: string[] = [];
       for (const id of Object.keys(words)) if (await store.checkpoints.get(sessionId(id))) saved.push(id);
-      return { saved, begun, failures: fixture.failures.map(String), atMs };
+      return { saved, begun, failures: fixture.failures.map(String), atMs, lost: await closing };
     }
 
     it('saves first what would take longest to compute again, as much as fits, and names the rest', async () => {
-      const { saved, begun, failures, atMs } = await ending({ a: 100, b: 300, c: 200, d: 50 }, () => 1500);
+      const { saved, begun, failures, atMs, lost } = await ending({ a: 100, b: 300, c: 200, d: 50 }, () => 1500);
       expect(saved).toEqual(['b', 'c']);
       expect(begun).toEqual([...begun].sort((one, other) => other - one));
       expect(failures).toEqual([expect.stringMatching(/not saved within the 4 s .*: (a, d|d, a)\.$/)]);
+      expect(lost?.limitMs).toBe(4000);
+      expect(lost?.unsaved.map(({ session }) => session).sort()).toEqual(['a', 'd']);
+      for (const { tokens } of lost?.unsaved ?? []) expect(tokens).toBeGreaterThan(50);
       expect(atMs).toBeLessThan(4600);
     });
 
@@ -226,8 +229,8 @@ describe('S0-16 a checkpoint that nobody asked for', () => {
     });
 
     it('says nothing where all are saved in time, and saves nothing again', async () => {
-      const { saved, failures } = await ending({ a: 10, b: 30 }, () => 100);
-      expect([saved, failures]).toEqual([['a', 'b'], []]);
+      const { saved, failures, lost } = await ending({ a: 10, b: 30 }, () => 100);
+      expect([saved, failures, lost]).toEqual([['a', 'b'], [], null]);
     });
   });
 
@@ -261,6 +264,33 @@ describe('S0-16 a checkpoint that nobody asked for', () => {
     expect(await fixture.cwm.closeProject({ project: 'file:///a' })).toMatchObject({ receipt: null });
     await fixture.cwm.openProject({ project: 'file:///a', record: true });
     expect((await fixture.cwm.closeProject({ project: 'file:///a' })).receipt).not.toBeNull();
+  });
+
+  it('is not made of a session that is not recorded, and the one that it has goes; a program cannot say so', async () => {
+    let caller: Caller = { client: 'cli', isAgent: false };
+    const fixture = await coreFixture({}, undefined, (own) => ({
+      ...own,
+      checkpoints: { enabled: true },
+      caller: () => caller,
+    }));
+    const { cwm, store } = fixture;
+    await talkedIn(fixture, 's', 'file:///a');
+    await cwm.closeProject({ project: 'file:///a' });
+    expect(await store.checkpoints.get(s)).not.toBeNull();
+    caller = { client: 'mcp', isAgent: true };
+    for (const recorded of [true, false])
+      await expect(cwm.updateSession({ session: 's', recorded })).rejects.toMatchObject({ name: 'AccessDenied' });
+    caller = { client: 'cli', isAgent: false };
+    await cwm.updateSession({ session: 's', recorded: false });
+    expect(await store.checkpoints.get(s)).toBeNull();
+    await cwm.send({ session: 's', text: 'And why?' });
+    await idleFor(fixture, 10 * minute);
+    const why = 'Nothing of this session is saved without being asked.';
+    expect(await cwm.closeProject({ project: 'file:///a' })).toMatchObject({ receipt: null, why });
+    const { warming } = await cwm.openProject({ project: 'file:///a' });
+    expect(warming).toMatchObject({ state: 'none', why: expect.stringContaining('this session') as unknown });
+    await cwm.updateSession({ session: 's', recorded: true });
+    expect((await cwm.closeProject({ project: 'file:///a' })).receipt?.verdict).toBe('proven');
   });
 
   it('is not made when the policy says so', async () => {
@@ -604,6 +634,27 @@ describe('opening a folder', () => {
     await cwm.settled();
     expect((await cwm.openedProject({ project: 'file:///a' })).warming?.state).toBe('stopped');
     expect(engine.calls.filter((call) => call === 'restore')).toHaveLength(1);
+  });
+
+  it('whose model server is gone says so; its conversation stays, and another folder opens', async () => {
+    const fixture = await closed();
+    const { cwm, engine } = fixture;
+    const gone = new CwmError('EngineUnavailable', 'Nothing answers at this address.');
+    for (const call of ['describe', 'locate', 'measure', 'restore'] as const)
+      vi.spyOn(engine, call).mockRejectedValue(gone);
+    expect(await cwm.openProject({ project: 'file:///a' })).toMatchObject({ session: { id: 's' } });
+    await cwm.settled();
+    const { warming } = await cwm.openedProject({ project: 'file:///a' });
+    const note = expect.stringContaining('Nothing answers at this address.') as unknown;
+    expect(warming).toMatchObject({ state: 'done', receipt: { verdict: 'text-only', notes: [note] } });
+    expect((await cwm.listMessages({ session: 's' })).items).toHaveLength(2);
+    expect(await cwm.openProject({ project: 'file:///b', leaving: 'file:///a' })).toMatchObject({ session: null });
+    await cwm.settled();
+    expect(fixture.failures).toEqual([]);
+    vi.restoreAllMocks();
+    await cwm.openProject({ project: 'file:///a' });
+    await cwm.settled();
+    expect((await cwm.openedProject({ project: 'file:///a' })).warming).toMatchObject({ state: 'done' });
   });
 
   it('S2-12 a project that says so is not switched by itself, and a dry run changes nothing', async () => {

@@ -2,8 +2,9 @@ import { isRunning } from '../../../base/isRunning.ts';
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
-import { askToLeave, readBackendRecord } from '../../../client/backendRecord.ts';
+import { askToLeave, readBackendRecord, readLastEnd } from '../../../client/backendRecord.ts';
 import { CwmError } from '../../../protocol/errors.ts';
+import { unsavedSentences } from '../../../words/session.ts';
 import type { Perform } from '../../action.ts';
 import { withCommonOptions, type Run } from '../../run.ts';
 
@@ -34,5 +35,8 @@ async function stop(run: Run): Promise<void> {
     }
     await delay(pollMs);
   }
-  run.print({ stopped: true, pid: record.pid }, ({ pid }) => `The backend (process ${pid}) has stopped.`);
+  const end = await readLastEnd(run.storage, record);
+  run.print({ stopped: true, pid: record.pid, ...(end && { unsaved: end.unsaved }) }, ({ pid }) =>
+    [`The backend (process ${pid}) has stopped.`, ...(end ? unsavedSentences(end) : [])].join('\n'),
+  );
 }

@@ -26,6 +26,7 @@ export interface SettingsOptions {
   readonly memoryTokens?: number;
   readonly memoryPolicy?: string;
   readonly memoryMode?: (typeof vmModes)[number];
+  readonly record?: 'on' | 'off';
 }
 
 export const withSettingsOptions = (command: Command): Command =>
@@ -66,12 +67,18 @@ export const withSettingsOptions = (command: Command): Command =>
         'what --memory tells the model: "strict" has it cite pages, "passive" gives it a summary alone',
       ).choices(vmModes),
     )
+    .addOption(
+      new Option(
+        '--record <state>',
+        '"off": its KV is not saved, nor brought back, without being asked for; "on" is the default',
+      ).choices(['on', 'off']),
+    )
     .addOption(new Option('--mode <mode>', 'whether answers are plans').choices(sessionModes))
     .addOption(new Option('--role <role>', 'whether tools may change things').choices(agentRoles));
 
 type Settings = Pick<
   RouteInput<'updateSession'>,
-  'title' | 'description' | 'tags' | 'systemPrompt' | 'sampling' | 'mode' | 'role' | 'tools' | 'memory'
+  'title' | 'description' | 'tags' | 'systemPrompt' | 'sampling' | 'mode' | 'role' | 'tools' | 'memory' | 'recorded'
 >;
 
 /**
@@ -83,7 +90,7 @@ type Settings = Pick<
 export function settingsInput(options: SettingsOptions, before?: MemorySettings): Settings {
   const { title, description, tag, systemPrompt, temperature, topP, maxTokens, stop, seed, mode, role } = options;
   const { memory, memoryTokens: maxL0Tokens, memoryPolicy: policy, memoryMode: vmMode } = options;
-  const { tools, allowTool, toolRounds: rounds, toolTimeout: timeoutSeconds } = options;
+  const { tools, allowTool, toolRounds: rounds, toolTimeout: timeoutSeconds, record } = options;
   const ofMemory = defined({ maxL0Tokens, policy, vmMode });
   const setsMemory = memory === 'on' || (memory === undefined && Object.keys(ofMemory).length > 0);
   if (Object.keys(ofMemory).length > 0 && memory !== 'on' && !(setsMemory && before?.enableVm))
@@ -104,6 +111,7 @@ export function settingsInput(options: SettingsOptions, before?: MemorySettings)
     role,
     tools: tools === 'off' ? null : tools && { policy: tools, ...limits },
     memory: memory === 'off' ? null : setsMemory ? { ...before, enableVm: true, ...ofMemory } : undefined,
+    recorded: record && record === 'on',
   });
 }
 

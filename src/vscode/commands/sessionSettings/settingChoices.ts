@@ -85,7 +85,7 @@ function answering(app: App, { settings = {} }: Session): Choice[] {
   ];
 }
 
-function acting(app: App, { id: session, settings = {} }: Session): Choice[] {
+function acting(app: App, { id: session, settings = {}, recorded = true }: Session): Choice[] {
   const { mode = 'act', role = 'actor', tools, memory } = settings;
   return [
     { label: 'Mode', description: mode, ask: async () => wrap('mode', await pickOne(sessionModes)) },
@@ -108,6 +108,14 @@ function acting(app: App, { id: session, settings = {} }: Session): Choice[] {
           },
         ]
       : []),
+    {
+      label: 'Saved Unasked',
+      description: recorded ? 'checkpoints' : 'nothing',
+      ask: async () => {
+        const chosen = await pickOne(['checkpoints', 'nothing'] as const);
+        return chosen && { recorded: chosen === 'checkpoints' };
+      },
+    },
   ];
 }
 
