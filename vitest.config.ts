@@ -21,7 +21,7 @@ const processes = [
   'test/backend/contextFiles/{gitLists,byChange,projectIdentity}.test.ts',
   'test/backend/turns/*.test.ts',
   'test/backend/process/backendLock.test.ts',
-  'test/backend/tools/machineTools.test.ts',
+  'test/backend/tools/*.test.ts',
   'test/gateway/!(recognition|passing|clientConfigs|configFile|smallParts).test.ts',
   'test/store/kill.test.ts',
   'test/vscode-unit/{package,commandsAndBackend,sessionCommands}.test.ts',

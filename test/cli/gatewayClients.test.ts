@@ -1,8 +1,10 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { runCommandLine } from '../../src/cli/program.ts';
 import { temporaryDirectories } from '../backend/support/temporaryDirectory.ts';
 import { wholeBackends } from '../security/support/wholeBackend.ts';
+import { FakeTerminal } from './support/fakeTerminal.ts';
 import { outcomeOf, say } from './support/person.ts';
 
 const start = wholeBackends();
@@ -55,6 +57,41 @@ test('cwm connect shows what a configuration becomes, changes it only on yes, an
   expect(await say(me, 'connect', 'claude-code', '--undo')).toMatch(/has nothing of the gateway any more\.\n$/);
   expect(JSON.parse(readFileSync(file, 'utf8'))).toEqual({ theme: 'dark' });
   expect(await say(me, 'connect', 'claude-code', '--undo')).toMatch(/nothing says that "cwm connect" changed it\.\n$/);
+});
+
+test('cwm connect --undo leaves a file that names the gateway for another reason, and says what to do', async () => {
+  const home = makeDirectory();
+  const { storage, client } = await start();
+  const me = { storage, cwd: home, home };
+  const { url } = await client.call('openGateway', {});
+  const file = join(home, '.claude/settings.json');
+  mkdirSync(join(home, '.claude'));
+  const written = JSON.stringify({ env: { ANTHROPIC_BASE_URL: url } });
+  writeFileSync(file, written);
+  expect(await say(me, 'connect', 'claude-code', '--undo')).toMatch(
+    /settings\.json names the gateway, but nothing says what it was before[^]*"cwm clients revoke claude-code"\.\n$/,
+  );
+  expect(readFileSync(file, 'utf8')).toBe(written);
+});
+
+test('cwm connect waits in a terminal for the first request, and Ctrl-C ends only the wait', async () => {
+  const home = makeDirectory();
+  const { storage } = await start();
+  const interrupted = new AbortController();
+  const terminal = new FakeTerminal({
+    env: { HOME: home },
+    cwd: home,
+    isWatched: true,
+    interrupted: interrupted.signal,
+  });
+  const err = terminal.err.bind(terminal);
+  terminal.err = (text) => {
+    err(text);
+    if (text.startsWith('Waiting for its first request')) interrupted.abort();
+  };
+  expect(await runCommandLine(['connect', 'claude-code', '--yes', '--storage', storage], terminal)).toBe(0);
+  expect(terminal.stdout).toMatch(/^Claude Code is set up in /);
+  expect(terminal.stderr).toMatch(/Waiting for its first request; Ctrl-C ends that\.\n/);
 });
 
 test('cwm serve --at-login says that nothing starts at login, and takes back what is not there without an error', async () => {

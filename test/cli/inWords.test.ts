@@ -93,6 +93,26 @@ describe('cwm tells a person', () => {
     });
   });
 
+  it('that an export with KV needs a .cwindow file, and what it wrote where the model server has no KV to take along', async () => {
+    const backend = await start();
+    await withWindow(backend);
+    const cwm = person(backend);
+    const file = join(backend.storage, 'talk.cwindow');
+    for (const args of [['--kv'], ['--kv', '--output', file], ['--kv', '--format', 'cwindow']])
+      expect(await cwm('export', 's', ...args)).toMatchObject({
+        code: 1,
+        stderr: expect.stringContaining('"--kv" needs "--format cwindow" and "--output FILE".'),
+      });
+    const { stdout } = await cwm('export', 's', '--format', 'cwindow', '--output', file, '--kv');
+    expect(stdout).toBe(
+      `Wrote ${file}.\nIt has no KV.\n  · Only the embedded engine has KV that can be taken to another machine.\n`,
+    );
+    expect(await cwm('import', file, '--kv')).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining(`${file} has no KV.`),
+    });
+  });
+
   it('EC-004 which checks passed, of all windows or of one, and with which exit code it ends when one did not', async () => {
     const backend = await start();
     await withWindow(backend);

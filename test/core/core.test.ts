@@ -49,6 +49,20 @@ describe('background work', () => {
   });
 });
 
+describe('a core with a retention', () => {
+  it('moves a session that nobody used for so long to the trash when it starts', async () => {
+    const fixture = await coreFixture({ retentionDays: 1 });
+    const { cwm, clock } = fixture;
+    await talkedSession(fixture, 'old');
+    clock.advance(2 * 86_400_000);
+    await talkedSession(fixture, 'new');
+    await cwm.recover();
+    await cwm.settled();
+    expect((await cwm.listTrash()).items.map(({ name }) => name)).toEqual(['old']);
+    expect(await cwm.getSession({ session: 'new' })).toMatchObject({ id: 'new' });
+  });
+});
+
 describe('S3-04 selecting a session that does not exist', () => {
   it('is refused, or creates the session where the core is set so', async () => {
     const plain = await coreFixture();

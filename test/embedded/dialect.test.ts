@@ -36,7 +36,7 @@ describe("the embedded engine's HTTP dialect", () => {
     engine = await EngineProcess.start(`${folder.path}/kv`, '--model', smallModel(folder.path), '--context', '4096');
   });
   afterAll(async () => {
-    await engine.kill();
+    await engine.abandon();
     folder[Symbol.dispose]();
   });
 

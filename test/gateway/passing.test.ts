@@ -1,15 +1,17 @@
 import { EventEmitter } from 'node:events';
 import type { ServerResponse } from 'node:http';
-import { Readable } from 'node:stream';
+import { PassThrough, Readable } from 'node:stream';
 import { describe, expect, test, vi } from 'vitest';
 import { gatewayAddress } from '../../src/gateway/address.ts';
 import { EventSplitter } from '../../src/gateway/formats/eventSplitter.ts';
 import { withoutIds } from '../../src/gateway/formats/answerIds.ts';
 import { answerHeaders, upstreamHeaders } from '../../src/gateway/passing/headers.ts';
-import { mostStallMs, relayBody, writeSoon } from '../../src/gateway/passing/relay.ts';
+import { mostStallMs, relayBody, relayEvents, writeSoon } from '../../src/gateway/passing/relay.ts';
 import { OnePlace } from '../../src/gateway/passing/onePlace.ts';
+import { makeRoom } from '../../src/gateway/routes/room.ts';
 import { passThrough } from '../../src/gateway/routes/through.ts';
 import { withFields } from '../../src/gateway/formats/withFields.ts';
+import { CwmError } from '../../src/protocol/errors.ts';
 
 describe('an address of the gateway', () => {
   test.each([
@@ -59,6 +61,53 @@ test('what is no chat takes the one place of a server, and the conversation in i
   await passThrough(gateway as never, { req, res, address: { path: '/v1/completions' }, signal } as never);
   const sent = '{"cache_prompt":false,"prompt":"x"}';
   expect(done).toEqual(['stored', 'save', 'give way', 'taken by null', sent, 'left']);
+});
+
+describe('room for a conversation that is cold', () => {
+  const session = 's';
+  /** @param ready what bringing the conversation's KV back comes to. */
+  async function roomWith(ready: () => Promise<unknown>, signal = new AbortController().signal) {
+    const done: string[] = [];
+    const failed: unknown[] = [];
+    const outside = {
+      giveWay: async () => undefined,
+      letPass: async () => null,
+      holderOf: () => null,
+      saveHolder: async () => undefined,
+      tookEngine: () => undefined,
+      makeReady: ready,
+      passing: () => () => void done.push('left'),
+    };
+    const place = { take: async () => () => void done.push('free') };
+    const recorder = { storedOf: async () => undefined, failed: (error: unknown) => void failed.push(error) };
+    const gateway = { outside, place, recorder, recogniser: { all: [] } };
+    const target = { spec: 'e', description: { kind: 'llama-server' }, slots: 1 };
+    const turn = { kind: 'turn', known: 1, conversation: { session, mayBeCold: true } };
+    const room = await makeRoom(gateway as never, target as never, turn as never, 'salt', signal).catch(
+      (error: unknown) => error,
+    );
+    return { room: room as Awaited<ReturnType<typeof makeRoom>> & { name?: string }, done, failed };
+  }
+
+  test('that cannot be brought back costs time, not the turn; the reason is told and logged', async () => {
+    const { room, done, failed } = await roomWith(() => Promise.reject(new Error('the disk fails')));
+    expect(room).toMatchObject({ isThere: true, cold: 'the disk fails' });
+    expect(failed).toHaveLength(1);
+    room.leave();
+    expect(done).toEqual(['left', 'free']);
+  });
+
+  test('whose session is gone is said to be gone', async () => {
+    const gone = new CwmError('WindowNotFound', 'There is no window "w".');
+    expect((await roomWith(() => Promise.reject(gone))).room).toMatchObject({ isThere: false });
+  });
+
+  test('whose client leaves meanwhile gives the place back', async () => {
+    const left = new CwmError('Cancelled', 'The client left.');
+    const { room, done, failed } = await roomWith(() => Promise.reject(left));
+    expect(room).toBe(left);
+    expect([done, failed]).toEqual([['free'], []]);
+  });
 });
 
 describe('a request on its way', () => {
@@ -119,6 +168,54 @@ describe('a stream', () => {
     exec.mockRestore();
     expect(searched).toBeLessThan(66 * piece.length);
     expect(splitter.push(Buffer.from('\n\n')).map(({ raw }) => raw.length)).toEqual([64 * piece.length + 2]);
+  });
+
+  test('waits for a client that reads slowly before it takes more of the server, and loses nothing', async () => {
+    const written: string[] = [];
+    const res = Object.assign(new EventEmitter(), {
+      destroyed: false,
+      write: (text: string) => {
+        written.push(text);
+        return false;
+      },
+    });
+    const body = new PassThrough();
+    const tap = { event: ({ raw }: { raw: string }) => raw, end: () => '' };
+    const relayed = relayEvents(body, res as unknown as ServerResponse, tap, () => undefined);
+    body.write('data: 1\n\n');
+    await vi.waitUntil(() => body.isPaused());
+    body.end('data: 2\n\n');
+    expect(written).toEqual(['data: 1\n\n']);
+    res.emit('drain');
+    await vi.waitUntil(() => written.length === 2);
+    res.emit('drain');
+    await relayed;
+    expect(written.join('')).toBe('data: 1\n\ndata: 2\n\n');
+  });
+
+  test('that cannot be passed on ends with that error, and lets go of the server', async () => {
+    const res = Object.assign(new EventEmitter(), { destroyed: false, write: () => true });
+    const body = new PassThrough();
+    const broken = new Error('the client is gone');
+    const tap = {
+      event: () => {
+        throw broken;
+      },
+      end: () => '',
+    };
+    const relayed = relayEvents(body, res as unknown as ServerResponse, tap, () => undefined);
+    body.write('data: 1\n\n');
+    await expect(relayed).rejects.toBe(broken);
+    expect(body.destroyed).toBe(true);
+  });
+
+  test('that ends in the middle of the answer is an error, not an end', async () => {
+    const res = Object.assign(new EventEmitter(), { destroyed: false, write: () => true });
+    const body = new PassThrough();
+    const tap = { event: () => null, end: () => '' };
+    const relayed = relayEvents(body, res as unknown as ServerResponse, tap, () => undefined);
+    body.destroy();
+    await expect(relayed).rejects.toThrow('closed before its end');
   });
 
   test('a client that reads slowly costs no listeners', async () => {

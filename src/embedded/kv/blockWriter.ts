@@ -50,7 +50,11 @@ export class BlockWriter {
   /** Deletes what was written. */
   discard(): void {
     this.#close();
-    rmSync(this.#temporary, { force: true });
+    try {
+      rmSync(this.#temporary, { force: true });
+    } catch {
+      // What failed the write may fail this, too. The next block overwrites it.
+    }
   }
 
   #close(): void {

@@ -159,6 +159,40 @@ describe('deleting a session', () => {
     });
   });
 
+  it.each([['a checkpoint of another session'], ['a window']])(
+    "deletes the embedded engine's blocks below the storage directory without starting it, by the form that %s recorded",
+    async (recorded) => {
+      const before = Object.assign(new FakeEngine(), { spec: 'embedded:/m.gguf', kind: 'embedded' });
+      const fixture = await coreFixture({}, undefined, (own) => ({
+        ...own,
+        checkpoints: { enabled: true, idleMs: 0 },
+        blocks: before.blockCache(),
+        engines: { ...own.engines, get: (spec) => (spec === before.spec ? before : own.engines.get(spec)) },
+      }));
+      const { cwm, engine } = fixture;
+      for (const id of ['s', 't']) {
+        await cwm.createSession({ id, engine: before.spec, project: 'file:///p' });
+        await cwm.send({ session: id, text: `${id} ${text}`, maxTokens: 4 }, never());
+        await cwm.freeze({ session: id, window: id, checkpoint: true }, never());
+      }
+      // What would tell how the engine names the blocks of `s` stays of `t` alone.
+      await cwm.deleteWindow({ window: 's', keepBlocks: true }, never());
+      await cwm.send({ session: 's', text: 'And now?', maxTokens: 4, engine: engine.spec }, never());
+      if (recorded !== 'a window') {
+        await cwm.closeProject({ project: 'file:///p' }, never());
+        await cwm.deleteWindow({ window: 't', keepBlocks: true }, never());
+      }
+      const both = before.diskBlocks;
+      before.calls.length = 0;
+      const { unreached } = await cwm.deleteSession({ session: 's', cascade: true }, never());
+      expect(unreached).toBeUndefined();
+      expect(before.calls).toEqual([]);
+      expect(before.diskBlocks).toBeLessThan(both);
+      expect(before.diskBlocks).toBeGreaterThan(0);
+      expect(await cwm.send({ session: 't', text: 'And you?', maxTokens: 4 }, never())).toMatchObject({ text: 'fine' });
+    },
+  );
+
   it('says that KV of prompts with pictures cannot be looked for', async () => {
     const { cwm, engine, store } = await talking();
     const session = await store.sessions.get(sessionId('s'));

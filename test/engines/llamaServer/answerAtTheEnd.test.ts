@@ -1,0 +1,36 @@
+import { expect, test } from 'vitest';
+import type { ChatMessage } from '../../../src/core/ports/engine.ts';
+import type { Link, LinkRequest } from '../../../src/engines/http/link.ts';
+import { chatPromptIds } from '../../../src/engines/llamaServer/chatPrompt.ts';
+import type { PromptTokens } from '../../../src/engines/llamaServer/promptTokens.ts';
+import { never } from './rig.ts';
+
+/** A server whose template leaves an answer at the end open, as llama-server's does. One token a character. */
+function server() {
+  const rendered = ({ body }: LinkRequest): string => {
+    const { messages } = body as { messages: readonly ChatMessage[] };
+    return messages
+      .map(({ role, content }, at) => {
+        const isOpen = role === 'assistant' && at === messages.length - 1;
+        return `<${role}>${content}${isOpen ? '' : '<end>'}`;
+      })
+      .join('');
+  };
+  const link = { json: async (asked: LinkRequest) => ({ value: { prompt: rendered(asked) } }) } as unknown as Link;
+  const prompts = { of: async (_: Link, text: string) => Array.from(text, (each) => each.codePointAt(0)) };
+  return { link, prompts: prompts as unknown as PromptTokens };
+}
+
+test('a conversation that ends with an answer is closed behind it: the ids are the beginning of every next prompt', async () => {
+  const messages: ChatMessage[] = [
+    { role: 'user', content: 'Hi' },
+    { role: 'assistant', content: 'Hello.' },
+  ];
+  const idsOf = async (given: readonly ChatMessage[], addGenerationPrompt: boolean): Promise<string> =>
+    String.fromCodePoint(...(await chatPromptIds(server(), { messages: given, addGenerationPrompt }, never)));
+  const closed = await idsOf(messages, false);
+  expect(closed).toBe('<user>Hi<end><assistant>Hello.<end><user>');
+  expect(await idsOf([...messages, { role: 'user', content: 'And then?' }], true)).toMatch(new RegExp(`^${closed}`));
+  // To continue the answer, it is left open.
+  expect(await idsOf(messages, true)).toBe('<user>Hi<end><assistant>Hello.');
+});
