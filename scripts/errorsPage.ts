@@ -18,19 +18,20 @@ const families: Readonly<Record<string, string>> = {
   9: 'Internal',
 };
 
-/** Numbers that never get another meaning: their former meaning, or the feature that they wait for. */
+/** Numbers that never get another meaning: their former meaning, or why what they were planned for is no error. */
 const reserved: Readonly<Record<string, string>> = {
   'CWM-1005': 'Until 0.1: an invalid state, now CWM-1103.',
   'CWM-2003': 'A missing KV block. It is no error: a thaw computes it again and says so.',
   'CWM-2010': 'Until 0.1: a missing recovery point, now CWM-2004.',
   'CWM-2011': 'Until 0.1: no valid recovery point, now CWM-2005.',
-  'CWM-3105': 'A tool call awaits approval. Waits for tools. Until 0.1: a failed synchronisation, now CWM-4102.',
-  'CWM-3106': 'A tool call must be answered first. Waits for tools. Until 0.1: a failed recovery, now CWM-4101.',
+  'CWM-3105':
+    'A tool call awaits approval. It is no error but a phase; a message in between is CWM-3001. Until 0.1: a failed synchronisation, now CWM-4102.',
+  'CWM-3106': 'A tool call must be answered first: the same. Until 0.1: a failed recovery, now CWM-4101.',
   'CWM-5002':
     'A failed cache server. It is no error: LMCache only speeds up, so its failures are notes in the receipt.',
   'CWM-7001': 'Too little memory for a thaw. llama.cpp runs as a process of its own, so its failure is CWM-5004.',
   'CWM-8002': 'A broken isolation of caches. It is no error: the doctor and the receipt name it.',
-  'CWM-9101': 'A failed tool. Waits for tools.',
+  'CWM-9101': 'A failed tool. It is no error: the failure is the result of the call, and the model reads it.',
   'CWM-9102': 'A failed pipeline. Every step has an error of its own.',
 };
 

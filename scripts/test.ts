@@ -1,40 +1,58 @@
 // The README's test command: all checks of this checkout. It prints the time of each part; its last line is `N passed, N failed, N skipped`.
-//
-//   --no-vscode   leaves out the suites that run in a real VS Code
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
+import { readArguments } from './readArguments.ts';
 import { binary, countedOutcome, root, run, runVitest, type Outcome } from './vitestRun.ts';
 
+const usage = `npm test -- [FILE …] [-t TEXT] [--no-vscode]
+
+  FILE …        run these tests only: files, folders, or parts of their paths
+  -t TEXT       run only the tests that have TEXT in their title
+  --no-vscode   leave out the suites that run in a real VS Code`;
+
+const { values: given, positionals: files } = readArguments(usage, {
+  allowPositionals: true,
+  options: { 'no-vscode': { type: 'boolean' }, title: { type: 'string', short: 't' } },
+});
 const results = path.join(root, 'test-results');
 rmSync(results, { recursive: true, force: true });
 mkdirSync(results, { recursive: true });
 
-const hasVsCode = !process.argv.includes('--no-vscode');
-// Downloads what is missing while the processors are busy with something else. The suites themselves say what failed.
-const vsCode = hasVsCode ? run(process.execPath, ['test/vscode/install.ts']) : Promise.resolve(0);
+const hasVsCode = !given['no-vscode'];
+const chosen = [...files, ...(given.title === undefined ? [] : ['-t', given.title])];
+if (chosen.length > 0) end([await step('tests', () => runVitest(path.join(results, 'vitest.json'), chosen))]);
+else await everything();
 
-const outcomes: Outcome[] = [
-  await step('types', () => check(binary('tsc'), ['--noEmit'])),
-  await step('types of the page', () => check(binary('tsc'), ['--noEmit', '-p', 'src/vscode/page'])),
-  await step('lint', () => check(binary('oxlint'), ['--type-aware'])),
-  await step('format', () => check(binary('oxfmt'), ['--check'])),
-  await step('build', () => check(process.execPath, ['esbuild.mjs'])),
-  await step('unit tests', () => projects('unit*')),
-];
-// At once, since much of each is a wait for processes that start, for a window that is drawn, for the disk.
-const [processes, inVsCode] = await Promise.all([
-  // Together, so that the sweeps, which only compute, fill the time in which processes start.
-  step('process tests and sweeps', () => projects('process*', 'sweep')),
-  hasVsCode ? vsCodeSuites() : [],
-]);
-outcomes.push(processes, ...inVsCode);
-console.log(
-  'A real vLLM, LMCache and llama-server are tested by `npm run test:engines` (`npm run engines:install` first).',
-);
+async function everything(): Promise<void> {
+  // Downloads what is missing while the processors are busy with something else. The suites themselves say what failed.
+  const vsCode = hasVsCode ? run(process.execPath, ['test/vscode/install.ts']) : Promise.resolve(0);
 
-const sum = (field: keyof Outcome): number => outcomes.reduce((total, outcome) => total + outcome[field], 0);
-console.log(`${sum('passed')} passed, ${sum('failed')} failed, ${sum('skipped')} skipped`);
-process.exitCode = sum('failed') === 0 && sum('passed') > 0 ? 0 : 1;
+  const outcomes: Outcome[] = [
+    await step('types', () => check(binary('tsc'), ['--noEmit'])),
+    await step('types of the page', () => check(binary('tsc'), ['--noEmit', '-p', 'src/vscode/page'])),
+    await step('lint', () => check(binary('oxlint'), ['--type-aware'])),
+    await step('format', () => check(binary('oxfmt'), ['--check'])),
+    await step('build', () => check(process.execPath, ['esbuild.mjs'])),
+    await step('unit tests', () => projects('unit*')),
+  ];
+  // At once, since much of each is a wait for processes that start, for a window that is drawn, for the disk.
+  const [processes, inVsCode] = await Promise.all([
+    // Together, so that the sweeps, which only compute, fill the time in which processes start.
+    step('process tests and sweeps', () => projects('process*', 'sweep')),
+    hasVsCode ? vsCodeSuites(vsCode) : [],
+  ]);
+  outcomes.push(processes, ...inVsCode);
+  console.log(
+    'A real vLLM, LMCache and llama-server are tested by `npm run test:engines` (`npm run engines:install` first).',
+  );
+  end(outcomes);
+}
+
+function end(outcomes: readonly Outcome[]): void {
+  const sum = (field: keyof Outcome): number => outcomes.reduce((total, outcome) => total + outcome[field], 0);
+  console.log(`${sum('passed')} passed, ${sum('failed')} failed, ${sum('skipped')} skipped`);
+  process.exitCode = sum('failed') === 0 && sum('passed') > 0 ? 0 : 1;
+}
 
 async function step(name: string, task: () => Promise<Outcome>): Promise<Outcome> {
   console.log(`\n── ${name}`);
@@ -61,8 +79,8 @@ function projects(...names: readonly string[]): Promise<Outcome> {
 }
 
 /** One after the other: a machine that draws two windows at once is slow at both. */
-async function vsCodeSuites(): Promise<Outcome[]> {
-  await vsCode;
+async function vsCodeSuites(installed: Promise<unknown>): Promise<Outcome[]> {
+  await installed;
   const vsix = path.join(results, 'extension.vsix');
   const isPackaged = (await run(process.execPath, ['test/vscode/packageExtension.ts', vsix])) === 0;
   if (isPackaged) process.env['CWM_TEST_VSIX'] = vsix;
