@@ -119,7 +119,7 @@ export class Run {
     } finally {
       prompter.dispose();
     }
-    throw new CwmError('Cancelled', 'Nothing was changed.', { hint: 'With --yes nobody is asked.' });
+    throw new CwmError('Cancelled', 'Nothing was changed.', { hint: '"--yes" answers the question for you.' });
   }
 
   /** Prints the command's one result: as one line of JSON for a script, in words for people. */

@@ -28,7 +28,7 @@ export const breakCauses = ({ breaks: { system, tools, messages } }: GatewayClie
 /** What a client may not do: empty for most. */
 export const clientLimits = ({ records, tools }: GatewayClient): string[] => [
   ...(records ? [] : ['not recorded']),
-  ...(tools === 'all' ? [] : ['tools: only reading']),
+  ...(tools === 'all' ? [] : ['read-only tools']),
 ];
 
 /** What a client did since the backend started. */

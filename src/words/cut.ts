@@ -8,4 +8,4 @@ const reasons: Readonly<Record<CutReason, string>> = {
 };
 
 /** Why an answer is not whole, and what there is to do. */
-export const cutSentence = (reason: CutReason): string => `${reasons[reason]} "Continue Answer" asks for the rest.`;
+export const cutSentence = (reason: CutReason): string => `${reasons[reason]} "Continue Answer" gets the rest.`;

@@ -152,10 +152,10 @@ export const movedSentence = ({ title, project }: Session): string =>
 
 /** How a project was found. */
 export const tierWords: Readonly<Record<ProjectResolution['tier'], string>> = {
-  explicit: 'named',
+  explicit: 'named by you',
   config: 'by its configuration',
   registry: 'known folder',
-  default: 'a folder that nothing is stored of',
+  default: 'new folder',
 };
 
 /** Which project an answer is about, and how that was found. */
@@ -174,7 +174,7 @@ export const adoptionSentences = (
   from: { readonly name: string; readonly project: string; readonly sessions: number; readonly isGone: boolean },
   into: { readonly name: string; readonly project: string; readonly sessions: number },
 ): string[] => [
-  `${plural(from.sessions, 'session')} of "${readableLine(from.name)}" (${from.project}${from.isGone ? ', which is not there any more' : ''}), with their windows,`,
+  `${plural(from.sessions, 'session')} of "${readableLine(from.name)}" (${from.project}${from.isGone ? ', which no longer exists' : ''}), with their windows,`,
   `would belong to "${readableLine(into.name)}" (${into.project}), which has ${into.sessions === 0 ? 'none' : plural(into.sessions, 'session')}.`,
   'The other project would be forgotten. Its folder stays as it is.',
 ];

@@ -27,7 +27,7 @@ export function usageWords(usage: Usage, now: Date): UsageWords {
       ['- of the embedded model server', ofAll ? formatBytes(kv.bytes) : bytesOfLimit(kv.bytes, kv.budgetBytes)],
       ['- of windows', `${formatBytes(kv.windowBytes)}, ${formatBytes(kv.pinnedBytes)} of it pinned`],
       ['- of no window', formatBytes(kv.looseBytes)],
-      ['- on other model servers, of windows, as recorded', formatBytes(kv.elsewhereBytes)],
+      ['- on other model servers, as their windows recorded it', formatBytes(kv.elsewhereBytes)],
       ...(ofAll ? [['Budget for KV of all model servers', formatBytes(ofAll)] as const] : []),
       ['Records of sessions and windows', formatBytes(usage.recordBytes)],
       ['Trash', formatBytes(usage.trashBytes)],
@@ -160,7 +160,7 @@ export function tokenUsageWords(usage: TokenUsage): TokenUsageWords {
 
 function nameOfGroup(by: UsageGroup, { name, title }: TokenUsage['items'][number]): string {
   if (by === 'source') return sourceNames[name] ?? name;
-  if (by === 'turn') return title ? readableLine(title) : 'before any message of yours';
+  if (by === 'turn') return title ? readableLine(title) : 'before your first message';
   if (by !== 'session') return name;
   if (title === null) return `${name} (deleted)`;
   return title === undefined || title === name ? name : `${title} (${name})`;

@@ -29,10 +29,10 @@ export const windowRows = (window: WindowSummary, showTime: ShowTime, lineage: r
 type KvInFile = RouteOutput<'exportKv'>;
 
 /** What somebody who takes KV from a file should know. */
-export const kvRisk = 'a prompt that nobody can see, so only from somebody you trust';
+export const kvRisk = 'KV is a prompt that nobody can read, so take it only from somebody whom you trust';
 
 /** Of a file whose KV was not asked for. */
-export const leftKvNote = `The file has KV, which was left in it: ${kvRisk}. Your model server computes the conversation.`;
+export const leftKvNote = `The file has KV, which was not taken: ${kvRisk}. Your model server computes the conversation.`;
 
 const ofTokens = ({ tokens, total }: KvInFile): string =>
   `${tokens.toLocaleString('en-US')} of ${total.toLocaleString('en-US')} tokens`;
@@ -49,6 +49,6 @@ export const writtenKvSentences = (kv: KvInFile): string[] => [
 export const importedKvSentences = (kv: KvInFile): string[] => [
   kv.tokens === 0
     ? 'No KV of the file is used: your model server computes the conversation.'
-    : `Took the KV of ${ofTokens(kv)} from the file. The model follows it, whatever it says; no window of this session is proven until its KV was computed here.`,
+    : `Took the KV of ${ofTokens(kv)} from the file. Nobody can read what it tells the model, so no window of this session is proven until "cwm freeze --recompute" computes its KV here.`,
   ...kv.notes,
 ];

@@ -52,7 +52,7 @@ describe('an answer at the command line', () => {
   it('that is stopped in the middle says how to continue it', async () => {
     const stopped = await seen(['An '], new CwmError('Cancelled', 'It was cancelled.'));
     expect(stopped.stdout).toBe('An \n');
-    expect(stopped.stderr).toContain('"cwm continue s" asks for the rest');
+    expect(stopped.stderr).toContain('"cwm continue s" gets the rest');
     expect(stopped.failure).toMatchObject({ name: 'Cancelled' });
     const failed = await seen(['An '], new CwmError('EngineFailed', 'It failed.'));
     expect(failed.stderr).toBe('');

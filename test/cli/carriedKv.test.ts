@@ -23,7 +23,7 @@ test('cwm export --kv says how large the KV is and writes it behind the text; cw
   const left = await elsewhere.run('import', file, '--id', 'left');
   expect(left).toMatchObject({
     code: 0,
-    stdout: expect.stringMatching(/The file has KV, which was left in it: a prompt/),
+    stdout: expect.stringMatching(/The file has KV, which was not taken: KV is a prompt/),
   });
   const taken = await elsewhere.run('import', file, '--id', 'taken', '--kv', '--window', 'carried');
   expect(taken).toMatchObject({

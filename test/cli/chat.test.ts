@@ -69,7 +69,7 @@ describe('cwm chat', () => {
       await backend.client.call('createSession', { id: 's' });
       fake.faults.http = { kind: 'silence', afterChunks: 3, path: '/v1/chat', times: 1 };
       const { code, stderr } = await chat(backend, ['s'], ['Hello.', 'And now?'], { ctrlCAfterFirstText: true });
-      expect(stderr).toContain('[The answer was stopped. /continue asks for the rest.]\n');
+      expect(stderr).toContain('[The answer was stopped. /continue gets the rest.]\n');
       expect(stderr).toMatch(/rest\.\]\n\[\d+ tokens/);
       expect(code).toBe(0);
     } finally {

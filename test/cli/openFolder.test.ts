@@ -35,7 +35,7 @@ describe('a folder that is opened', () => {
     const place = makeStorage();
     const cwm = cliOn(storage, place);
     expect((await cwm.run('open')).stdout).toMatch(
-      /^Project \S+ \(a folder that nothing is stored of\)\nfile:.* has no current session\. "cwm chat" begins one\.\n$/,
+      /^Project \S+ \(new folder\)\nfile:.* has no current session\. "cwm chat" begins one\.\n$/,
     );
     await cwm.json('session', 'new', '--id', 's', '--project', '.');
     const known = await cwm.run('open');

@@ -57,7 +57,7 @@ describe('pages to read', () => {
     const content = { type: 'text', text: 'Because of the' } as const;
     const messages = [{ role: 'assistant', content, cut: 'crashed' }] as const;
     const text = conversationText({ title: 'T', earlier: 0, pending: null, messages });
-    expect(text).toContain('*The backend ended in the middle of this answer. "Continue Answer" asks for the rest.*');
+    expect(text).toContain('*The backend ended in the middle of this answer. "Continue Answer" gets the rest.*');
   });
 
   test('a conversation names the files in it with their sizes, and its messages that are not shown', () => {

@@ -276,11 +276,11 @@ test('an import takes the KV in a file only when the user says so, and says what
   user.answers.push('As a Session', 'Leave the KV in the File');
   await does(importConversation(app, { path }));
   expect(asked).toEqual([]);
-  expect(user.said.at(-1)).toMatch(/The file has KV, which was left in it: a prompt that nobody can see/);
+  expect(user.said.at(-1)).toMatch(/The file has KV, which was not taken: KV is a prompt that nobody can read/);
   user.answers.push('As a Session', 'Take the KV, Too');
   await does(importConversation(app, { path }));
   expect(asked).toMatchObject([{ path, offset: content.trimEnd().length + 1 }]);
-  expect(user.said.at(-1)).toMatch(/Took the KV of 64 of 70 tokens.*whatever it says/);
+  expect(user.said.at(-1)).toMatch(/Took the KV of 64 of 70 tokens.*no window of this session is proven/);
   const without = importConversation(app, { path: fileWith(content), window: 'w', kv: true });
   expect(await without).toMatchObject({ kind: 'failed', error: { code: 'CWM-1003' } });
 });

@@ -33,8 +33,15 @@ describe('a client of the gateway, as its row shows it', () => {
     expect(descriptionOf({ lastSessionTitle: null })).toContain(' · s1 · ');
   });
 
+  test('tells in its tooltip when it was last here', () => {
+    const tooltipOf = (lastRequestAt: string | null) =>
+      clientRow({ ...codex, lastRequestAt }, new Date('2026-11-29T12:05:00.000Z')).tooltip;
+    expect(tooltipOf('2026-11-29T12:00:00.000Z')).toMatch(/Last request.*5 min(utes)? ago/);
+    expect(tooltipOf(null)).toMatch(/Last request.*none since the backend started/);
+  });
+
   test('says what it may not do', () => {
-    expect(descriptionOf({ records: false, tools: 'read' })).toMatch(/ · not recorded · tools: only reading$/);
+    expect(descriptionOf({ records: false, tools: 'read' })).toMatch(/ · not recorded · read-only tools$/);
     expect(descriptionOf()).not.toMatch(/record|only/);
   });
 });

@@ -73,7 +73,7 @@ export async function readChatStream(
   if (failure !== null) throw new CwmError('EngineRejected', failure);
   if (isCut && (calls.size > 0 || !isLengthAsked)) {
     throw new CwmError('EngineRejected', 'The answer reached its maximum length and was cut.', {
-      hint: 'Ask the model to continue, or to answer in smaller steps. Its context bounds the length: serve the model with a larger one.',
+      hint: 'Ask the model to continue, or to answer in smaller steps. Serve the model with a larger context for longer answers.',
     });
   }
   for (const { id, name, written } of calls.values()) listener.call({ id, name, input: objectIn(written) });

@@ -146,7 +146,7 @@ export function historyLines({ inPrompt, leftWith, events, searches }: RouteOutp
   return [
     inPrompt
       ? `The prompts of the answers ${formatCount(inPrompt.from)} to ${formatCount(inPrompt.to)} had it whole.`
-      : 'No prompt that was recorded had it whole.',
+      : 'No recorded prompt had the whole of it.',
     ...(leftWith ? [`It left at ${formatStamp(leftWith.at)} with ${leftWith.segment}. ${leftWith.why}`] : []),
     ...events.map(({ what, actor, at }) => `${formatStamp(at)}: the ${actor} ${eventWords[what]}.`),
     ...searches.map(({ query, at }) => `${formatStamp(at)}: the model found it with "${readableLine(query)}".`),

@@ -68,15 +68,15 @@ export async function streamAnswer<Name extends AnsweringRoute>(
   }
 }
 
-const commandRest = (session: string): string => `"cwm continue ${session}" asks for the rest`;
-const chatRest = '/continue asks for the rest';
+const commandRest = (session: string): string => `"cwm continue ${session}" gets the rest`;
+const chatRest = '/continue gets the rest';
 
 /** What is there of an answer that was stopped, and how it goes on. */
 function stopped(route: AnsweringRoute, session: string, hasStreamed: boolean, inChat: boolean): string {
   if (hasStreamed || route === 'continueAnswer')
     return inChat
       ? `[The answer was stopped. ${chatRest}.]\n`
-      : `[What came of the answer is stored: ${commandRest(session)}.]\n`;
+      : `[The beginning of the answer is stored: ${commandRest(session)}.]\n`;
   if (!inChat) return '';
   const again = route === 'send' ? ' /retry sends your message again.' : '';
   return `[It was stopped before the answer began.${again}]\n`;

@@ -36,7 +36,10 @@ export function registerBase(program: Command, perform: Perform): void {
       .argument('[path...]', 'files and folders below the folder of the project')
       .option('--project <folder>', 'folder of the project; this one by default')
       .option('--max-tokens <n>', 'leave out files that would exceed this many tokens', wholeNumber(1))
-      .option('--memories', "put your memories and the project's at its end; a renewal does what was done before")
+      .option(
+        '--memories',
+        "put your memories and the project's at the end of the base; a renewal does as before unless you say",
+      )
       .option('--no-memories', 'leave them out')
       .action((paths: string[], { project, maxTokens, memories, ...common }: MakeOptions) =>
         perform(common, async (run) => {

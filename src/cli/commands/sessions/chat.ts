@@ -150,7 +150,7 @@ async function answer(
     case '/retry': {
       const { draft } = await run.call('getSession', { session });
       if (draft !== null) return await streamAnswer(run, 'send', { ...input, text: draft }, signal);
-      run.terminal.err('No message waits for an answer. /again gives the last one another answer.\n');
+      run.terminal.err('No message waits for an answer. /again asks for another answer to the last one.\n');
       return undefined;
     }
     case '/continue':

@@ -26,7 +26,11 @@ export function registerMemory(program: Command, perform: Perform): void {
     .argument('<session>', "the session's id")
     .option('--limit <n>', 'pages to list, up to 100; default 50', wholeNumber(1))
     .option('--offset <n>', 'pages to leave out first', wholeNumber(0))
-    .option('--at <n>', 'what the prompt of an answer had, by its place in the conversation', wholeNumber(1))
+    .option(
+      '--at <n>',
+      'show what the prompt of an answer had; N is its number in "cwm session messages"',
+      wholeNumber(1),
+    )
     .action((session: string, { limit, offset, at, ...common }: Paging) =>
       perform(common, async (run) => {
         const asOf = at === undefined ? {} : { at: String(at) };
@@ -110,9 +114,9 @@ function stateText(state: RouteOutput<'memoryState'>): string {
 function statsText(stats: RouteOutput<'memoryState'>['stats']): string {
   const { byTier, evictions, compressions, tokensSaved, tokensFree, thrash, searches, tlbHits, tlbMisses } = stats;
   return [
-    `${formatCount(evictions)} messages left; summaries have ${formatCount(compressions)} of them in part, and the prompt has ${formatCount(tokensSaved)} tokens fewer.`,
-    `Pages by place: ${formatCount(byTier.L0)} in the prompt, ${formatCount(byTier.L1)} ready in memory, ${formatCount(byTier.L2)} in the store.${tokensFree === null ? '' : ` Free: ${formatCount(tokensFree)} tokens.`}`,
-    `Left too early: ${(100 * thrash).toFixed(0)} % of those that came back. Searches: ${formatCount(searches)}. Look-ups without a search: ${formatCount(tlbHits)} of ${formatCount(tlbHits + tlbMisses)}.`,
+    `${formatCount(evictions)} messages left the prompt, which is ${formatCount(tokensSaved)} tokens shorter. Summaries quote ${formatCount(compressions)} of them.`,
+    `Pages: ${formatCount(byTier.L0)} in the prompt, ${formatCount(byTier.L1)} ready in memory, ${formatCount(byTier.L2)} in the store.${tokensFree === null ? '' : ` Free: ${formatCount(tokensFree)} tokens.`}`,
+    `Of the pages that came back, ${(100 * thrash).toFixed(0)} % had left too early. Searches: ${formatCount(searches)}. Pages found without a search: ${formatCount(tlbHits)} of ${formatCount(tlbHits + tlbMisses)}.`,
   ].join('\n');
 }
 
@@ -120,7 +124,7 @@ function historyText({ page, inPrompt, leftWith, events, searches }: RouteOutput
   return [
     inPrompt
       ? `Page ${page} was whole in the prompts of the answers ${inPrompt.from} to ${inPrompt.to}.`
-      : `No prompt that was recorded had page ${page} whole.`,
+      : `No recorded prompt had the whole of page ${page}.`,
     ...(leftWith ? [`It left with ${leftWith.segment} at ${leftWith.at}. ${leftWith.why}`] : []),
     ...events.map(({ what, actor, reason, at }) => `${at}: ${what} by ${actor}${reason ? ` (${reason})` : ''}`),
     ...searches.map(({ query, reason, at }) => `${at}: found by the model (${reason}): ${readableLine(query)}`),

@@ -17,7 +17,7 @@ export function registerOpen(program: Command, perform: Perform): void {
     .option('--record', 'save this folder again without being asked, after --no-record')
     .option('--no-record', 'save nothing of this folder without being asked, and load nothing, until --record')
     .option('--insist', 'bring the KV back also where that takes long')
-    .option('--git-branch <name>', 'the git branch of the folder: the session that was current on it last is opened')
+    .option('--git-branch <name>', 'open the session that was last current on this git branch of the folder')
     .option('--no-wait', 'do not wait until it is back')
     .action((folder: string | undefined, { leaving, record, insist, wait, gitBranch, ...common }: OpenOptions) =>
       perform(common, async (run) => {

@@ -70,7 +70,7 @@ export function registerProject(program: Command, perform: Perform): void {
     .description('say that a project is this one: its folder was moved or renamed, or two are to be one')
     .argument('<other>', 'folder or URI of the project whose sessions come here')
     .option('--into <folder>', 'folder of the project that gets them; this one by default')
-    .option('--yes', 'bring them here without a question')
+    .option('--yes', 'do not ask first')
     .action((other: string, { into, yes, ...common }: { into?: string; yes?: true }) =>
       perform(common, async (run) => {
         const project = await run.project(into ?? '.');
@@ -107,7 +107,7 @@ function projectText(found: RouteOutput<'findProject'>): string {
     formatFacts(facts),
     ...candidates.map(
       ({ project: other, why, sessions, isGone }) =>
-        `It may be ${other}${isGone ? ', which is not there any more' : ''}: ${likenessWords[why]}, ${plural(sessions, 'session')}. "cwm project adopt ${other}" brings them here.`,
+        `It may be ${other}${isGone ? ', which no longer exists' : ''}: ${likenessWords[why]}, ${plural(sessions, 'session')}. "cwm project adopt ${other}" brings them here.`,
     ),
   ].join('\n');
 }

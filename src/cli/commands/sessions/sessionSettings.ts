@@ -60,11 +60,14 @@ export const withSettingsOptions = (command: Command): Command =>
       "most tokens of a request with --memory; default: the model's limit",
       wholeNumber(512),
     )
-    .option('--memory-policy <name>', 'which pages leave first with --memory; default: kv-aware')
+    .option(
+      '--memory-policy <name>',
+      'with "--memory on": the policy that decides which pages leave first; default: kv-aware',
+    )
     .addOption(
       new Option(
         '--memory-mode <mode>',
-        'what --memory tells the model: "strict" has it cite pages, "passive" gives it a summary alone',
+        'with "--memory on": "strict" has the model cite the pages that it answers from, "passive" gives it only a summary',
       ).choices(vmModes),
     )
     .addOption(
@@ -96,7 +99,7 @@ export function settingsInput(options: SettingsOptions, before?: MemorySettings)
   if (Object.keys(ofMemory).length > 0 && memory !== 'on' && !(setsMemory && before?.enableVm))
     throw new CwmError(
       'InvalidParameter',
-      'What --memory-tokens, --memory-policy and --memory-mode say is about a virtual memory, and the session has none.',
+      '"--memory-tokens", "--memory-policy" and "--memory-mode" need a session with virtual memory.',
       { hint: 'Give them together with "--memory on".' },
     );
   const limits = defined({ allowed: allowTool && [...allowTool], rounds, timeoutSeconds });

@@ -43,7 +43,7 @@ export function registerTransfer(program: Command, perform: Perform): void {
     .option('--title <text>', "title of the session; by default the file's, else its first words")
     .option('--project <folder>', 'folder of the project that the session belongs to')
     .option('--window <name>', 'have the model server compute it now, and freeze it as a window')
-    .option('--kv', `take the KV in the file, too: ${kvRisk}`)
+    .option('--kv', `take the KV in the file, too; ${kvRisk}`)
     .action((file: string, { format, id, title, project, window, kv, ...common }: ImportOptions) =>
       perform(common, async (run) => {
         const { content, kvOffset } =
@@ -94,7 +94,10 @@ export function registerTransfer(program: Command, perform: Perform): void {
         .default('markdown'),
     )
     .option('--output <file>', 'a new file; stdout by default')
-    .option('--kv', 'with --format cwindow --output FILE: the KV that the embedded engine has of it, too')
+    .option(
+      '--kv',
+      'with "--format cwindow" and "--output FILE": write the KV, too, as far as the embedded model server has it on disk',
+    )
     .action((session: string, { format, output, kv, ...common }: ExportOptions) =>
       perform(common, async (run) => {
         if (kv && (format !== 'cwindow' || output === undefined))

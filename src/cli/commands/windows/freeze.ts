@@ -10,7 +10,10 @@ export function registerFreeze(program: Command, perform: Perform): void {
     .argument('<session>', "the session's id")
     .argument('<window>', 'name of the new window')
     .option('--checkpoint', 'leave the session open')
-    .option('--recompute', 'give up the KV first, and compute the conversation again: KV of a file is gone then')
+    .option(
+      '--recompute',
+      'compute the conversation again instead of using its KV, for example KV that came with a file',
+    )
     .action((session: string, window: string, options: WindowNotes & { checkpoint?: boolean; recompute?: boolean }) => {
       const { description, tag: tags, checkpoint, recompute, ...common } = options;
       return perform(common, async (run) => {

@@ -47,7 +47,7 @@ function asOf(
   const turn = memory.turns.find(({ sequence, answer }) => sequence === at && all[at - 1]?.id === answer);
   if (!turn)
     throw new CwmError('InvalidParameter', `No prompt is recorded for message ${at} of this conversation.`, {
-      hint: 'Name the place of an answer that was made with virtual memory.',
+      hint: 'Use the number of an answer that was made with virtual memory.',
     });
   const messages = all.slice(0, at - 1);
   const layout = turn.segments.flatMap((id) => memory.segment(id) ?? []);
@@ -65,7 +65,7 @@ export async function memoryState(
   const { limit: size, offset } = parsePage(input, 50);
   const at = input.at === undefined ? undefined : Number(input.at);
   if (at !== undefined && !(Number.isInteger(at) && at > 0))
-    throw new CwmError('InvalidParameter', '"at" is the place of an answer in its conversation, 1 or more.');
+    throw new CwmError('InvalidParameter', '"at" is the number of an answer in its conversation, 1 or more.');
   const found = await remembered(core, parseSessionId(input.session), at);
   const { session, memory, messages, layout } = found;
   const { settings = {}, model, tokens } = session;

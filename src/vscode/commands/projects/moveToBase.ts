@@ -24,7 +24,7 @@ export const moveToBase = command('cwm.moveToBase', {
     } catch (error) {
       if (!isCwmError(error, 'PrefixWouldBreak')) throw error;
       const yes = 'Move and Compute Again';
-      const detail = `${error.message} The branch before stays as it is.`;
+      const detail = `${error.message} The present branch stays as it is.`;
       const question = `Move "${readableLine(title)}" to the base of its project?`;
       const answer = await window.showWarningMessage(question, { modal: true, detail }, yes);
       if (answer !== yes) return null;

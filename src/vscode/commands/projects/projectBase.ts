@@ -97,8 +97,8 @@ async function askAction(found: Base, name: string): Promise<ActionItem | undefi
         {
           label: found.base.memories ? 'Renew without Memories' : 'Renew with Memories',
           description: found.base.memories
-            ? 'yours and those of the project leave it'
-            : 'yours and those of the project come to its end',
+            ? "remove your memories and the project's from the base"
+            : "put your memories and the project's at the end of the base",
           iconPath: new ThemeIcon('lightbulb'),
           action: 'renew',
           memories: !found.base.memories,

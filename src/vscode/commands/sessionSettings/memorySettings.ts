@@ -11,20 +11,20 @@ const modes: Readonly<Record<Mode, QuickPickItem>> = {
   relaxed: {
     label: 'on',
     description:
-      'older messages leave the prompt before it is too long, and a summary stands there; they stay in the session',
+      'before the prompt is too long, older messages leave it and a summary takes their place; the session keeps them',
   },
   strict: { label: 'on, strict', description: 'the model must cite the pages that it answers from, too' },
   passive: {
     label: 'on, passive',
-    description: 'a summary alone: the model is offered no tools that bring messages back',
+    description: 'only a summary: the model has no tools to bring messages back',
   },
 };
 const off: QuickPickItem = { label: 'off', description: "a conversation ends where the model's context does" };
 
 const policies: Readonly<Record<EvictionPolicyName, string>> = {
-  'kv-aware': 'large batches, so that little is computed again; nothing of them stays but a summary',
+  'kv-aware': 'large batches, so that little is computed again; only a summary stays',
   'importance-weighted-lru':
-    'small batches; what is old and says little leaves, and the most important stays in the summary',
+    'small batches; what is old or unimportant leaves, and the most important stays in the summary',
   lru: 'small batches; what was used last stays in the summary',
   'modality-aware-lru': 'small batches; texts that were used last stay in the summary before pictures',
 };
