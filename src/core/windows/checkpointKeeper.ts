@@ -34,6 +34,15 @@ const gaveWay = 'Something else came first.';
 /** After something came before the checkpoint of a session that was left: the model server may lose its KV soon. */
 const leftAgainMs = 5000;
 
+/**
+ * Why a checkpoint is made. `displaced`: its server loses the session now, so that it gives way to nothing. `routine`: the session goes on, and
+ * has the next one soon.
+ */
+type Occasion = 'wanted' | 'displaced' | 'routine';
+
+/** Where a whole file is written each time, its cost grows with the context: of the time of a session that goes on, at most this part is saving. */
+const mostOfTime = 0.05;
+
 /** Whether an operation ended before a model server computed anything of it. */
 const isRefusal = (failure: unknown): boolean =>
   isCwmError(failure, 'EngineUnavailable', 'ModelMismatch') ||
@@ -234,7 +243,9 @@ export class CheckpointKeeper {
     const held = await store.sessions.get(holder).catch(() => null);
     const limitMs = prefill.expectedMs(engine, held?.tokens?.count ?? 0) ?? this.#policy.leaveMs;
     let isLate = false;
-    const saving = background.ended(holder, signal).then(() => (isLate ? not(gaveWay) : this.#keep(holder, true)));
+    const saving = background
+      .ended(holder, signal)
+      .then(() => (isLate ? not(gaveWay) : this.#keep(holder, 'displaced')));
     this.#track(saving.catch(() => undefined));
     const late = (): Promise<void> => {
       // What is stopped may be an earlier checkpoint, behind which this one would begin beside the caller's request.
@@ -255,11 +266,11 @@ export class CheckpointKeeper {
 
   /** Makes a checkpoint if the session has gone on and it pays. Rejects only where the failure handler throws. */
   keep(id: SessionId): Promise<Kept> {
-    return this.#keep(id, false);
+    return this.#keep(id, 'wanted');
   }
 
-  /** @param isDisplaced its server loses it now: it gives way to nothing. */
-  async #keep(id: SessionId, isDisplaced: boolean): Promise<Kept> {
+  async #keep(id: SessionId, occasion: Occasion): Promise<Kept> {
+    const isDisplaced = occasion === 'displaced';
     const { background, turns, running } = this.#core();
     if (!this.#policy.enabled) return not('Checkpoints are off.');
     if (background.isRunning(id) || turns.isBusy(id)) return not('The session is busy.');
@@ -270,7 +281,7 @@ export class CheckpointKeeper {
       return not(gaveWay);
     }
     try {
-      return await background.run(id, !isDisplaced, (signal) => this.#make(id, signal));
+      return await background.run(id, !isDisplaced, (signal) => this.#make(id, occasion, signal));
     } catch (error) {
       const failure = toCwmError(error);
       if (failure.name === 'Cancelled') {
@@ -408,7 +419,7 @@ export class CheckpointKeeper {
     return found.reverse();
   }
 
-  async #make(id: SessionId, signal: AbortSignal): Promise<Kept> {
+  async #make(id: SessionId, occasion: Occasion, signal: AbortSignal): Promise<Kept> {
     const core = this.#core();
     const session = await core.store.sessions.get(id);
     if (!session || !hasCheckpointable(session)) return not('There is nothing to make a checkpoint of.');
@@ -419,6 +430,11 @@ export class CheckpointKeeper {
       this.#made(id);
       return not('Nothing changed since its last checkpoint.');
     }
+    const waitMs = occasion === 'routine' ? this.#untilDueMs(session) : 0;
+    if (waitMs > 0) {
+      if (this.#policy.idleMs > 0) this.#later(id, waitMs);
+      return not('It was saved a moment ago, and saving takes long.');
+    }
     const why = await this.#whyNotWorth(session, signal);
     if (why !== null) return not(why);
     const receipt = await makeCheckpoint(core, id, signal).finally(() => this.#onKvWritten());
@@ -427,6 +443,13 @@ export class CheckpointKeeper {
     this.#costs.spent(session.engine, receipt);
     this.#holders.set(session.engine, id);
     return { receipt, why: null };
+  }
+
+  /** How long the next one of a session waits that goes on, so that saving takes little of its time. In milliseconds; 0 or less: it is due. */
+  #untilDueMs({ id, engine, tokens }: SessionWithContext): number {
+    const madeAtMs = this.#turned.get(id)?.madeAtMs ?? null;
+    const costMs = this.#costs.expectedMs(engine, tokens.count);
+    return madeAtMs === null || costMs === null ? 0 : madeAtMs + costMs / mostOfTime - this.#core().clock.elapsedMs();
   }
 
   /** llama-server writes a whole slot file each time, and only of what its slot has; a server without any way to save KV gets no request. */
@@ -457,7 +480,7 @@ export class CheckpointKeeper {
     if (!session) return this.#forget(id);
     if (isHolder) this.#holders.set(session.engine, id);
     if (!hasCheckpointable(session) || !this.#weigh(session, true).triggered) return;
-    await this.keep(id);
+    await this.#keep(id, 'routine');
   }
 
   /** The operation named a session that is not there. */
@@ -489,10 +512,9 @@ export class CheckpointKeeper {
     const turned = this.#turned.get(id);
     if (!turned || this.#isClosed) return;
     clearTimeout(turned.timer);
-    const timer =
-      afterMs === 0
-        ? undefined
-        : setTimeout(() => this.#track(this.#left.has(id) ? this.keepLeft() : this.keep(id)), afterMs);
+    const rested = (): Promise<unknown> =>
+      this.#left.has(id) ? this.keepLeft() : this.#keep(id, turned.restMs === undefined ? 'wanted' : 'routine');
+    const timer = afterMs === 0 ? undefined : setTimeout(() => this.#track(rested()), afterMs);
     timer?.unref();
     this.#turned.set(id, { ...turned, timer });
   }

@@ -347,6 +347,34 @@ describe('what a checkpoint takes', () => {
     expect((second?.promptTokens ?? 0) - (second?.cachedTokens ?? 0)).toBe(1);
   });
 
+  it('is at most a twentieth of the time of a session that goes on; one that is left is saved all the same', async () => {
+    const fixture = await keeping({ tokenCountThreshold: 1, cooldownMs: 0 });
+    const { clock, cwm, engine } = fixture;
+    const persist = engine.persist.bind(engine);
+    let saves = 0;
+    engine.persist = (context, signal) => {
+      saves++;
+      clock.advance(1000);
+      return persist(context, signal);
+    };
+    const turn = async (afterMs: number): Promise<number> => {
+      clock.advance(afterMs);
+      await cwm.send({ session: 's', text: 'And why?' });
+      await cwm.settled();
+      return saves;
+    };
+    await talkedIn(fixture, 's', 'file:///a');
+    expect(saves).toBe(1);
+    expect(await turn(10_000)).toBe(1);
+    expect(await turn(60_000)).toBe(2);
+    expect(await turn(0)).toBe(2);
+    expect((await cwm.closeProject({ project: 'file:///a' })).receipt).not.toBeNull();
+    expect(saves).toBe(3);
+    await turn(0);
+    await idleFor(fixture, 10 * minute);
+    expect(saves).toBe(4);
+  });
+
   it('proves nothing of a file that went bad before its first checksum', async () => {
     const fixture = await keeping();
     await talkedIn(fixture, 's', 'file:///a');
