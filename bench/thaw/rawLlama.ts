@@ -23,7 +23,10 @@ export class RawLlama {
     mkdirSync(folder, { recursive: true });
     const samplePath = join(folder, 'sample.state');
     const config = { modelPath, contextTokens, threads: 1, gpu: 'off', gpuLayers: null, kvType: 'f16' } as const;
-    const llama = await LlamaProcess.start({ ...config, batchTokens: 512, samplePath }, () => undefined);
+    const llama = await LlamaProcess.start(
+      { ...config, batchTokens: 512, samplePath, triesParts: false },
+      () => undefined,
+    );
     return new RawLlama(llama, folder, parseStateFile(bufferSource(readFileSync(samplePath)), null).shape, blockTokens);
   }
 
@@ -52,7 +55,7 @@ export class RawLlama {
       positions: null,
       counters,
       runFolder: this.folder,
-      passing: new PassingState(this.folder),
+      passing: [new PassingState(this.folder)],
       threads,
     });
     const blocks = reusable(ids, this.#blockTokens) / this.#blockTokens;

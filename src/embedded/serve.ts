@@ -62,7 +62,20 @@ export async function serveEmbedded(
 ): Promise<RunningEngine> {
   const runFolder = openRunFolder(options.kvDir);
   const files = await openModel(options.modelPath, options.kvDir, log);
-  const passing = new PassingState(runFolder, openMemoryFile());
+  const opened = [openMemoryFile(), openMemoryFile()];
+  const passing = opened.map((file, place) => new PassingState(runFolder, opened.includes(null) ? null : file, place));
+  const memoryFiles = passing.map(({ memoryFile }) => memoryFile).filter((file) => file !== null);
+  let triesParts = true;
+  const startProcess = async (config: WorkerConfig, onEnd: (reason: string) => void): Promise<LlamaProcess> => {
+    try {
+      return await LlamaProcess.start({ ...config, triesParts }, onEnd, memoryFiles);
+    } catch (error) {
+      if (!triesParts || !(error instanceof WorkerLostError)) throw error;
+      // Perhaps it died of the trial.
+      triesParts = false;
+      return LlamaProcess.start({ ...config, triesParts }, onEnd, memoryFiles);
+    }
+  };
   const threads = new KvThreads();
   threads.start();
   const samplePath = join(runFolder, 'sample.state');
@@ -71,13 +84,8 @@ export async function serveEmbedded(
     if (!files.isUnchanged()) return endForNewModel();
     // Somebody may have deleted it by now.
     mkdirSync(runFolder, { recursive: true, mode: 0o700 });
-    const config = { ...options, modelPath: files.path, batchTokens, samplePath };
-    return startLlama(
-      config,
-      options.modelPath === null,
-      (one) => LlamaProcess.start(one, onEnd, passing.memoryFile),
-      log,
-    );
+    const config = { ...options, modelPath: files.path, batchTokens, samplePath, triesParts };
+    return startLlama(config, options.modelPath === null, (one) => startProcess(one, onEnd), log);
   }, log);
   const endForNewModel = (): never => {
     log(

@@ -1,10 +1,9 @@
-import { writeSync } from 'node:fs';
+import { ftruncateSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { blockHashChain, promptHashes, type PromptHashes } from '../../base/kvBlockHash.ts';
 import type { BlockJob, BlockOutcome, RowRun } from './blockJob.ts';
 import type { BlockCounters, BlockFolder } from './blockFolder.ts';
 import { cutWhileSaving } from './cutWhileSaving.ts';
-import { fileSource } from './fileSource.ts';
 import { hashProfile } from './kvNamespace.ts';
 import { canCut, kvBytesPerToken, type StateShape } from './kvLayout.ts';
 import type { KvThreads } from './kvThreads.ts';
@@ -12,6 +11,7 @@ import { LaterSums } from './laterSums.ts';
 import type { PassingState, StateFileAt } from './passingState.ts';
 import {
   bufferSource,
+  idsWithoutRows,
   parseStateFile,
   runsOf,
   stateBytes,
@@ -19,8 +19,10 @@ import {
   type ByteSource,
   type StateFile,
   type StateFrame,
+  type StatePart,
+  wholeSequence,
 } from './stateFile.ts';
-import { writeAll } from './wholeCalls.ts';
+import { fileSource, writeAll } from './wholeCalls.ts';
 
 export interface DiskCacheOptions {
   readonly shape: StateShape;
@@ -31,8 +33,11 @@ export interface DiskCacheOptions {
   readonly positions: BlockFolder | null;
   readonly counters: BlockCounters;
   readonly runFolder: string;
-  readonly passing: PassingState;
+  /** At least one. With two, one part of a state is put together while llama.cpp takes the one before. */
+  readonly passing: readonly PassingState[];
   readonly threads: KvThreads;
+  /** Bytes of each part of a state that passes in parts. Default: 16 MiB, which stays in the processor's caches. */
+  readonly partStateBytes?: number;
 }
 
 /** A state that was put together, and what is in it. */
@@ -42,6 +47,26 @@ export interface Assembled {
   readonly tokens: number;
   readonly state: StateFileAt;
 }
+
+/** llama.cpp, as far as it takes a state part by part. */
+export interface PartTaker {
+  /** @param hashes the blocks of the part, and its tail. @param isFirst whether it replaces what was there. */
+  append(path: string, hashes: readonly string[], isFirst: boolean): Promise<void>;
+  /** All parts came; the state at `path` has their tokens. */
+  adopt(path: string, tokens: number): Promise<void>;
+}
+
+/** What llama.cpp took in parts. */
+export interface TakenParts {
+  readonly blocks: number;
+  /** Of these blocks, and of the tail behind them where it was there. */
+  readonly tokens: number;
+  /** Why there are no more, where a later part could not be put together; null otherwise. */
+  readonly failure: Error | null;
+}
+
+/** Has llama.cpp save its state from a position on. */
+export type SaveState = (path: string, from: number) => Promise<void>;
 
 /** The context that a state is put together for, or that one is stored of. */
 export interface Named {
@@ -66,14 +91,18 @@ export class DiskCache {
   readonly #rows: BlockFolder | null;
   readonly #positions: BlockFolder | null;
   readonly #runFolder: string;
-  readonly #passing: PassingState;
+  /** At least one. */
+  readonly #passing: readonly PassingState[];
   readonly #threads: KvThreads;
   readonly #sums: LaterSums;
+  /** Blocks of a part. */
+  readonly #partBlocks: number;
   /** Bytes of the largest position state that was seen. */
   #positionBytes = 0;
 
   constructor(options: DiskCacheOptions) {
     const { shape, blockTokens, rows, positions, counters, runFolder, passing, threads } = options;
+    const { partStateBytes = 16 << 20 } = options;
     this.blockTokens = blockTokens;
     this.counters = counters;
     this.cutsAnywhere = canCut(shape);
@@ -84,6 +113,7 @@ export class DiskCache {
     this.#passing = passing;
     this.#threads = threads;
     this.#sums = new LaterSums(threads, counters);
+    this.#partBlocks = Math.max(1, Math.floor(partStateBytes / Math.max(1, this.#tailBytes(blockTokens))));
   }
 
   /** Has the code that every request runs compiled before the first one comes. */
@@ -108,6 +138,11 @@ export class DiskCache {
   /** Whether the tail of a prompt of these ids seems to be on disk. */
   hasTail(ids: readonly number[], tail: string): boolean {
     return this.#rows?.has(tail, this.#tailBytes(this.#tailTokens(ids))) ?? false;
+  }
+
+  /** Whether the state of so many blocks is so large that it had better pass in parts. */
+  isWorthParts(blocks: number): boolean {
+    return this.cutsAnywhere && blocks > this.#partBlocks;
   }
 
   /** Whether files that can be loaded end with this block, as far as names and sizes tell. */
@@ -144,11 +179,12 @@ export class DiskCache {
       const tailRows = tail !== null && expected === maxBlocks ? this.#readTail(ids, tail) : null;
       const tokens = expected * this.blockTokens + (tailRows ? this.#tailTokens(ids) : 0);
       const frame = stateFrame(this.#shape.rows, ids.slice(0, tokens), positionState);
-      const state = await this.#passing.place(frame.sizeBytes);
+      const state = await this.#lane(0).place(frame.sizeBytes);
       const file = state.open();
       for (const { offset, bytes } of frame.pieces) writeSync(file, bytes, 0, bytes.length, offset);
       if (tailRows) this.#placeTail(frame, file, tailRows, expected * this.blockTokens);
-      const good = await this.#place(frame, file, hashes.slice(0, expected));
+      await this.#sums.pause();
+      const good = await this.#place(frame, file, hashes.slice(0, expected)).finally(() => this.#sums.resume());
       if (good === expected) {
         // llama.cpp gets checked states only, whatever made them.
         parseStateFile(fileSource(file), this.#shape);
@@ -161,9 +197,63 @@ export class DiskCache {
     return null;
   }
 
+  /**
+   * Has llama.cpp take the longest run of good leading blocks, at most `maxBlocks`, part by part: whatever the size of the state, it takes the
+   * memory of two parts, and the next part is read and checked while llama.cpp takes one. Behind all of the blocks, the tail as well.
+   *
+   * @returns null when there is no good block; nothing has changed then.
+   * @throws what the taker throws, after which nobody knows what llama.cpp holds; Error when the first part cannot be written, and nothing has changed.
+   */
+  async loadInParts(named: Named, maxBlocks: number, taker: PartTaker): Promise<TakenParts | null> {
+    const { ids, hashes, tail } = named;
+    let reach = this.reach(hashes, maxBlocks);
+    let tailRows = tail !== null && reach === maxBlocks ? this.#readTail(ids, tail) : null;
+    let [blocks, tokens, failure]: [number, number, Error | null] = [0, 0, null];
+    let taking: Promise<void> = Promise.resolve();
+    await this.#sums.pause();
+    try {
+      for (let part = 0; blocks < reach; part++) {
+        if (this.#passing.length === 1) await taking;
+        const wanted = Math.min(this.#partBlocks, reach - blocks);
+        const partTail = blocks + wanted === maxBlocks ? tailRows : null;
+        const placed = await this.#placePart(named, { blocks, wanted, tail: partTail, lane: this.#lane(part) }).catch(
+          (error: unknown) => {
+            if (blocks === 0) throw error;
+            failure = error instanceof Error ? error : new Error(String(error));
+            return null;
+          },
+        );
+        await taking;
+        if (placed === null) break;
+        if (placed.good < wanted) {
+          // What is in front of the damage is put together again.
+          [reach, tailRows] = [blocks + placed.good, null];
+          continue;
+        }
+        const taken = hashes.slice(blocks, blocks + wanted);
+        taking = taker.append(placed.path, partTail && tail !== null ? [...taken, tail] : taken, blocks === 0);
+        // Awaited when the next part is there.
+        taking.catch(() => undefined);
+        blocks += wanted;
+        tokens += placed.tokens;
+      }
+      await taking;
+      if (blocks === 0) return null;
+      const bytes = idsWithoutRows(ids.slice(0, tokens));
+      const last = await this.#lane(0).place(bytes.length);
+      ftruncateSync(last.open(), bytes.length);
+      writeAll(last.open(), bytes, 0);
+      await taker.adopt(last.path, tokens);
+      return { blocks, tokens, failure };
+    } finally {
+      this.#releaseSoon();
+      this.#sums.resume();
+    }
+  }
+
   /** Frees the room of the state that was assembled or saved last. Only the next state waits for it. */
-  release(): Promise<void> {
-    return this.#passing.release();
+  async release(): Promise<void> {
+    await Promise.all(this.#passing.map((lane) => lane.release()));
   }
 
   /** The next state meets the same failure and reports it. */
@@ -189,30 +279,32 @@ export class DiskCache {
    *
    * @param named its ids begin with the tokens of its blocks; the saved state holds all of them, and the tail's, and ends with the blocks when
    *   the model has position states.
-   * @param savedTokens number of tokens in the saved state.
+   * @param savedTokens number of tokens in llama.cpp's state. Those before the first that is missing are not saved where that can be.
+   * @param savesParts whether it can be saved from another position than 0. Default: no.
    * @returns whether the tail was written, where there is one.
    * @throws StateFormatError, Error when the state is not that of these ids; nothing is written then.
    */
-  async store(
-    { ids, hashes, tail }: Named,
-    savedTokens: number,
-    save: (path: string) => Promise<void>,
-  ): Promise<boolean> {
-    const place = await this.#passing.place(stateBytes(this.#shape.rows, savedTokens) + 2 * this.#positionBytes);
-    const missing = this.missing(hashes).map((index) => ({ hash: hashes[index] ?? '', index }));
+  async store(named: Named, savedTokens: number, save: SaveState, savesParts = false): Promise<boolean> {
+    const { ids, hashes, tail } = named;
+    const lost = this.missing(hashes);
+    const part = savesParts ? this.#partToSave(ids, lost, tail) : wholeSequence;
+    const partTokens = savedTokens - part.from;
+    const place = await this.#lane(0).place(stateBytes(this.#shape.rows, partTokens) + 2 * this.#positionBytes);
+    const firstBlock = part.from / this.blockTokens;
+    const missing = lost.map((index) => ({ hash: hashes[index] ?? '', index: index - firstBlock }));
     const jobOf = (rows: BlockFolder, runs: readonly RowRun[]): BlockJob =>
       this.#job('cut', rows, runs, place.open(), missing);
     await this.#sums.pause();
     const cutting =
       this.#rows && this.#shape.rows && missing.length > 0 && place.isInMemory
-        ? cutWhileSaving(this.#threads, jobOf(this.#rows, runsOf(this.#shape.rows, savedTokens)))
+        ? cutWhileSaving(this.#threads, jobOf(this.#rows, runsOf(this.#shape.rows, partTokens, part)))
         : null;
     try {
       const startedMs = performance.now();
-      await save(place.path);
+      await save(place.path, part.from);
       this.counters.saveMs += performance.now() - startedMs;
       const source = fileSource(place.open());
-      const state = this.#stateOf(source, ids, hashes);
+      const state = this.#stateOf(source, named, part);
       if (this.#rows && missing.length > 0) {
         const cut = await cutting?.end(state.runs);
         this.#count(missing, cut ?? (await this.#threads.run(jobOf(this.#rows, state.runs))));
@@ -225,7 +317,7 @@ export class DiskCache {
         const position = source.read(state.positionOffset, source.sizeBytes - state.positionOffset);
         this.#positions.write(last, position, join(this.#runFolder, 'position.tmp'));
       }
-      return tail !== null && this.#storeTail(source, state, ids, tail);
+      return tail !== null && this.#storeTail(source, state, named, part);
     } finally {
       await cutting?.end(null);
       this.#releaseSoon();
@@ -241,15 +333,52 @@ export class DiskCache {
     this.#releaseSoon();
   }
 
-  /** @throws StateFormatError, Error when the state is not that of these ids. */
-  #stateOf(source: ByteSource, ids: readonly number[], hashes: readonly string[]): StateFile {
-    const state = parseStateFile(source, this.#shape);
+  /** The part of llama.cpp's state that has everything that is missing. */
+  #partToSave(ids: readonly number[], lost: readonly number[], tail: string | null): StatePart {
+    const first = lost[0] ?? (tail === null ? 0 : Math.floor(Math.max(0, ids.length - 1) / this.blockTokens));
+    const from = this.cutsAnywhere ? first * this.blockTokens : 0;
+    return { from, namesSequence: from === 0 };
+  }
+
+  /** @throws StateFormatError, Error when the state is not that part of these ids. */
+  #stateOf(source: ByteSource, { ids, hashes }: Named, part: StatePart): StateFile {
+    const state = parseStateFile(source, this.#shape, part);
     const end = hashes.length * this.blockTokens;
-    const isLonger = this.#positions ? state.ids.length !== end : state.ids.length < end;
-    if (isLonger || state.ids.some((id, index) => index < end && id !== ids[index])) {
+    const reached = part.from + state.ids.length;
+    const isOther = this.#positions ? reached !== end : reached < end;
+    if (isOther || state.ids.some((id, at) => part.from + at < end && id !== ids[part.from + at])) {
       throw new Error("llama.cpp's state is not that of the prompt.");
     }
     return state;
+  }
+
+  /** Puts the state of some blocks behind others together, as far as they are good. */
+  async #placePart(
+    { ids, hashes }: Named,
+    { blocks, wanted, tail, lane }: PartToPlace,
+  ): Promise<{ readonly good: number; readonly tokens: number; readonly path: string }> {
+    const startedMs = performance.now();
+    const from = blocks * this.blockTokens;
+    const tokens = wanted * this.blockTokens + (tail ? this.#tailTokens(ids) : 0);
+    const frame = stateFrame(this.#shape.rows, ids.slice(from, from + tokens), undefined, from);
+    const state = await lane.place(frame.sizeBytes);
+    const file = state.open();
+    // The part before had another size. Its pages are used again, which takes a quarter of the time of new ones.
+    ftruncateSync(file, frame.sizeBytes);
+    for (const { offset, bytes } of frame.pieces) writeSync(file, bytes, 0, bytes.length, offset);
+    if (tail) this.#placeTail(frame, file, tail, wanted * this.blockTokens);
+    const good = await this.#place(frame, file, hashes.slice(blocks, blocks + wanted));
+    // llama.cpp gets checked states only, whatever made them.
+    if (good === wanted) parseStateFile(fileSource(file), this.#shape, { from, namesSequence: true });
+    this.counters.placeMs += performance.now() - startedMs;
+    return { good, tokens, path: state.path };
+  }
+
+  /** One of the states that pass, in turns. */
+  #lane(part: number): PassingState {
+    const lane = this.#passing[part % this.#passing.length];
+    if (!lane) throw new Error('There is no room for a state to pass.');
+    return lane;
   }
 
   /** Tokens of a prompt's tail: those behind the last block that can be reused, without the last token. */
@@ -277,14 +406,15 @@ export class DiskCache {
   }
 
   /** @throws Error when the state does not hold these tokens. */
-  #storeTail(source: ByteSource, state: StateFile, ids: readonly number[], tail: string): boolean {
+  #storeTail(source: ByteSource, state: StateFile, { ids, tail }: Named, part: StatePart): boolean {
     const tokens = this.#tailTokens(ids);
-    const end = ids.length - 1;
-    const from = end - tokens;
-    if (state.ids.length < end || state.ids.slice(from, end).some((id, at) => id !== ids[from + at]))
+    const begin = ids.length - 1 - tokens;
+    const from = begin - part.from;
+    const end = from + tokens;
+    if (state.ids.length < end || state.ids.slice(from, end).some((id, at) => id !== ids[begin + at]))
       throw new Error("llama.cpp's state does not have the prompt's last tokens.");
     const rows = state.runs.map(({ offset, rowBytes }) => source.read(offset + rowBytes * from, rowBytes * tokens));
-    return this.#rows?.write(tail, Buffer.concat(rows), join(this.#runFolder, 'tail.tmp')) ?? false;
+    return this.#rows?.write(tail ?? '', Buffer.concat(rows), join(this.#runFolder, 'tail.tmp')) ?? false;
   }
 
   #count(blocks: BlockJob['blocks'], outcomes: readonly BlockOutcome[]): void {
@@ -299,10 +429,7 @@ export class DiskCache {
   async #place(frame: StateFrame, file: number, hashes: readonly string[]): Promise<number> {
     if (!this.#rows) return hashes.length;
     const blocks = hashes.map((hash, index) => ({ hash, index }));
-    await this.#sums.pause();
-    const outcomes = await this.#threads
-      .run(this.#job('place', this.#rows, frame.runs, file, blocks))
-      .finally(() => this.#sums.resume());
+    const outcomes = await this.#threads.run(this.#job('place', this.#rows, frame.runs, file, blocks));
     outcomes.forEach((outcome, at) => {
       if (outcome === 'done') this.counters.read++;
       if (outcome === 'damaged') this.#rows?.removeDamaged(hashes[at] ?? '');
@@ -322,6 +449,16 @@ export class DiskCache {
     const sizes = { blockTokens: this.blockTokens, stripBytes, partBytes };
     return { task, folder: path, seal, blocks, runs, stateFile, temporary, ...sizes };
   }
+}
+
+/** Some blocks of a context, behind others. */
+interface PartToPlace {
+  /** Number of those before them. */
+  readonly blocks: number;
+  readonly wanted: number;
+  /** Rows of the tail behind them; null for none. */
+  readonly tail: Buffer | null;
+  readonly lane: PassingState;
 }
 
 const warmUpTokens = 8192;

@@ -23,8 +23,11 @@ export interface OpenDiskOptions {
   /** What KV is encrypted with, 32 bytes; null for KV in clear. */
   readonly kvKey: Uint8Array | null;
   readonly runFolder: string;
-  readonly passing: PassingState;
+  /** At least one. */
+  readonly passing: readonly PassingState[];
   readonly threads: KvThreads;
+  /** As in `DiskCacheOptions`. */
+  readonly partStateBytes?: number;
   readonly log: (message: string) => void;
 }
 
@@ -42,7 +45,7 @@ export interface OpenedDisk {
  * @throws CwmError WriteFailed when the folder cannot be written.
  */
 export function openDisk(options: OpenDiskOptions): OpenedDisk | null {
-  const { kvDir, info, modelSha256, samplePath, kvKey, runFolder, passing, threads, log } = options;
+  const { kvDir, info, modelSha256, samplePath, kvKey, runFolder, log } = options;
   const sample = readSample(samplePath, log);
   if (!sample) return null;
   const { shape } = sample;
@@ -67,7 +70,7 @@ export function openDisk(options: OpenDiskOptions): OpenedDisk | null {
   const positions = shape.hasPositionState
     ? new BlockFolder({ ...shared, kind: 'position', payloadBytes: null })
     : null;
-  const cache = new DiskCache({ shape, blockTokens, rows, positions, counters, runFolder, passing, threads });
+  const cache = new DiskCache({ ...options, shape, blockTokens, rows, positions, counters });
   const kinds = blockBytes === null ? 'states' : shape.hasPositionState ? 'rows and states' : 'rows';
   const identity = shape.rows && {
     modelSha256,

@@ -12,8 +12,8 @@ export interface StateFileAt {
   open(): number;
 }
 
-/** Number of the memory file in llama.cpp's process. */
-const passedFile = 4;
+/** Number of the first memory file in llama.cpp's process. */
+const firstPassedFile = 4;
 
 const memoryFolder = '/dev/shm';
 /** `TMPFS_MAGIC` of Linux. */
@@ -24,20 +24,23 @@ const withoutName = 0o20_000_000 | constants.O_DIRECTORY;
 const spareBytes = 256 << 20;
 
 /**
- * The one state that passes between block files and llama.cpp, which takes nothing but files. On Linux it is a file in memory that
+ * A state that passes between block files and llama.cpp, which takes nothing but files. On Linux it is a file in memory that
  * has no name, so that `kill -9` leaves nothing behind; its memory is freed after each use. Elsewhere, and where memory is short,
  * it is a file in the run folder, deleted after each use.
  */
 export class PassingState {
-  /** The file that llama.cpp's process gets as number 4; null where there are no memory files. */
+  /** The file that llama.cpp's process gets; null where there are no memory files. */
   readonly memoryFile: number | null;
   readonly #diskPath: string;
+  readonly #memoryPath: string;
   #opened: number | null = null;
   #isOnDisk = false;
   #freeing: Promise<void> = Promise.resolve();
 
-  constructor(runFolder: string, memoryFile: number | null = null) {
-    this.#diskPath = join(runFolder, 'sequence.state');
+  /** @param place number among the memory files of llama.cpp's process, from 0. */
+  constructor(runFolder: string, memoryFile: number | null = null, place = 0) {
+    this.#diskPath = join(runFolder, place === 0 ? 'sequence.state' : `sequence-${place}.state`);
+    this.#memoryPath = `/proc/self/fd/${firstPassedFile + place}`;
     this.memoryFile = memoryFile;
   }
 
@@ -67,7 +70,7 @@ export class PassingState {
   }
 
   #inMemory(file: number): StateFileAt {
-    return { isInMemory: true, path: `/proc/self/fd/${passedFile}`, open: () => file };
+    return { isInMemory: true, path: this.#memoryPath, open: () => file };
   }
 }
 

@@ -2,7 +2,7 @@ import { commonPrefixLength } from '../../base/tokenIds.ts';
 import type { TokenSource } from '../engineCounters.ts';
 import { OperationFailedError, WorkerLostError, type Llama } from '../worker/llamaProcess.ts';
 import type { NextToken, Within } from '../worker/workerProtocol.ts';
-import type { DiskCache } from './diskCache.ts';
+import type { DiskCache, Named, SaveState, TakenParts } from './diskCache.ts';
 
 /** The facts that decide which KV may be reused. */
 export interface Prompt {
@@ -113,7 +113,7 @@ export class PrefixCache {
       try {
         const startedMs = performance.now();
         const named = { ids, hashes, tail: isTailMissing ? tail : null };
-        const isTailWritten = await disk.store(named, live.ids.length, (path) => llama.call('save', { path }));
+        const isTailWritten = await disk.store(named, live.ids.length, saverOf(llama), llama.info.takesParts);
         if (isTailWritten) live.tail = tail;
         disk.counters.storeMs += performance.now() - startedMs;
       } catch (error) {
@@ -182,6 +182,17 @@ export class PrefixCache {
   ): Promise<number> {
     const startedMs = performance.now();
     const tailHash = tail?.hash ?? null;
+    const blocksThere = llama.info.takesParts ? disk.reach(hashes, maxBlocks) : 0;
+    if (disk.isWorthParts(blocksThere) && blocksThere * disk.blockTokens >= liveTokens) {
+      const taken = await this.#loadInParts(llama, disk, { ids, hashes, tail: tailHash }, maxBlocks);
+      if (!taken) return 0;
+      if (taken.failure !== null) this.#options.log(`Block files could not be used: ${String(taken.failure)}`);
+      const { blocks, tokens } = taken;
+      const hasTail = tokens > blocks * disk.blockTokens;
+      this.#live = { llama, salt, ids: ids.slice(0, tokens), sealedBlocks: blocks, tail: hasTail ? tailHash : null };
+      disk.counters.loadMs += performance.now() - startedMs;
+      return tokens;
+    }
     const assembled = await disk.assemble({ ids, hashes, tail: tailHash }, maxBlocks).catch((error: unknown) => {
       this.#options.log(`Block files could not be used: ${String(error)}`);
       return null;
@@ -200,13 +211,52 @@ export class PrefixCache {
         throw new OperationFailedError(`llama.cpp loaded ${loaded} of ${loadedIds.length} tokens.`);
     } catch (error) {
       disk.discard([...hashes.slice(0, blocks), ...(loadedTail === null ? [] : [loadedTail])]);
-      // A refused load leaves the sequence unusable.
-      llama.kill();
-      throw error instanceof OperationFailedError ? new WorkerLostError('load', error.message) : error;
+      throw refused(llama, error);
     }
     disk.counters.loadMs += performance.now() - startedMs;
     void disk.release();
     this.#live = { llama, salt, ids: loadedIds, sealedBlocks: blocks, tail: loadedTail };
     return tokens;
   }
+
+  /** @returns null when nothing was taken, and nothing has changed. */
+  async #loadInParts(llama: Llama, disk: DiskCache, named: Named, maxBlocks: number): Promise<TakenParts | null> {
+    const { loadTimeoutMs, log } = this.#options;
+    let hasBegun = false;
+    const checked = async (pieces: readonly string[], step: () => Promise<unknown>): Promise<void> => {
+      hasBegun = true;
+      this.#live = null;
+      await step().catch((error: unknown) => {
+        disk.discard(pieces);
+        throw refused(llama, error);
+      });
+    };
+    const taker = {
+      append: (path: string, pieces: readonly string[], isFirst: boolean) =>
+        checked(pieces, () => llama.call('append', { path, isFirst }, loadTimeoutMs)),
+      adopt: (path: string, tokens: number) =>
+        checked(named.hashes, async () => {
+          const adopted = await llama.call('adopt', { path }, loadTimeoutMs);
+          if (adopted !== tokens) throw new OperationFailedError(`llama.cpp loaded ${adopted} of ${tokens} tokens.`);
+        }),
+    };
+    try {
+      return await disk.loadInParts(named, maxBlocks, taker);
+    } catch (error) {
+      if (hasBegun) throw error;
+      log(`Block files could not be used: ${String(error)}`);
+      return null;
+    }
+  }
 }
+
+/** A refused load leaves the sequence unusable. */
+function refused(llama: Llama, error: unknown): unknown {
+  llama.kill();
+  return error instanceof OperationFailedError ? new WorkerLostError('load', error.message) : error;
+}
+
+const saverOf =
+  (llama: Llama): SaveState =>
+  (path, from) =>
+    from > 0 ? llama.call('saveFrom', { path, from }) : llama.call('save', { path });

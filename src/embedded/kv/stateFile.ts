@@ -14,7 +14,8 @@ import { isSameLayout, kvBytesPerToken, type KvLayout, type KvRows, type StateSh
  */
 const magic = 0x6767_7371;
 const version = 3;
-const cellBytes = 12;
+/** A cell is its position and a list of sequences. */
+const cellBytes = { withSequence: 12, withoutSequence: 8 } as const;
 const rowsHeadBytes = 12;
 const maxLayers = 1024;
 const maxRowBytes = 1 << 24;
@@ -44,12 +45,26 @@ export class StateFormatError extends Error {
   override readonly name = 'StateFormatError';
 }
 
+/** Which part of a sequence a state is. */
+export interface StatePart {
+  /** Position of its first token. */
+  readonly from: number;
+  /** Whether its cells name the sequence: llama.cpp reads no others, and writes others for a sequence that the context was not made for. */
+  readonly namesSequence: boolean;
+}
+
+export const wholeSequence: StatePart = { from: 0, namesSequence: true };
+
+const bytesOfCell = ({ namesSequence }: StatePart): number =>
+  namesSequence ? cellBytes.withSequence : cellBytes.withoutSequence;
+
 /**
+ * @param part default: the whole sequence.
  * @param expected the shape that it must have. Null takes what is there: rows where the file has them for positions
  *   0 … n−1, and everything else as position state.
  * @throws StateFormatError for anything but a whole, well-formed state.
  */
-export function parseStateFile(source: ByteSource, expected: StateShape | null): StateFile {
+export function parseStateFile(source: ByteSource, expected: StateShape | null, part = wholeSequence): StateFile {
   const reader = new Reader(source);
   reader.expect('magic', magic, reader.u32());
   reader.expect('version', version, reader.u32());
@@ -58,7 +73,7 @@ export function parseStateFile(source: ByteSource, expected: StateShape | null):
     throw new StateFormatError(`${tokenCount} tokens in a file of ${source.sizeBytes} bytes`);
   const ids = Array.from(integers(reader.take(tokenCount * 4)));
   const idsEnd = reader.at;
-  const rows = expected?.rows === null ? null : takeRows(reader, tokenCount, expected === null);
+  const rows = expected?.rows === null ? null : takeRows(reader, tokenCount, part, expected === null);
   const positionOffset = rows ? reader.at : idsEnd;
   const hasPositionState = positionOffset < source.sizeBytes;
   if (expected?.rows && (!rows || !isSameLayout(expected.rows, rows.layout))) {
@@ -110,9 +125,9 @@ interface FoundRows {
 }
 
 /** @param isOptional returns null instead of throwing when the rows are not those of positions 0 … n−1. */
-function takeRows(reader: Reader, tokenCount: number, isOptional: boolean): FoundRows | null {
+function takeRows(reader: Reader, tokenCount: number, part: StatePart, isOptional: boolean): FoundRows | null {
   try {
-    return readRows(reader, tokenCount);
+    return readRows(reader, tokenCount, part);
   } catch (error) {
     if (isOptional && error instanceof StateFormatError) return null;
     throw error;
@@ -123,12 +138,14 @@ function takeRows(reader: Reader, tokenCount: number, isOptional: boolean): Foun
  * A file cut just before the values of a layer looks whole: some architectures have none for some layers, and the file does
  * not say how many there are. A caller that knows the layout compares it.
  */
-function readRows(reader: Reader, tokenCount: number): FoundRows {
+function readRows(reader: Reader, tokenCount: number, part: StatePart): FoundRows {
   reader.expect('stream count', 1, reader.u32());
   reader.expect('cell count', tokenCount, reader.u32());
-  const cells = integers(reader.take(tokenCount * cellBytes));
+  const cells = integers(reader.take(tokenCount * bytesOfCell(part)));
+  const words = bytesOfCell(part) / 4;
+  const sequences = part.namesSequence ? 1 : 0;
   for (let index = 0; index < tokenCount; index++) {
-    if (cells[index * 3] !== index || cells[index * 3 + 1] !== 1)
+    if (cells[index * words] !== part.from + index || cells[index * words + 1] !== sequences)
       throw new StateFormatError(`cell ${index} is out of place`);
   }
   return readRuns(reader, tokenCount);
@@ -145,7 +162,7 @@ export function windowLayout(position: Buffer, tokenCount: number): KvLayout {
   reader.expect('stream count', 1, reader.u32());
   const cellCount = reader.u32();
   if (cellCount < 1 || cellCount > tokenCount) throw new StateFormatError(`${cellCount} cells of ${tokenCount} tokens`);
-  const cells = integers(reader.take(cellCount * cellBytes));
+  const cells = integers(reader.take(cellCount * cellBytes.withSequence));
   const places = new Set<number>();
   for (let index = 0; index < cellCount; index++) {
     const [place = -1, sequences, sequence] = cells.subarray(index * 3, index * 3 + 3);
@@ -193,17 +210,17 @@ export interface StateFrame {
   readonly runs: readonly RowRun[];
 }
 
-/** @param positionState that of the last of these ids; empty for a model that has none. */
+/**
+ * @param positionState that of the last of these ids; empty for a model that has none.
+ * @param from position of the first of these ids.
+ */
 export function stateFrame(
   rows: KvLayout | null,
   ids: readonly number[],
   positionState: Uint8Array = new Uint8Array(),
+  from = 0,
 ): StateFrame {
-  const head = Buffer.concat([
-    bytesOf(Uint32Array.of(magic, version, ids.length)),
-    bytesOf(Uint32Array.from(ids)),
-    ...(rows ? [rowsHead(rows, ids.length)] : []),
-  ]);
+  const head = Buffer.concat([idsHead(ids), ...(rows ? [rowsHead(rows, ids.length, from)] : [])]);
   const pieces = [{ offset: 0, bytes: head as Uint8Array }];
   let at = head.length;
   const runs = rows ? runsOf(rows, ids.length) : [];
@@ -218,9 +235,16 @@ export function stateFrame(
   return { sizeBytes: at + positionState.length, pieces, runs };
 }
 
+/** A state of these ids without a single row: llama.cpp takes it for tokens whose rows it has. */
+export const idsWithoutRows = (ids: readonly number[]): Buffer =>
+  Buffer.concat([idsHead(ids), bytesOf(Uint32Array.of(1, 0))]);
+
+const idsHead = (ids: readonly number[]): Buffer =>
+  Buffer.concat([bytesOf(Uint32Array.of(magic, version, ids.length)), bytesOf(Uint32Array.from(ids))]);
+
 /** Where the rows of so many tokens lie in a state file, in the layout's order. */
-export function runsOf(rows: KvLayout, tokens: number): readonly RowRun[] {
-  let at = 28 + 16 * tokens;
+export function runsOf(rows: KvLayout, tokens: number, part = wholeSequence): readonly RowRun[] {
+  let at = 28 + (4 + bytesOfCell(part)) * tokens;
   return [...rows.keys, ...rows.values].map(({ rowBytes }): RowRun => {
     const offset = at + rowsHeadBytes;
     at = offset + rowBytes * tokens;
@@ -234,11 +258,11 @@ export const stateBytes = (rows: KvLayout | null, tokens: number): number =>
     ? 28 + (16 + kvBytesPerToken(rows)) * tokens + rowsHeadBytes * (rows.keys.length + rows.values.length)
     : 12 + 4 * tokens;
 
-function rowsHead(rows: KvLayout, tokenCount: number): Buffer {
+function rowsHead(rows: KvLayout, tokenCount: number, from: number): Buffer {
   const cells = new Int32Array(tokenCount * 3);
-  for (let position = 0; position < tokenCount; position++) {
-    cells[position * 3] = position;
-    cells[position * 3 + 1] = 1;
+  for (let index = 0; index < tokenCount; index++) {
+    cells[index * 3] = from + index;
+    cells[index * 3 + 1] = 1;
   }
   return Buffer.concat([
     bytesOf(Uint32Array.of(1, tokenCount)),

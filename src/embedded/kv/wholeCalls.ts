@@ -1,4 +1,5 @@
-import { readSync, readvSync, writeSync, writevSync } from 'node:fs';
+import { fstatSync, readSync, readvSync, writeSync, writevSync } from 'node:fs';
+import type { ByteSource } from './stateFile.ts';
 
 /** Whether all these bytes could be read. A system may read fewer in one call. */
 export function readAt(file: number, bytes: Buffer, offset: number): boolean {
@@ -49,4 +50,24 @@ function moveAll(
     left = whole < 0 ? [] : left.slice(whole);
     if (left[0] && moved > 0) left[0] = left[0].subarray(moved);
   }
+}
+
+/** Below the limit of one read call on every system. */
+const maxReadBytes = 1 << 30;
+
+/** The bytes of an open file. */
+export function fileSource(file: number): ByteSource {
+  return {
+    sizeBytes: fstatSync(file).size,
+    read: (offset, length) => {
+      const bytes = Buffer.allocUnsafe(length);
+      let at = 0;
+      while (at < length) {
+        const got = readSync(file, bytes, at, Math.min(length - at, maxReadBytes), offset + at);
+        if (got === 0) break;
+        at += got;
+      }
+      return bytes.subarray(0, at);
+    },
+  };
 }

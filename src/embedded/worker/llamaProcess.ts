@@ -79,15 +79,15 @@ export class LlamaProcess implements Llama {
 
   /**
    * @param onEnd called once, when the process is gone for any reason.
-   * @param memoryFile an open file that the process gets as number 4; null for none.
+   * @param memoryFiles open files that the process gets as numbers 4, 5 and so on. Default: none.
    * @throws OperationFailedError, WorkerLostError when the model cannot be loaded; nothing is left running then.
    */
   static async start(
     config: WorkerConfig,
     onEnd: (reason: string) => void,
-    memoryFile: number | null = null,
+    memoryFiles: readonly number[] = [],
   ): Promise<LlamaProcess> {
-    const started = new LlamaProcess(onEnd, memoryFile);
+    const started = new LlamaProcess(onEnd, memoryFiles);
     try {
       started.#info = await started.call('start', config);
     } catch (error) {
@@ -97,14 +97,14 @@ export class LlamaProcess implements Llama {
     return started;
   }
 
-  private constructor(onEnd: (reason: string) => void, memoryFile: number | null) {
+  private constructor(onEnd: (reason: string) => void, memoryFiles: readonly number[]) {
     this.#child = fork(workerPath, [], {
       execArgv: [],
       // It serves nobody, so it needs no token. Without the last variable an abort starts a debugger first, for seconds.
       env: { ...process.env, CWM_ENGINE_TOKEN: undefined, GGML_NO_BACKTRACE: '1' },
       serialization: 'advanced',
       // What llama.cpp prints belongs in the log, not between the lines that our own parent reads.
-      stdio: ['ignore', 2, 2, 'ipc', ...(memoryFile === null ? [] : [memoryFile])],
+      stdio: ['ignore', 2, 2, 'ipc', ...memoryFiles],
     });
     this.#child.on('message', (reply: WorkerReply) => this.#settle(reply));
     const end = (reason: string): void => {

@@ -8,6 +8,7 @@ import type {
 import { candidatesOf, scoresOf } from './candidates.ts';
 import { grammarOf } from './grammar.ts';
 import { loadModel, StartError } from './loadModel.ts';
+import { StateParts } from './stateParts.ts';
 import type {
   ModelInfo,
   NextToken,
@@ -25,6 +26,7 @@ import type {
 
 let model: LlamaModel | null = null;
 let sequence: LlamaContextSequence | null = null;
+let parts: StateParts | null = null;
 /** Whether this node-llama-cpp tells logits; the first evaluation, while the model warms up, finds out. */
 let givesLogits = true;
 
@@ -50,6 +52,9 @@ const operations: { [Name in keyof WorkerOperations]: (input: Parameters<WorkerO
     await openSequence().loadStateFromFile(path, { acceptRisk: true });
     return openSequence().nextTokenIndex;
   },
+  append: ({ path, isFirst }) => openParts().append(path, isFirst),
+  adopt: ({ path }) => openParts().adopt(path),
+  saveFrom: ({ path, from }) => openParts().saveFrom(path, from),
 };
 
 function openModel(): LlamaModel {
@@ -62,13 +67,21 @@ function openSequence(): LlamaContextSequence {
   return sequence;
 }
 
+function openParts(): StateParts {
+  if (!parts) throw new Error('This llama.cpp takes no parts of a state.');
+  return parts;
+}
+
 async function start(config: WorkerConfig): Promise<ModelInfo> {
   const loaded = await loadModel(config);
   model = loaded.model;
   // Reuse is decided and stored outside; copies in this process' memory would only cost.
   sequence = loaded.context.getSequence({ checkpoints: { max: 0, interval: false } });
   await warmUp(config);
-  return { ...loaded.info, canTruncate: !sequence.needsCheckpoints };
+  const canTruncate = !sequence.needsCheckpoints;
+  const tried = config.triesParts && canTruncate ? StateParts.of(sequence) : null;
+  parts = (await tried?.work(config.samplePath)) === true ? tried : null;
+  return { ...loaded.info, canTruncate, takesParts: parts !== null };
 }
 
 /** Reads every weight once, so that the first request is not slower than the others, and leaves a sample of the state. */

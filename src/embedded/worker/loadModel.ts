@@ -23,7 +23,7 @@ export class StartError extends Error {
 export interface LoadedModel {
   readonly model: LlamaModel;
   readonly context: LlamaContext;
-  readonly info: Omit<ModelInfo, 'canTruncate'>;
+  readonly info: Omit<ModelInfo, 'canTruncate' | 'takesParts'>;
 }
 
 /** @throws StartError with llama.cpp's own words. */
@@ -147,7 +147,9 @@ async function hardwareOf(llama: Llama, model: LlamaModel): Promise<Hardware> {
   return { llamaCpp, gpu, device: `${names.join(' + ') || 'GPU'} (${gpu}${layers})` };
 }
 
-function describe(model: LlamaModel): Omit<ModelInfo, keyof Hardware | 'contextTokens' | 'threads' | 'canTruncate'> {
+function describe(
+  model: LlamaModel,
+): Omit<ModelInfo, keyof Hardware | 'contextTokens' | 'threads' | 'canTruncate' | 'takesParts'> {
   const { metadata } = model.fileInfo;
   const { tokens } = model;
   const vocabulary = metadata.tokenizer.ggml.tokens;

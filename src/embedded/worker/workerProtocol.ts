@@ -19,6 +19,8 @@ export interface WorkerConfig {
   readonly batchTokens: number;
   /** A state of a few tokens is saved here, to learn the KV cache's layout. */
   readonly samplePath: string;
+  /** Whether to find out if the sequence can be loaded and saved in parts. */
+  readonly triesParts: boolean;
 }
 
 /** The server's knowledge of the model; only the worker opens the file with llama.cpp. */
@@ -47,6 +49,8 @@ export interface ModelInfo {
   readonly markers: readonly string[];
   /** False where llama.cpp cannot forget the last tokens of a sequence: recurrent, hybrid, sliding window. */
   readonly canTruncate: boolean;
+  /** Whether `append`, `adopt` and `saveFrom` work with this llama.cpp and this model: tried at the start. */
+  readonly takesParts: boolean;
   /** Whether the position encoding is scaled, which may depend on the context length. */
   readonly hasScaledPositions: boolean;
 }
@@ -96,6 +100,12 @@ export interface WorkerOperations {
   save(request: { readonly path: string }): void;
   /** Replaces the sequence by a state file; gives the number of its tokens. */
   load(request: { readonly path: string }): number;
+  /** Appends the rows of a part of a state to those that are there; the first part replaces the sequence. It has no tokens until `adopt`. */
+  append(request: { readonly path: string; readonly isFirst: boolean }): void;
+  /** Gives the rows that were appended the tokens of a state without rows; gives their number. */
+  adopt(request: { readonly path: string }): number;
+  /** Writes the state file of the tokens from a position on. */
+  saveFrom(request: { readonly path: string; readonly from: number }): void;
 }
 
 export type OperationName = keyof WorkerOperations;

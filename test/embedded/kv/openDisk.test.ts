@@ -37,7 +37,7 @@ describe('the disk cache of a model that was loaded', () => {
       samplePath,
       kvKey: null,
       runFolder,
-      passing: new PassingState(runFolder),
+      passing: [new PassingState(runFolder)],
       threads,
       log: (message) => said.push(message),
       ...changes,
@@ -70,7 +70,7 @@ describe('the disk cache of a model that was loaded', () => {
     'cuts a state in memory while it is saved, and gives the blocks their SHA-256 afterwards',
     async () => {
       const passing = new PassingState(folder.path, openMemoryFile());
-      const { cache } = openDisk(optionsWith({ passing })) ?? {};
+      const { cache } = openDisk(optionsWith({ passing: [passing] })) ?? {};
       const hashes = cache?.hashes(ids, 'salt') ?? [];
       await cache?.store({ ids, hashes, tail: null }, ids.length, saveInMemory(passing, rowState(ids)));
       expect(cache?.missing(hashes)).toEqual([]);
@@ -85,7 +85,7 @@ describe('the disk cache of a model that was loaded', () => {
     'cuts a state in memory again when its rows lie elsewhere than expected, and none that is not the prompt',
     async () => {
       const passing = new PassingState(folder.path, openMemoryFile());
-      const { cache } = openDisk(optionsWith({ passing })) ?? {};
+      const { cache } = openDisk(optionsWith({ passing: [passing] })) ?? {};
       const hashes = cache?.hashes(ids, null) ?? [];
       const others = rowState(ids.map((id) => id + 1));
       await expect(

@@ -23,6 +23,7 @@ const info = (more: Partial<ModelInfo> = {}): ModelInfo => ({
   chatTemplate: null,
   markers: [],
   canTruncate: true,
+  takesParts: false,
   hasScaledPositions: false,
   ...more,
 });

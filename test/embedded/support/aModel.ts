@@ -18,6 +18,7 @@ export const aModel = (changes: Partial<ModelInfo> = {}): ModelInfo => ({
   chatTemplate: null,
   markers: [],
   canTruncate: true,
+  takesParts: false,
   hasScaledPositions: false,
   ...changes,
 });

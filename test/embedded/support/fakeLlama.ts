@@ -8,7 +8,7 @@ import type {
   WorkerOperations,
 } from '../../../src/embedded/worker/workerProtocol.ts';
 import { aModel } from './aModel.ts';
-import { rowState } from './rowState.ts';
+import { partState, rowState } from './rowState.ts';
 
 /** A llama.cpp process that remembers the ids of its sequence and computes nothing. */
 export class FakeLlama implements Llama {
@@ -21,9 +21,12 @@ export class FakeLlama implements Llama {
   /** What it answers instead, by operation. */
   readonly instead: { [Name in OperationName]?: () => OperationOutput<Name> } = {};
 
-  /** @param canTruncate whether it can forget the last tokens of its sequence. */
-  constructor(canTruncate = true) {
-    this.info = aModel({ canTruncate });
+  /** Ids of parts that were appended and not adopted yet. */
+  #appended: number[] = [];
+
+  /** @param canTruncate whether it can forget the last tokens of its sequence. @param takesParts whether it loads and saves parts of it. */
+  constructor(canTruncate = true, takesParts = false) {
+    this.info = aModel({ canTruncate, takesParts });
   }
 
   async call<Name extends OperationName>(name: Name, input: OperationInput<Name>): Promise<OperationOutput<Name>> {
@@ -51,5 +54,20 @@ export class FakeLlama implements Llama {
       this.ids = [...parseStateFile(bufferSource(readFileSync(path)), null).ids];
       return this.ids.length;
     },
+    append: ({ path, isFirst }) => {
+      if (isFirst) [this.ids, this.#appended] = [[], []];
+      const from = this.#appended.length;
+      const bytes = readFileSync(path);
+      const { ids } = parseStateFile(bufferSource(bytes), null, { from, namesSequence: true });
+      if (!bytes.equals(rowState(ids, from))) throw new Error(`The part from ${from} on has other rows.`);
+      this.#appended.push(...ids);
+    },
+    adopt: ({ path }) => {
+      const { ids } = parseStateFile(bufferSource(readFileSync(path)), null);
+      if (ids.join() !== this.#appended.join()) throw new Error('Other tokens were appended.');
+      this.ids = [...ids];
+      return ids.length;
+    },
+    saveFrom: ({ path, from }) => writeFileSync(path, partState(this.ids.slice(from), from)),
   };
 }

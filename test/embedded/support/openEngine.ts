@@ -21,10 +21,12 @@ export interface EngineParts {
   readonly samplePath: string;
   readonly threads: KvThreads;
   readonly batchTokens: number;
+  /** As in `DiskCacheOptions`. */
+  readonly partStateBytes?: number;
 }
 
 /** An engine in this process, over llama.cpp processes of its caller. */
-export async function openEngine({ start, wrap, folder, samplePath, threads, batchTokens }: EngineParts) {
+export async function openEngine({ start, wrap, folder, samplePath, threads, batchTokens, ...more }: EngineParts) {
   let blocks: BlockFolder | null = null;
   const supervisor = new LlamaSupervisor(
     async (onEnd) => {
@@ -46,8 +48,9 @@ export async function openEngine({ start, wrap, folder, samplePath, threads, bat
     rows: blocks,
     positions: null,
     runFolder: folder,
-    passing: new PassingState(folder),
+    passing: [new PassingState(folder)],
     threads,
+    ...more,
   });
   const cache = new PrefixCache({ disk, blockTokens: 32, loadTimeoutMs: 20_000, log: () => undefined });
   const engine = new EmbeddedEngine({ supervisor, cache, blockTokens: 32, batchTokens, log: () => undefined });

@@ -15,23 +15,24 @@ export interface SampleDiskOptions {
   /** Default: in clear. */
   readonly kvKey?: Buffer | null;
   readonly log?: (message: string) => void;
+  /** As in `DiskCacheOptions`. */
+  readonly partStateBytes?: number;
 }
 
 /** The KV on disk of a fake llama whose state can be cut after any token. */
-export function openSampleDisk({ folder, llama, blockTokens, threads, kvKey = null, log }: SampleDiskOptions) {
+export function openSampleDisk({ folder, llama, kvKey = null, log, ...more }: SampleDiskOptions) {
   const samplePath = join(folder, 'sample.state');
   writeFileSync(samplePath, rowState([1, 2]));
   const runFolder = join(folder, 'run');
   const opened = openDisk({
     kvDir: join(folder, 'kv'),
-    blockTokens,
     info: llama.info,
     modelSha256: 'a'.repeat(64),
     samplePath,
     kvKey,
     runFolder,
-    passing: new PassingState(runFolder),
-    threads,
+    passing: [new PassingState(runFolder), new PassingState(runFolder, null, 1)],
+    ...more,
     log: log ?? (() => undefined),
   });
   if (!opened) throw new Error('The sample cannot be read.');

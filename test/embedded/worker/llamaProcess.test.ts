@@ -1,4 +1,4 @@
-import { readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { KvThreads } from '../../../src/embedded/kv/kvThreads.ts';
@@ -44,6 +44,7 @@ describe('a llama.cpp process', () => {
       kvType: 'f16',
       batchTokens: 512,
       samplePath: join(folder.path, 'sample.state'),
+      triesParts: true,
     };
   });
   afterAll(() => threads.close());
@@ -84,9 +85,22 @@ describe('a llama.cpp process', () => {
     await expect.poll(() => ends).toHaveLength(1);
   });
 
+  it('that is not to try parts of a state takes none', async () => {
+    config = { ...config, triesParts: false };
+    const llama = await start();
+    expect(llama.info.takesParts).toBe(false);
+    const refused = llama.call('append', { path: config.samplePath, isFirst: true });
+    await expect(refused).rejects.toThrow('This llama.cpp takes no parts of a state.');
+  });
+
   describe('under an engine', () => {
-    const engineOver = (wrap: (llama: Llama) => Llama, batchTokens = 32) =>
-      openEngine({ start, wrap, folder: folder.path, samplePath: config.samplePath, threads, batchTokens });
+    const engineOver = (
+      wrap: (llama: Llama) => Llama,
+      batchTokens = 32,
+      more: { readonly partStateBytes?: number } = {},
+    ) => openEngine({ start, wrap, folder: folder.path, samplePath: config.samplePath, threads, batchTokens, ...more });
+    /** So that each part is one block. */
+    const smallParts = { partStateBytes: 1 };
     const request = shortRequest;
 
     it('with large batches, a prompt gives the same bits computed, live, and from disk', async () => {
@@ -97,6 +111,67 @@ describe('a llama.cpp process', () => {
       const fromDisk = await generate(engine, { topLogprobs: 1 });
       expect(live).toEqual({ ...cold, cached: 288 });
       expect(fromDisk).toEqual({ ...cold, cached: 288 });
+    });
+
+    it('whose state is loaded in parts and saved in parts gives the same bits as one whose state passes whole', async () => {
+      const whole = await engineOver((llama) => llama, 512);
+      const turn = { topLogprobs: 1, tail: 'store' } as const;
+      const expected = await generate(whole.engine, turn);
+      const longer = [...shortRequest.promptIds, ...promptIds(200, 3)];
+      const expectedLonger = await generate(whole.engine, { topLogprobs: 1, promptIds: longer });
+      rmSync(folder.path, { recursive: true, force: true });
+      mkdirSync(folder.path);
+      smallModel(folder.path);
+      const calls: string[] = [];
+      const listened = (llama: Llama): Llama => ({
+        ...facade(llama),
+        get isAlive() {
+          return llama.isAlive;
+        },
+        call: (name, input, timeoutMs) => {
+          calls.push(name);
+          return llama.call(name, input, timeoutMs);
+        },
+      });
+      const { engine, supervisor, first } = await engineOver(listened, 512, smallParts);
+      expect(first.info.takesParts).toBe(true);
+      first.kill();
+      await expect.poll(() => supervisor.restarts).toBe(1);
+      expect(await generate(engine, turn)).toEqual(expected);
+      await generate(engine, { promptIds: [1, 2, 3] });
+      calls.length = 0;
+      expect(await generate(engine, { ...turn, tail: 'load' })).toEqual({ ...expected, cached: 299 });
+      expect(calls.filter((name) => name === 'append')).toHaveLength(9);
+      calls.length = 0;
+      expect(await generate(engine, { topLogprobs: 1, promptIds: longer })).toEqual({ ...expectedLonger, cached: 288 });
+      expect(calls).toContain('saveFrom');
+      await generate(engine, { promptIds: [1, 2, 3] });
+      expect(await generate(engine, { topLogprobs: 1, promptIds: longer })).toEqual({ ...expectedLonger, cached: 480 });
+    });
+
+    it('that dies between two parts of a state costs a process, and no answer', async () => {
+      let parts = 0;
+      const { engine, supervisor, first } = await engineOver(
+        (llama) => ({
+          ...facade(llama),
+          get isAlive() {
+            return llama.isAlive;
+          },
+          call: (name, input, timeoutMs) => {
+            if (name === 'append' && ++parts === 4) llama.kill();
+            return llama.call(name, input, timeoutMs);
+          },
+        }),
+        32,
+        smallParts,
+      );
+      const computed = await generate(engine);
+      first.kill();
+      await expect.poll(() => supervisor.restarts).toBe(1);
+      const answer = await generate(engine);
+      expect(parts).toBeGreaterThan(4);
+      expect(answer.ids).toEqual(computed.ids);
+      expect(supervisor.restarts).toBe(2);
     });
 
     it('that an abort stops in the middle of a prompt has the evaluated part for the next request', async () => {

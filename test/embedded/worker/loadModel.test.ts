@@ -104,6 +104,7 @@ const config: WorkerConfig = {
   gpuLayers: null,
   kvType: 'f16',
   batchTokens: 512,
+  triesParts: false,
   samplePath: '/run/sample',
 };
 const load = (changes: Partial<WorkerConfig> = {}): Promise<LoadedModel> => loadModel({ ...config, ...changes });

@@ -1,0 +1,211 @@
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { DiskCache } from '../../../src/embedded/kv/diskCache.ts';
+import { KvThreads } from '../../../src/embedded/kv/kvThreads.ts';
+import { PassingState } from '../../../src/embedded/kv/passingState.ts';
+import { PrefixCache, type Prompt } from '../../../src/embedded/kv/prefixCache.ts';
+import { OperationFailedError, WorkerLostError } from '../../../src/embedded/worker/llamaProcess.ts';
+import { fc } from '../../support/fc.ts';
+import { FakeLlama } from '../support/fakeLlama.ts';
+import { openSampleDisk } from '../support/openSampleDisk.ts';
+import { partState, rowState } from '../support/rowState.ts';
+import { scratch, type Scratch } from '../support/smallModel.ts';
+
+const blockTokens = 4;
+/** Of 32 bytes a token. */
+const blockBytes = 128;
+/** Seven blocks, a tail of two tokens, and the last one. */
+const ids = Array.from({ length: 31 }, (_, index) => 500 + index);
+const salt = 'salt';
+
+describe('a state that passes in parts of three blocks', () => {
+  const threads = new KvThreads(1);
+  let folder: Scratch;
+  let said: string[];
+  let disk: DiskCache;
+  let blockDir: string;
+  let cache: PrefixCache;
+  let llama: FakeLlama;
+  beforeEach(() => {
+    folder = scratch();
+    said = [];
+    restart();
+  });
+  afterEach(() => {
+    vi.restoreAllMocks();
+    folder[Symbol.dispose]();
+  });
+  afterAll(() => threads.close());
+
+  /** Another process, which has computed nothing yet. */
+  function restart(takesParts = true): void {
+    llama = new FakeLlama(true, takesParts);
+    const log = (message: string): void => void said.push(message);
+    const sizes = { blockTokens, partStateBytes: 3 * blockBytes };
+    const opened = openSampleDisk({ folder: folder.path, llama, ...sizes, threads, log });
+    disk = opened.cache;
+    blockDir = opened.blocks.folder;
+    cache = new PrefixCache({ disk, blockTokens, loadTimeoutMs: 1000, log });
+  }
+  const promptOf = (all: readonly number[] = ids, isStored = false): Prompt => {
+    const { blocks: hashes, tail } = disk.names(all, salt);
+    return { ids: all, salt, hashes, tail: tail === null ? null : { hash: tail, isStored } };
+  };
+  async function asked(prompt: Prompt): Promise<number> {
+    const { tokens } = await cache.reuse(llama, prompt);
+    await cache.evaluate(llama, prompt.ids.slice(tokens), null);
+    await cache.store(llama, prompt, prompt.hashes.length);
+    return tokens;
+  }
+  const frozen = (all: readonly number[] = ids): Promise<number> => asked(promptOf(all, true));
+  const fileOf = (hash: string): string => join(blockDir, hash.slice(0, 2), `${hash}.kv`);
+  const damage = (block: number): void => {
+    const path = fileOf(promptOf().hashes[block] ?? '');
+    const bytes = readFileSync(path);
+    bytes.writeUInt8((bytes.at(-1) ?? 0) ^ 1, bytes.length - 1);
+    writeFileSync(path, bytes);
+  };
+  const files = (): string[] =>
+    readdirSync(blockDir, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.kv'));
+
+  it('is taken part by part, with the tail in the last one, and leaves no file', async () => {
+    await frozen();
+    restart();
+    expect(await cache.reuse(llama, promptOf())).toEqual({ tokens: 30, source: 'disk' });
+    expect(llama.calls).toEqual(['append', 'append', 'append', 'adopt']);
+    expect(llama.ids).toEqual(ids.slice(0, 30));
+    await disk.release();
+    expect(readdirSync(join(folder.path, 'run'))).toEqual([]);
+  });
+
+  it('is taken whole where it is no larger than a part, and by a llama.cpp that takes no parts', async () => {
+    await frozen();
+    restart(false);
+    expect(await cache.reuse(llama, promptOf())).toEqual({ tokens: 30, source: 'disk' });
+    restart();
+    expect(await cache.reuse(llama, promptOf(ids.slice(0, 13)))).toEqual({ tokens: 12, source: 'disk' });
+    expect(llama.calls).toEqual(['load']);
+  });
+
+  it('ends in front of a damaged block, wherever it is: damage is a miss', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.integer({ min: 0, max: 6 }), fc.integer({ min: 0, max: 6 }), async (first, second) => {
+        restart();
+        await frozen();
+        damage(first);
+        if (second > first) damage(second);
+        restart();
+        expect((await cache.reuse(llama, promptOf())).tokens).toBe(first * blockTokens);
+        expect(llama.ids).toEqual(ids.slice(0, first * blockTokens));
+        expect(files()).not.toContain(fileOf(promptOf().hashes[first] ?? ''));
+        expect(disk.counters.damaged).toBeGreaterThan(0);
+        // What was missed is computed and stored again: the first damage, and then the second.
+        for (const _ of [first, second]) {
+          restart();
+          await frozen();
+        }
+        restart();
+        expect((await cache.reuse(llama, promptOf())).tokens).toBe(30);
+      }),
+      { numRuns: 15 },
+    );
+  });
+
+  it('leaves what llama.cpp holds alone where the first block is damaged', async () => {
+    await frozen();
+    restart();
+    const mine = { ...promptOf(), salt: 'mine', hashes: disk.hashes(ids, 'mine'), tail: null };
+    await asked(mine);
+    damage(0);
+    expect(await cache.reuse(llama, promptOf())).toEqual({ tokens: 0, source: 'device' });
+    expect(llama.calls).not.toContain('append');
+  });
+
+  it('that llama.cpp refuses costs the blocks of that part, and the process', async () => {
+    await frozen();
+    restart();
+    let parts = 0;
+    const append = llama.call.bind(llama);
+    vi.spyOn(llama, 'call').mockImplementation(async (name, input) => {
+      if (name === 'append' && ++parts === 2) throw new OperationFailedError('the part is refused');
+      return append(name, input);
+    });
+    const lost = cache.reuse(llama, promptOf());
+    await expect(lost).rejects.toThrow(WorkerLostError);
+    await expect(lost).rejects.toThrow('the part is refused');
+    expect(llama.isAlive).toBe(false);
+    restart();
+    expect(disk.missing(promptOf().hashes)).toEqual([3, 4, 5]);
+    expect((await cache.reuse(llama, promptOf())).tokens).toBe(12);
+  });
+
+  it('is not believed when other tokens came than were given', async () => {
+    await frozen();
+    restart();
+    llama.instead.adopt = () => 29;
+    await expect(cache.reuse(llama, promptOf())).rejects.toThrow('llama.cpp loaded 29 of 30 tokens.');
+    expect(llama.isAlive).toBe(false);
+  });
+
+  it('tells its caller that the process was lost in a part', async () => {
+    await frozen();
+    restart();
+    llama.instead.append = () => {
+      throw new WorkerLostError('append', 'The llama.cpp process ended with SIGKILL.');
+    };
+    await expect(cache.reuse(llama, promptOf())).rejects.toThrow('SIGKILL');
+  });
+
+  it.each([
+    [1, 0],
+    [2, 12],
+    [3, 24],
+  ])('ends in front of part %i when there is no room for it, as on a full disk, and says so', async (part, tokens) => {
+    await frozen();
+    restart();
+    let placed = 0;
+    const place = vi.spyOn(PassingState.prototype, 'place').mockImplementation(async function (this: PassingState) {
+      if (++placed === part) throw new Error('ENOSPC');
+      return this.onDisk();
+    });
+    expect((await cache.reuse(llama, promptOf())).tokens).toBe(tokens);
+    expect(said).toContain('Block files could not be used: Error: ENOSPC');
+    place.mockRestore();
+    expect(llama.ids).toEqual(ids.slice(0, tokens));
+  });
+
+  it('is saved from the first missing block on, and has the rows of a whole one', async () => {
+    await asked({ ...promptOf(ids.slice(0, 21)), tail: null });
+    expect(llama.calls).toEqual(['truncate', 'evaluate', 'save']);
+    const longer = [...ids, ...ids.map((id) => id + 100)];
+    await asked({ ...promptOf(longer), tail: null });
+    expect(llama.calls.slice(3)).toEqual(['truncate', 'evaluate', 'saveFrom']);
+    const { hashes } = promptOf(longer);
+    expect(disk.missing(hashes)).toEqual([]);
+    const assembled = await disk.assemble({ ids: longer, hashes, tail: null }, hashes.length);
+    expect(readFileSync(assembled?.state.path ?? '')).toEqual(rowState(longer.slice(0, hashes.length * blockTokens)));
+    await disk.release();
+  });
+
+  it('is not saved at all for the tail alone, but for the tokens of the tail', async () => {
+    await asked({ ...promptOf(), tail: null });
+    const before = disk.counters.written;
+    llama.calls.length = 0;
+    await frozen();
+    expect(llama.calls.filter((name) => name.startsWith('save'))).toEqual(['saveFrom']);
+    expect(disk.counters.written).toBe(before + 1);
+    restart();
+    expect((await cache.reuse(llama, promptOf())).tokens).toBe(30);
+  });
+
+  it('that was saved for another prompt is stored nowhere', async () => {
+    await asked({ ...promptOf(ids.slice(0, 21)), tail: null });
+    const others = ids.map((id) => id + 1);
+    const named = { ids, hashes: promptOf().hashes, tail: null };
+    const save = async (path: string, from: number): Promise<void> =>
+      writeFileSync(path, partState(others.slice(from), from));
+    await expect(disk.store(named, 31, save, true)).rejects.toThrow("llama.cpp's state is not that of the prompt.");
+    expect(disk.missing(named.hashes)).toEqual([5, 6]);
+  });
+});
