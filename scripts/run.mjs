@@ -89,6 +89,8 @@ function install() {
   });
   if (result.status !== 0)
     fail(`npm ci failed${result.error ? `: ${result.error.message}` : ''}. Its output is above.`);
+  // npm runs no script here (.npmrc), not even this project's own.
+  spawnSync(process.execPath, [path.join(root, 'scripts', 'setUpHooks.mjs')], { cwd: root, stdio: ['ignore', 2, 2] });
   writeFileSync(stamp, wantedStamp());
 }
 

@@ -1,4 +1,4 @@
-// Runs after `npm ci`: git uses the hooks of this repository, unless the user has chosen other ones. Does nothing outside a checkout.
+// `run.mjs` runs this after `npm ci`: git uses the hooks of this repository, unless the user has chosen other ones. Does nothing outside a checkout.
 import { spawnSync } from 'node:child_process';
 
 const git = (...args) => spawnSync('git', args, { encoding: 'utf8' });
