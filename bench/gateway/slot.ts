@@ -56,13 +56,15 @@ async function ask({ url, headers }: Place, messages: readonly Said[]): Promise<
   return { firstMs, text: text.join(''), reused: Number(/"cached_tokens":(\d+)/.exec(all)?.[1] ?? 0) };
 }
 
+const tokensOfRule = 14;
+
 /** A conversation whose system prompt has about so many tokens. */
 class Talk {
   readonly #messages: Said[];
 
   constructor(name: string, tokens: number) {
     const rules = Array.from(
-      { length: Math.ceil(tokens / 12) },
+      { length: Math.ceil(tokens / tokensOfRule) },
       (_, at) => `Rule ${at} of ${name}: be brief and kind.`,
     );
     this.#messages = [{ role: 'system', content: rules.join('\n') }];
@@ -116,7 +118,7 @@ export const gatewaySlot: Benchmark = {
         modelPath: gemmaModel(),
         slotDir,
         servedName: 'gemma',
-        contextTokens: tokens + 1024,
+        contextTokens: 2 * tokens,
         slots: 1,
         // More threads than idle cores make llama.cpp many times slower.
         threads: 1,

@@ -30,6 +30,8 @@ export interface GatewayContext {
   readonly healing: Healing;
   readonly figures: Figures;
   readonly clock: Clock;
+  /** Why a client's request is one too many to be recorded now; null: it is none. */
+  readonly whyTooMany: (client: string) => string | null;
   /** What cannot be recognised or recorded passes all the same. */
   readonly onFailure: (error: unknown, what: string) => void;
 }

@@ -39,6 +39,8 @@ export interface GatewayParts {
   readonly clients: Clients;
   readonly healing: Healing;
   readonly journal: JournalFile;
+  /** Why a client's request is one too many to be recorded; null: it is none. Default: no number is too many. */
+  readonly whyTooMany?: (client: string) => string | null;
   readonly onFailure: (error: unknown, what: string) => void;
 }
 
@@ -98,6 +100,7 @@ export class Gateway {
       first: new FirstBytes(),
       healing,
       figures: new Figures(),
+      whyTooMany: parts.whyTooMany ?? (() => null),
     };
   }
 

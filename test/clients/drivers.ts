@@ -264,7 +264,8 @@ export const drivers: readonly Driver[] = [
     command: ({ base, token, model }, { text }) => ({
       program: venvBin('gptme', 'gptme'),
       args: ['-n', '-m', `local/${model}`, '--name', 'story', text],
-      env: { OPENAI_BASE_URL: `${base}/v1`, OPENAI_API_KEY: token },
+      // Without it, its counting of tokens waits for a download.
+      env: { OPENAI_BASE_URL: `${base}/v1`, OPENAI_API_KEY: token, GPTME_TIKTOKEN_TIMEOUT: '0' },
     }),
   },
   {

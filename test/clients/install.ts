@@ -37,7 +37,7 @@ const installScripts: Partial<Record<ClientName, string>> = {
   claudeCode: '@anthropic-ai/claude-code/install.cjs',
 };
 
-/** These have tests in every run of CI; the others have theirs in `npm run nightly`. */
+/** These have tests in every run of CI. Of the others, `docs/gateway.md` says when their stories are told. */
 export const clientsOfEveryRun: readonly ClientName[] = ['openai', 'continue', 'codex', 'inspector', 'conformance'];
 
 /** Where a client is or would be installed: another version is another folder. */

@@ -8,6 +8,7 @@ import { FakeLlamaServer } from '../fakes/fakeLlamaServer.ts';
 import { noteFigure } from '../engines/live/figures.ts';
 import { gemmaModel } from '../engines/live/gemmaModel.ts';
 import { startLlamaServer } from '../engines/live/llamaServer.ts';
+import { crashGroup } from '../engines/live/processGroup.ts';
 import { isNightly } from '../support/nightly.ts';
 import { drivers, type Driver, type Place, type Turn } from './drivers.ts';
 import { scriptedServer, type SeenChat } from './scriptedServer.ts';
@@ -31,7 +32,7 @@ async function gemmaServer(slotDir: string): Promise<Killable> {
     modelPath: gemmaModel(),
     slotDir,
     servedName: 'gemma',
-    contextTokens: 16_384,
+    contextTokens: 32_768,
     slots: 1,
     threads: 2,
   };
@@ -88,12 +89,17 @@ async function begin(driver: Driver) {
       cwd: folder,
       env: { PATH: process.env['PATH'], HOME: home, LANG: 'C.UTF-8', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
-      timeout: 400_000,
+      // As in a terminal, whose signals go to the client and to what it starts. On Windows it would have a console window of its own.
+      detached: process.platform !== 'win32',
     });
+    const { pid } = child;
+    if (pid === undefined) throw new Error(`${program} does not start.`);
+    cleanUps.push(async () => crashGroup(pid));
     let output = '';
     for (const stream of [child.stdout, child.stderr])
       stream.on('data', (piece: Buffer) => (output += piece.toString()));
-    return { child, ended: once(child, 'close').then(([code]) => ({ code: code as number | null, output })) };
+    const stop = (): boolean => (process.platform === 'win32' ? child.kill('SIGINT') : process.kill(-pid, 'SIGINT'));
+    return { stop, ended: once(child, 'close').then(([code]) => ({ code: code as number | null, output })) };
   };
   const say = async (text: string, way: Turn['way'] = 'resume'): Promise<void> => {
     const { code, output } = await start({ text, way }).ended;
@@ -178,7 +184,7 @@ test.each(chosen)(
     await expect.poll(() => seen.at(-1)?.isScripted).toBe(true);
     const slow = seen.at(-1);
     await expect.poll(async () => (await gateway.client.call('gatewayClients', {})).items.length).toBeGreaterThan(0);
-    stopped.child.kill('SIGINT');
+    stopped.stop();
     await expect.poll(() => slow?.isLeft).toBe(true);
     await stopped.ended;
     await expect

@@ -457,6 +457,27 @@ describe('a chat through the gateway', () => {
     expect(said).toHaveLength(4);
   });
 
+  test('S0-62 requests past a limit of the rate pass, say so, and are stored with the next answer', async () => {
+    const many = 'This client has reached its limit of 1 changes a minute.';
+    const why: (string | null)[] = [null, many, many, null];
+    const gateway = await gatewayFixture(diskFiles, { whyTooMany: () => why.shift() ?? null });
+    const messages: object[] = [];
+    const told: (string | null)[][] = [];
+    for (let turn = 1; turn <= 4; turn++) {
+      messages.push({ role: 'user', content: `Question ${turn}` });
+      const { answer } = await gateway.chat(messages);
+      told.push([answer.headers.get('x-cwm-recorded'), answer.headers.get('x-cwm-why')]);
+      messages.push({ role: 'assistant', content: `Answer ${turn}.` });
+      expect((await gateway.sessions()).map(({ said }) => said.length)).toEqual([turn === 4 ? 8 : 2]);
+    }
+    expect(told).toEqual([
+      ['yes', null],
+      ['no', many],
+      ['no', many],
+      ['yes', null],
+    ]);
+  });
+
   test('a full disk stands in the way of no request, and what passed is stored with the next answer', async () => {
     const faulty = new FaultyFiles(diskFiles);
     const gateway = await gatewayFixture(faulty.files);

@@ -67,11 +67,12 @@ interface GatewayOver extends Partial<Pick<CoreParts, 'checkpoints' | 'isolation
   /** Between two readings of the gateway's clock. Default: as long as it takes. */
   readonly stepMs?: number;
   readonly healing?: Healing;
+  readonly whyTooMany?: (client: string) => string | null;
 }
 
 /** The gateway over the real core and store, in front of a server that answers what the test says. */
 export async function gatewayFixture(files: Files = diskFiles, over: GatewayOver = {}) {
-  const { engine: given, url: urlOf, stepMs, healing = { heals: true, pins: false }, ...parts } = over;
+  const { engine: given, url: urlOf, stepMs, healing = { heals: true, pins: false }, whyTooMany, ...parts } = over;
   let steppedMs = 0;
   const core = await coreFixture({}, files, (own) => ({
     ...own,
@@ -115,6 +116,7 @@ export async function gatewayFixture(files: Files = diskFiles, over: GatewayOver
       },
       clients,
       healing,
+      ...(whyTooMany && { whyTooMany }),
       journal: {
         read: async () => lines,
         append: async (more) => {

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { CwmError } from '../../src/protocol/errors.ts';
 import { gatewayFixture } from './gatewayFixture.ts';
 import { call, decision, MemoryClient as Client, user } from './memoryClient.ts';
@@ -161,6 +161,76 @@ describe('a model with memory, for any client', () => {
     await client.gateway.restart();
     await client.ask(user('Thanks.'));
     expect(await client.gateway.sessions()).toHaveLength(1);
+  });
+
+  test('a request of Responses with only what is new goes on behind the answer that it names, also in the next process', async () => {
+    const client = new Client(await gatewayFixture());
+    const { engine } = client.gateway;
+    const post = (input: unknown, previous?: string): Promise<Response> =>
+      client.post({ input, tools: [], previous_response_id: previous, instructions: 'You code.' }, '/v1/responses');
+    const ask = async (input: unknown, previous?: string): Promise<string> => {
+      const answer = await post(input, previous);
+      expect(answer.status).toBe(200);
+      return ((await answer.json()) as { id: string }).id;
+    };
+    engine.toolCalls = [[call('1', 'search_pages', { query: 'service' })]];
+    // So long that it is a page at once: the tools of the memory are offered.
+    const one = await ask(`${decision} ${'filler '.repeat(1_200)}`);
+    await client.gateway.restart();
+    const two = await ask('And?', one);
+    await client.gateway.restart();
+    await ask([{ type: 'item_reference', id: two.replace('resp_', 'msg_') }, user('Once more')], one);
+    client.headers = { 'x-cwm-client-name': 'other' };
+    expect((await post('Mine?', two)).status).toBe(404);
+    client.headers = {};
+    await ask('Thanks.', two);
+    const [{ session, said } = { session: null, said: [] }, ...others] = await client.gateway.sessions();
+    expect(others).toEqual([]);
+    expect(Object.keys(session?.branches ?? {})).toHaveLength(2);
+    expect(said.slice(-5)).toMatchObject([
+      { text: 'fine' },
+      { role: 'user', text: 'And?' },
+      { text: 'fine' },
+      { role: 'user', text: 'Thanks.' },
+      { text: 'fine' },
+    ]);
+  });
+
+  test('what the model thought comes with a whole answer, as with a stream', async () => {
+    const client = new Client(await gatewayFixture());
+    const { engine } = client.gateway;
+    const usual = engine.generate.bind(engine);
+    engine.generate = async (request, onPiece, signal) => {
+      onPiece({ reasoning: 'Hm.' });
+      return { ...(await usual(request, onPiece, signal)), reasoning: 'Hm.' };
+    };
+    for (const stream of [false, true])
+      expect(await (await client.post({ stream, messages: [user('Hi')] })).text()).toContain(
+        '"reasoning_content":"Hm."',
+      );
+  });
+
+  test('a client of a stream hears something while the model server takes long', async () => {
+    const client = new Client(await gatewayFixture());
+    const { promise: isSlow, resolve: hurry } = Promise.withResolvers<void>();
+    const { promise: asked, resolve: isAsked } = Promise.withResolvers<void>();
+    client.gateway.engine.onCall = async (name) => {
+      if (name !== 'generate') return;
+      isAsked();
+      await isSlow;
+    };
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const answer = client.post({ stream: true, messages: [user('Hi')] });
+    await asked;
+    vi.advanceTimersByTime(5_000);
+    const { body } = await answer;
+    const reader = body!.pipeThrough(new TextDecoderStream()).getReader();
+    expect((await reader.read()).value).toMatch(/^: cwm makes the prompt\n\n/);
+    hurry();
+    let rest = '';
+    for (let next = await reader.read(); !next.done; next = await reader.read()) rest += next.value;
+    expect(rest).toContain('[DONE]');
   });
 
   test('a history that nobody knows becomes a session, and fits', async () => {

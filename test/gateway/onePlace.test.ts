@@ -57,6 +57,14 @@ describe('a model server with one slot', () => {
     expect(again.why).toBe('');
   });
 
+  test('a server that was started again with another model is asked what it is before its first answer is recorded', async () => {
+    const place = await onePlace({ volatileRestMs: 600_000 });
+    await place.chat([system, user('Say hi')]);
+    await place.fake.restart({ model: 'another' });
+    const { session } = await place.chat([user('Who are you?')]);
+    expect((await place.sessions()).find((each) => each.session.id === session)?.session.model?.id).toBe('another');
+  });
+
   test('what nothing was saved of is said to be lost with the server', async () => {
     const { chat, fake } = await onePlace({ volatileRestMs: 600_000 });
     const messages = [system, user('Say hi')];

@@ -1,5 +1,5 @@
 import type { Clock } from '../../base/clock.ts';
-import { CwmError } from '../../protocol/errors.ts';
+import { CwmError, toCwmError } from '../../protocol/errors.ts';
 import { isAgent } from '../requestScope.ts';
 
 export interface RateLimits {
@@ -48,6 +48,16 @@ export class RateLimiter {
   constructor(limitsOf: (client: string) => RateLimits | null, clock: Pick<Clock, 'elapsedMs'>) {
     this.#limitsOf = limitsOf;
     this.#clock = clock;
+  }
+
+  /** Why a client may not ask for a change now; null: it may, and this one counts. A client of another program is answered all the same. */
+  whyRefused(client: string): string | null {
+    try {
+      this.take(client);
+      return null;
+    } catch (error) {
+      return toCwmError(error).message;
+    }
   }
 
   /** @throws CwmError TooManyRequests with the seconds to wait; a refused change does not count. */

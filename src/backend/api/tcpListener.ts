@@ -89,7 +89,7 @@ export class TcpListener {
     const known = this.#gateway?.clientsAddress ?? null;
     const named = gatewayPort === null || gatewayPort === 0 ? null : `127.0.0.1:${gatewayPort}`;
     const ownUrl = this.#own && onLoopback(this.#own);
-    if (known === null && ownUrl) return ownUrl;
+    if (named === null && known === null && ownUrl) return ownUrl;
     const address = named ?? known ?? `127.0.0.1:${gatewayPort ?? backendSettings.gatewayPort.default}`;
     try {
       const wanted = parseHttpAddress(address, true);
@@ -104,7 +104,7 @@ export class TcpListener {
     } catch (error) {
       throw new CwmError('InvalidConfig', `The gateway cannot listen on ${address}.`, {
         hint:
-          known === null
+          named !== null || known === null
             ? 'End the program that has the port, or set another one (cwm.gateway.port, CWM_GATEWAY_PORT) and run "cwm stop".'
             : `End the program that has the port. The backend tries again every ${tryAgainMs / 1000} s, since the clients' configurations name this port.`,
         cause: error,

@@ -1,4 +1,5 @@
 import { toCwmError, CwmError } from '../../protocol/errors.ts';
+import type { MessageId } from '../../protocol/ids.ts';
 import type { Message } from '../../protocol/schemas/session.ts';
 import type { PendingTools, ToolCall } from '../../protocol/schemas/toolCall.ts';
 import type { SendResult } from '../../protocol/schemas/turn.ts';
@@ -31,6 +32,8 @@ export interface Leading {
   readonly tools: readonly Tool[];
   /** Hears what each request to the model server came to. */
   readonly onAnswer: (generation: Generation) => void;
+  /** Of the message that its first request to the model server becomes. */
+  readonly answerId: MessageId;
 }
 
 export interface Conversing {
@@ -86,7 +89,7 @@ export async function converse(
     const { blank, generated: answered } = await answerOnce(
       core,
       turn,
-      { added, inPool, tools: found.tools, toolChoice },
+      { added, inPool, tools: found.tools, toolChoice, id: round === from.round ? client?.answerId : undefined },
       conversing,
       signal,
     );
@@ -245,18 +248,21 @@ function requireChoice({ tools, notes }: OfMachine, toolChoice: string | undefin
 interface Asked extends Omit<Standing, 'round'> {
   readonly tools: readonly Tool[];
   readonly toolChoice: string | undefined;
+  /** Of the answer. Default: a new one. */
+  readonly id?: MessageId | undefined;
 }
 
 async function answerOnce(
   core: CoreContext,
   turn: Turn,
-  { added, inPool, tools, toolChoice }: Asked,
+  { added, inPool, tools, toolChoice, id }: Asked,
   { sampling, continueFrom, reporter }: Conversing,
   signal: AbortSignal,
 ): Promise<{ readonly blank: Message; readonly generated: Generated }> {
   const [question = null] = added;
   const type = turn.session.settings?.mode === 'plan' ? 'plan' : 'text';
-  const blank = newMessage(core, added.length > 0 ? added : turn.messages, 'assistant', { type, text: '' });
+  const made = newMessage(core, added.length > 0 ? added : turn.messages, 'assistant', { type, text: '' });
+  const blank = id === undefined ? made : { ...made, id };
   await beginAnswer(core, turn, inPool ? null : question, blank);
   reporter.begun(blank.id);
   const options = { ...sampling, continueFrom, reporter, tools, toolChoice, addGenerationPrompt: true };

@@ -22,6 +22,9 @@ export function answerErrorOf(said: JsonObject | null): AnswerError | null {
   };
 }
 
+/** The server ended a stream, and said nothing that an answer has. */
+export const saidNothing: AnswerError = { message: 'The model server sent no answer.', type: 'api_error', code: null };
+
 /** The server closed a stream that had not come to its end. */
 export const endedEarly: AnswerError = {
   message: 'The model server ended its answer too early.',

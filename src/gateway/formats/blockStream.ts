@@ -1,4 +1,4 @@
-import { endedEarly, type AnswerError } from './answerError.ts';
+import { endedEarly, saidNothing, type AnswerError } from './answerError.ts';
 import { ChatAnswer } from './chatAnswer.ts';
 import { chatDelta } from './chatDelta.ts';
 import type { StreamEvent } from './eventSplitter.ts';
@@ -38,7 +38,7 @@ export abstract class BlockStream implements AnswerStream {
     this.#answer.event(data);
     const { error } = this.#answer;
     if (error) return this.fail(error);
-    if (data === '[DONE]') return this.#end();
+    if (data === '[DONE]') return this.#hasBegun ? this.#end() : this.fail(saidNothing);
     const delta = chatDelta(data);
     if (!delta) return null;
     let sent = this.#begin();

@@ -12,6 +12,7 @@ import { writeSoon } from '../passing/relay.ts';
 /** The answer as a model server would write it, in chat completions. */
 export class AnswerUnderWay {
   text = '';
+  reasoning = '';
   /** Which has it; null: none is found or made yet. */
   session: SessionId | null = null;
   readonly #model: string | null;
@@ -39,7 +40,9 @@ export class AnswerUnderWay {
   }
 
   whole(item: Item, said: ClientAnswer): object {
-    const choices = [{ index: 0, message: chatMessageOf(item), finish_reason: said.finishReason }];
+    const { reasoning } = item;
+    const message = { ...chatMessageOf(item), ...(reasoning !== undefined && { reasoning_content: reasoning }) };
+    const choices = [{ index: 0, message, finish_reason: said.finishReason }];
     return { ...this.#head('chat.completion'), choices, ...usageOf(said) };
   }
 }
@@ -64,6 +67,8 @@ export const receiptOf = ({ session }: Pick<AnswerUnderWay, 'session'>): Record<
 export interface StreamedAnswer {
   /** A comment, which every client skips: the answer takes a while. */
   readonly hold: () => void;
+  /** The same, unless something was sent since the last one. */
+  readonly holdIfQuiet: () => void;
   readonly send: (chunk: object) => void;
   readonly end: (said: ClientAnswer) => void;
   /** Ends the stream with the error, in the client's form. @returns false, with nothing done, where no part of the answer was sent. */
@@ -87,8 +92,14 @@ export function streamTo(format: Format, { res, body, answerId, answer, isAnswer
     const headers = { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' };
     res.writeHead(200, { ...headers, ...receiptOf(answer) });
   };
+  let isQuiet = true;
+  const hold = (): void => {
+    begin();
+    writeSoon(res, ': cwm makes the prompt\n\n');
+  };
   const pass = (data: string): void => {
     begin();
+    isQuiet = false;
     isAnswering();
     const passed = stream.event({ raw: `data: ${data}\n\n`, data });
     if (passed !== null) writeSoon(res, passed);
@@ -101,9 +112,10 @@ export function streamTo(format: Format, { res, body, answerId, answer, isAnswer
     send(chunk);
   };
   return {
-    hold: () => {
-      begin();
-      writeSoon(res, ': cwm makes the prompt\n\n');
+    hold,
+    holdIfQuiet: () => {
+      if (isQuiet && !res.destroyed) hold();
+      isQuiet = true;
     },
     send: sendNext,
     end: (said) => {

@@ -3,13 +3,14 @@ import type { ClientTurn } from '../../core/sessions/memory/clientTurns.ts';
 import { silent } from '../../core/ports/reporter.ts';
 import type { ToolDefinition } from '../../core/ports/tools.ts';
 import { CwmError } from '../../protocol/errors.ts';
-import type { ProjectUri } from '../../protocol/ids.ts';
+import type { MessageId, ProjectUri } from '../../protocol/ids.ts';
 import { maxAnswerTokens } from '../../protocol/schemas/sessionSettings.ts';
 import type { GatewayContext, GatewayRequest } from '../context.ts';
 import { readChatRequest } from '../formats/chatCompletions.ts';
 import type { Format } from '../formats/format.ts';
 import type { Asked, Item } from '../formats/item.ts';
 import { countOf, listOf, objectOf, parsed, textOf, type JsonObject } from '../formats/json.ts';
+import { beating } from '../passing/heldLine.ts';
 import { AnswerUnderWay, receiptOf, streamTo } from './memoryAnswer.ts';
 import { memorySuffix, requireModel } from './memoryModels.ts';
 import { itemOf, turnOf, type SaidTurn } from './memoryTurn.ts';
@@ -58,7 +59,7 @@ export async function answerWithMemory(format: Format, gateway: GatewayContext, 
   figure.requests++;
   figure.turns++;
   figure.lastRequestAt = gateway.clock.now().toISOString();
-  const answerId = randomId();
+  const answerId = randomId() as MessageId;
   const answer = new AnswerUnderWay(asked, gateway.clock.now());
   const out = asked.streams ? streamTo(format, { res, body, answerId, answer, isAnswering: given.isAnswering }) : null;
   const reporter = {
@@ -68,7 +69,10 @@ export async function answerWithMemory(format: Format, gateway: GatewayContext, 
       answer.text += piece;
       out?.send(answer.chunk({ content: piece }));
     },
-    reasoning: (piece: string) => out?.send(answer.chunk({ reasoning_content: piece })),
+    reasoning: (piece: string) => {
+      answer.reasoning += piece;
+      out?.send(answer.chunk({ reasoning_content: piece }));
+    },
   };
   const turn = {
     system: asked.system,
@@ -79,7 +83,9 @@ export async function answerWithMemory(format: Format, gateway: GatewayContext, 
   const asker = { client, project: given.project, key: given.key, system: asked.system };
   let said: SaidTurn;
   try {
-    said = await turnOf(gateway, { asker, items: asked.items, turn, answer }, signal, reporter);
+    const given = { asker, items: asked.items, turn, answer, answerId };
+    const run = (): Promise<SaidTurn> => turnOf(gateway, given, signal, reporter);
+    said = await (out ? beating(run, out.holdIfQuiet) : run());
   } catch (error) {
     if (out?.fail(error)) return;
     throw error;

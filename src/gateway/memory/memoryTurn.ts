@@ -1,7 +1,7 @@
 import type { ClientAnswer, ClientMessage, ClientTurn } from '../../core/sessions/memory/clientTurns.ts';
 import type { Reporter } from '../../core/ports/reporter.ts';
 import { isCwmError } from '../../protocol/errors.ts';
-import type { SessionId } from '../../protocol/ids.ts';
+import type { MessageId, SessionId } from '../../protocol/ids.ts';
 import type { GatewayContext } from '../context.ts';
 import type { Item } from '../formats/item.ts';
 import type { AnswerUnderWay } from './memoryAnswer.ts';
@@ -15,12 +15,18 @@ interface MemoryTurn {
   readonly asker: MemoryAsker;
   readonly items: readonly Item[];
   readonly turn: Pick<ClientTurn, 'system' | 'tools' | 'toolChoice' | 'sampling'>;
-  readonly answer: Pick<AnswerUnderWay, 'text' | 'session'>;
+  readonly answer: Pick<AnswerUnderWay, 'text' | 'reasoning' | 'session'>;
+  /** By which the client may name the answer in its next request. */
+  readonly answerId: MessageId;
 }
 
-export const itemOf = ({ text }: Pick<AnswerUnderWay, 'text'>, { calls }: Pick<ClientAnswer, 'calls'>): Item => ({
+export const itemOf = (
+  { text, reasoning }: Pick<AnswerUnderWay, 'text' | 'reasoning'>,
+  { calls }: Pick<ClientAnswer, 'calls'>,
+): Item => ({
   role: 'assistant',
   text,
+  ...(reasoning !== '' && { reasoning }),
   ...(calls.length > 0 && { calls }),
 });
 
@@ -80,7 +86,7 @@ async function runIn(
   { talks, clientTurns, targets, place: queue, onFailure }: GatewayContext,
   talk: Talk,
   place: Place | null,
-  { asker, items, turn, answer }: MemoryTurn,
+  { asker, items, turn, answer, answerId }: MemoryTurn,
   signal: AbortSignal,
   reporter: Reporter,
 ): Promise<SaidTurn> {
@@ -96,7 +102,7 @@ async function runIn(
   const leave = await queue.take(`session ${session}`, signal);
   try {
     const engine = targets.defaultSpec;
-    const said = await clientTurns.answer({ ...turn, session, engine, after, ...added }, signal, reporter);
+    const said = await clientTurns.answer({ ...turn, session, engine, after, answerId, ...added }, signal, reporter);
     await ended(itemOf(answer, said));
     return { ...said, session };
   } catch (error) {

@@ -1,6 +1,7 @@
 import type { ClientTurns, KnownMessage } from '../../core/sessions/memory/clientTurns.ts';
+import { nullOn } from '../../protocol/errors.ts';
 import type { MessageId, ProjectUri, SessionId } from '../../protocol/ids.ts';
-import type { Item } from '../formats/item.ts';
+import { chatMessageOf, type Item } from '../formats/item.ts';
 import { chainOf, rootOf, shortHash } from '../recognition/canonical.ts';
 
 /** Who asks. */
@@ -55,6 +56,8 @@ export class Talks {
   /** What stands behind an answer, by the chain of what was said. The talk that was used last comes last. */
   readonly #places = new Map<string, readonly Stored[]>();
   readonly #unanswered = new Map<string, Place>();
+  /** Answers by the ids that their clients have of them. */
+  readonly #answers = new Map<MessageId, Stored>();
   #restored: Promise<void> | null = null;
 
   constructor(turns: ClientTurns, onFailure: (error: unknown, what: string) => void) {
@@ -86,6 +89,19 @@ export class Talks {
     }
     if (found && (found.rank > 0 || found.isAlone)) return found.place;
     return this.#unanswered.get(unansweredKey(asker, chain)) ?? null;
+  }
+
+  /**
+   * What was said up to an answer of one of the client's own talks, as chat messages, for a client that only names it.
+   *
+   * @returns null: there is none. @throws CwmError of the store.
+   */
+  async messagesUpTo(answer: MessageId, client: string): Promise<readonly object[] | null> {
+    await (this.#restored ??= this.#restore());
+    const found = this.#answers.get(answer);
+    if (!found || !isOf(found.talk, client)) return null;
+    const said = await nullOn(this.#turns.saidUpTo(found.talk.session, found.message), 'SessionNotFound', 'Corrupted');
+    return said && said.map((each) => messageOf(itemOf(each)));
   }
 
   /** A talk whose session was just made. */
@@ -137,6 +153,7 @@ export class Talks {
       else if (left.length < all.length) this.#places.set(chain, left);
     }
     for (const [key, place] of this.#unanswered) if (place.talk === talk) this.#unanswered.delete(key);
+    for (const [id, stored] of this.#answers) if (stored.talk === talk) this.#answers.delete(id);
   }
 
   /** Many conversations begin with the same words: a beginning without an answer names none. */
@@ -150,6 +167,7 @@ export class Talks {
       chain = chainOf(chain, item);
       for (const { id } of item.calls ?? []) talk.calls.add(id);
       if (isAnswered) this.#putOne(chain, talk, each.id);
+      if (each.role === 'assistant') bounded(this.#answers, mostPlaces).set(each.firstId, { talk, message: each.id });
     }
   }
 
@@ -212,7 +230,7 @@ const unansweredKey = ({ client, key, system }: MemoryAsker, chain: string): str
   shortHash([client, key ?? '', shortHash(system), chain].join('\n'));
 
 /** The map with room for one more: its oldest goes. */
-function bounded<Value>(map: Map<string, Value>, most: number): Map<string, Value> {
+function bounded<Key, Value>(map: Map<Key, Value>, most: number): Map<Key, Value> {
   const [oldest] = map.keys();
   if (map.size >= most && oldest !== undefined) map.delete(oldest);
   return map;
@@ -223,3 +241,9 @@ function itemOf({ role, content }: KnownMessage): Item {
   if (content.type === 'tool-result') return { role, text, callId: content.call };
   return { role, text, ...('calls' in content && { calls: content.calls }) };
 }
+
+const messageOf = (item: Item): object => {
+  const { role, text, callId } = item;
+  if (role === 'assistant') return chatMessageOf(item);
+  return { role, content: text, ...(callId !== undefined && { tool_call_id: callId }) };
+};

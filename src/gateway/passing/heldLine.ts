@@ -16,15 +16,22 @@ export async function heldLine<T>(
   work: () => Promise<T>,
 ): Promise<T> {
   if (headers === false) return work();
-  let timer: NodeJS.Timeout;
-  const beat = (): void => {
+  return beating(work, () => {
     if (res.destroyed) return;
     if (!res.headersSent)
       res.writeHead(200, { ...headers, 'content-type': 'text/event-stream', 'cache-control': 'no-cache' });
     writeSoon(res, ": cwm brings the conversation's KV back\n\n");
-    timer = setTimeout(beat, everyMs);
+  });
+}
+
+/** @param beat called after a second, and then every two seconds, until the work has ended. */
+export async function beating<T>(work: () => Promise<T>, beat: () => void): Promise<T> {
+  let timer: NodeJS.Timeout;
+  const next = (): void => {
+    beat();
+    timer = setTimeout(next, everyMs);
   };
-  timer = setTimeout(beat, firstMs);
+  timer = setTimeout(next, firstMs);
   try {
     return await work();
   } finally {

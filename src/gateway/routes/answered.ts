@@ -27,6 +27,8 @@ export interface Understood {
   readonly target: Target;
   readonly lineage: Lineage;
   readonly recognised: Recognised | null;
+  /** It is stored with a later answer. */
+  readonly isLater: boolean;
   /** Of the message that the answer becomes. */
   readonly answerId: MessageId;
   readonly sentMs: number;
@@ -51,7 +53,7 @@ export function recordAnswer(
 
 function recordTurn(
   { recogniser, recorder, upstream, figures, first }: GatewayContext,
-  { sent, isPinned, client, recognised, asked, target, lineage, answerId, sentMs }: Understood,
+  { sent, isPinned, client, recognised, isLater, asked, target, lineage, answerId, sentMs }: Understood,
   said: Answer,
   { hasLeft, firstMs }: { readonly hasLeft: boolean; readonly firstMs: number | null },
 ): void {
@@ -69,6 +71,7 @@ function recordTurn(
     figures.computedAgain(client, again, again * perToken);
     conversation.lastTokens = said.usage.promptTokens + said.usage.outputTokens;
   }
+  if (isLater) return;
   const isLlama = target.description.kind === 'llama-server';
   recorder.record({
     answer,

@@ -23,7 +23,7 @@ import { itemsOf } from '../recording/recentAnswers.ts';
 import { recordAnswer, type Understood } from './answered.ts';
 import { answerOf, previousTurn, type Previous } from './previous.ts';
 import { noteRequest, receiptHeaders, reuseLine } from './receipt.ts';
-import { makeRoom, type Room } from './room.ts';
+import { isOnePlace, makeRoom, type Room } from './room.ts';
 
 /** A request that was read, before anything is asked for it. */
 interface Read {
@@ -38,6 +38,8 @@ interface Read {
   readonly key: string | null;
   /** Why nothing of it is recorded; null: it may be. */
   readonly whyNot: string | null;
+  /** The same, or why it is recorded with a later answer of its conversation. */
+  readonly whyLater: string | null;
   /** Null: it is not recorded. */
   readonly recognise: () => Recognised | null;
 }
@@ -47,13 +49,13 @@ async function read(format: Format, gateway: GatewayContext, request: GatewayReq
   const { req, address, client: known } = request;
   const text = (await readBody(req)).toString('utf8');
   const written = objectOf(parsed(text));
-  const body = written && ((await format.resolved?.(written, answerOf(gateway))) ?? written);
+  const header: HeaderOf = (name) => headerOf(req.headers[name]);
+  const client = known?.name ?? clientOf(header);
+  const body = written && ((await format.resolved?.(written, answerOf(gateway, client))) ?? written);
   const asked = body && format.read(body);
   if (!body || !asked)
     throw new CwmError('InvalidParameter', 'The body of the request is no JSON object with a list of messages.');
-  const header: HeaderOf = (name) => headerOf(req.headers[name]);
-  const client = known?.name ?? clientOf(header);
-  const previous = await previousTurn(gateway, format.previousOf?.(body) ?? null);
+  const previous = await previousTurn(gateway, format.previousOf?.(body) ?? null, client);
   const says = projectOf(address.project, header, asked);
   const named = says && (await outside.projectAt(says.project, says.isExplicit, request.signal));
   const project = previous?.said?.conversation.project ?? named;
@@ -88,6 +90,7 @@ async function read(format: Format, gateway: GatewayContext, request: GatewayReq
     project,
     key: conversation.isOfCache ? null : conversation.key,
     whyNot,
+    whyLater: whyNot ?? gateway.whyTooMany(client),
     recognise,
   };
 }
@@ -128,11 +131,11 @@ const pass =
         isAnswering,
       });
     }
-    const target = await targets.of(targets.defaultSpec, signal);
+    let target = await targets.of(targets.defaultSpec, signal);
     const enter = async (): Promise<Passing> => {
       const recognised = given.recognise();
       const lineage = await lineageOf(gateway, given.project, recognised);
-      const room = await heldLine(res, given.asked.streams && receiptHeaders(gateway, recognised, given.whyNot), () =>
+      const room = await heldLine(res, given.asked.streams && receiptHeaders(gateway, recognised, given.whyLater), () =>
         makeRoom(gateway, target, recognised, outside.saltOf(lineage), signal),
       );
       return { recognised, lineage, room };
@@ -142,6 +145,19 @@ const pass =
       passing.room.leave();
       recogniser.forget(passing.recognised.conversation);
       passing = await enter();
+    }
+    if (passing.room.isNew) {
+      // What it serves is recorded with the answer, and how many places it has decides what is looked after.
+      const had = target;
+      targets.doubt(had.spec);
+      target = await targets.of(had.spec, signal).catch((error: unknown) => {
+        passing.room.leave();
+        throw error;
+      });
+      if (isOnePlace(target) !== isOnePlace(had)) {
+        passing.room.leave();
+        passing = await enter();
+      }
     }
     try {
       await ask(format, gateway, { request, given, target, passing, isAnswering });
@@ -174,7 +190,7 @@ async function ask(
   const { req, res, signal } = request;
   const { text, body, asked, client, previous } = given;
   const { recognised, lineage, room } = passing;
-  const receipt = receiptHeaders(gateway, recognised, given.whyNot);
+  const receipt = receiptHeaders(gateway, recognised, given.whyLater);
   const isForeign =
     room.isForeign && outside.isolation !== 'off' && !(recognised?.kind === 'turn' && recognised.known > 0);
   const added = addedFields(body, asked, target, { salt: outside.saltOf(lineage), isForeign });
@@ -192,6 +208,7 @@ async function ask(
     target,
     lineage,
     recognised: healing,
+    isLater: given.whyLater !== null,
     client,
     answerId: randomId() as MessageId,
     sentMs: clock.elapsedMs(),

@@ -1,4 +1,4 @@
-import { CwmError } from '../../protocol/errors.ts';
+import { CwmError, nullOn } from '../../protocol/errors.ts';
 import type { MessageId } from '../../protocol/ids.ts';
 import type { GatewayContext } from '../context.ts';
 import { chatItem } from '../formats/chatCompletions.ts';
@@ -14,8 +14,9 @@ export interface Previous {
 
 /** The answer that a request continues by its id. @throws CwmError MessageNotFound. */
 export async function previousTurn(
-  { recogniser, recorder, recent, outside }: GatewayContext,
+  { recogniser, recorder, recent, outside, talks }: GatewayContext,
   id: string | null,
+  client: string,
 ): Promise<Previous | null> {
   if (id === null) return null;
   const said = recogniser.conversations.answer(id as MessageId);
@@ -23,7 +24,8 @@ export async function previousTurn(
     await recorder.storedOf(conversation.session);
     return outside.chatUpTo(conversation.session, message);
   };
-  const messages = recent.messages(id) ?? (said && (await storedUpTo(said)));
+  const messages =
+    recent.messages(id) ?? (said ? await storedUpTo(said) : await talks.messagesUpTo(id as MessageId, client));
   if (!messages) {
     throw new CwmError('MessageNotFound', `There is no response "${id.slice(0, 80)}" to continue.`, {
       hint: 'Send the whole conversation without previous_response_id.',
@@ -34,10 +36,11 @@ export async function previousTurn(
 
 /** An answer that a request only names, in memory or in the store. */
 export const answerOf =
-  (gateway: GatewayContext): AnswerOf =>
+  (gateway: GatewayContext, client: string): AnswerOf =>
   async (id) => {
     const recent = gateway.recent.item(id);
-    if (recent || !gateway.recogniser.conversations.answer(id as MessageId)) return recent;
-    const message = (await previousTurn(gateway, id))?.messages.at(-1);
+    if (recent) return recent;
+    const previous = await nullOn(previousTurn(gateway, id, client), 'MessageNotFound');
+    const message = previous?.messages.at(-1);
     return message ? chatItem(message) : null;
   };

@@ -8,6 +8,8 @@ import type { Recognised } from '../recognition/recogniser.ts';
 export interface Room {
   /** False where the conversation's session is gone. */
   readonly isThere: boolean;
+  /** The server was started since its last request: it may be another one. */
+  readonly isNew: boolean;
   /** What the server finds in its memory may be of another project. */
   readonly isForeign: boolean;
   /** The conversation was out of the server's memory: what became of that, in words. Null: it was not. */
@@ -68,7 +70,8 @@ async function roomFor(
   // Work on another conversation's KV may be the very checkpoint that this request needs.
   if (!hasOnePlace || isNext) await outside.giveWay(session, signal);
   const passage = await outside.letPass(spec, salt, signal);
-  if (passage?.isNew) for (const each of recogniser.all) each.mayBeCold = true;
+  const isNew = passage?.isNew === true;
+  if (isNew) for (const each of recogniser.all) each.mayBeCold = true;
   const holder = outside.holderOf(spec);
   const isElsewhere = hasOnePlace && (session === null || holder !== session);
   if (isElsewhere) {
@@ -80,13 +83,13 @@ async function roomFor(
   let cold: string | null = null;
   if (turn && turn.known > 0 && (turn.conversation.mayBeCold || isElsewhere)) {
     const ready = await makeReady(gateway, turn.conversation, signal);
-    if (!ready.isThere) return { isThere: false, isForeign: false, cold: null };
+    if (!ready.isThere) return { isThere: false, isNew, isForeign: false, cold: null };
     cold = ready.why;
     // What was brought back from a file is the conversation's own from now on.
     if (passage) await outside.letPass(spec, salt, signal);
   }
   if (hasOnePlace) outside.tookEngine(spec, session);
-  return { isThere: true, isForeign: passage?.mayReuse === false, cold };
+  return { isThere: true, isNew, isForeign: passage?.mayReuse === false, cold };
 }
 
 /** A session that cannot be made ready costs time, not the turn: its prompt is computed. */

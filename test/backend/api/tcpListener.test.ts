@@ -78,6 +78,17 @@ test('a port that the user set wins over the one that the clients were told', as
   expect(await answers(listener.url ?? '')).toBe(true);
 });
 
+test('a port that the user set is the clients’ also beside an address of the backend, and one that is taken is named so', async () => {
+  const { server, port } = await listen();
+  const { listener, told, taken } = listenerOf('127.0.0.1:0', { address: '0' }, port);
+  await listener.start(parts, (error) => taken.push(error));
+  expect(taken).toEqual([expect.objectContaining({ hint: expect.stringContaining('set another one') as unknown })]);
+  await end(server);
+  const free = listenerOf(null, { address: '0' }, port);
+  await free.start();
+  expect([told, free.told]).toEqual([[], [`http://127.0.0.1:${port}`]]);
+});
+
 test('an address of the clients beyond loopback, which an earlier version stored, is opened on loopback', async () => {
   const { told, taken, start } = listenerOf('0.0.0.0:0');
   await start();

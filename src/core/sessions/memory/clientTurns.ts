@@ -31,9 +31,10 @@ export interface ClientMessage {
   readonly content: MessageContent;
 }
 
-/** As the client knows it; `id` is that of the last stored message that belongs to it. */
+/** As the client knows it; `id` is that of the last stored message that belongs to it, and `firstId` that of the first one. */
 export interface KnownMessage extends ClientMessage {
   readonly id: MessageId;
+  readonly firstId: MessageId;
 }
 
 interface KnownSession {
@@ -68,6 +69,8 @@ export interface ClientTurn {
   readonly tools: readonly ToolDefinition[];
   readonly toolChoice: string | undefined;
   readonly sampling: Conversing['sampling'];
+  /** Becomes the {@link KnownMessage.firstId} of the answer. */
+  readonly answerId: MessageId;
 }
 
 export interface ClientAnswer {
@@ -136,8 +139,9 @@ export class ClientTurns {
     // A client that has tools of the memory's names cannot be told its calls from the memory's.
     const offered = turn.tools.filter(({ name }) => !memoryToolNames.has(name));
     const tools = offered.map((tool): Tool => ({ ...tool, readsOnly: false, isDestructive: false }));
-    const { sampling, toolChoice } = turn;
-    const conversing = { sampling, toolChoice, continueFrom: undefined, reporter, client: { tools, onAnswer } };
+    const { sampling, toolChoice, answerId } = turn;
+    const client = { tools, onAnswer, answerId };
+    const conversing = { sampling, toolChoice, continueFrom: undefined, reporter, client };
     await saveDisplaced(core, { session: turn.session, engine: turn.engine }, signal);
     await core.warmings.makeReady(turn.session, signal);
     const said = await withTurn(
@@ -155,6 +159,17 @@ export class ClientTurns {
       finishReason: said.pendingTools ? 'tool_calls' : said.finishReason,
       usage,
     };
+  }
+
+  /** What the client knows up to one of its messages, on whichever branch; null: there is none. @throws CwmError SessionNotFound, Corrupted. */
+  async saidUpTo(id: SessionId, message: MessageId): Promise<readonly KnownMessage[] | null> {
+    const core = this.#core();
+    for (const branch of (await branchesOf(core, await requireSession(core, id))).reverse()) {
+      const said = asClientKnows(branch);
+      const at = said.findIndex((each) => each.id === message);
+      if (at !== -1) return said.slice(0, at + 1);
+    }
+    return null;
   }
 
   /** What the client knows of the conversation, as it stands. @throws CwmError SessionNotFound, Corrupted. */
@@ -326,23 +341,27 @@ async function withResults(
 function asClientKnows(messages: readonly Message[]): KnownMessage[] {
   const known: KnownMessage[] = [];
   let before = '';
+  let first: MessageId | null = null;
   for (const [at, { id, role, content }] of messages.entries()) {
     if (content.type === 'context') continue;
+    if (role === 'user') first = null;
     if (content.type === 'tool-result' && !isOfClient(content)) continue;
     if (content.type !== 'tool-calls') {
       const isAnswer = role === 'assistant' && 'text' in content;
       known.push({
         id,
+        firstId: isAnswer ? (first ?? id) : id,
         role,
         content: isAnswer && before !== '' ? { ...content, text: before + content.text } : content,
       });
-      if (isAnswer) before = '';
+      if (isAnswer) [before, first] = ['', null];
       continue;
     }
     const calls = content.calls.filter((call) => !memoryToolNames.has(call.name) && !hasFailed(messages, at, call));
     const text = before + content.text;
-    before = calls.length === 0 ? text : '';
-    if (calls.length > 0) known.push({ id, role, content: { ...content, text, calls } });
+    const firstId: MessageId = first ?? id;
+    [before, first] = calls.length === 0 ? [text, firstId] : ['', null];
+    if (calls.length > 0) known.push({ id, firstId, role, content: { ...content, text, calls } });
   }
   return known;
 }
