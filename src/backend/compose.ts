@@ -19,7 +19,6 @@ import { openStore, type StoreOptions } from '../store/openStore.ts';
 import { diskFiles } from '../store/disk/files.ts';
 import { BlockFiles } from '../store/space/blockFiles.ts';
 import { StateFolders } from '../store/states/stateFolders.ts';
-import { limitsByKind, RateLimiter } from './api/rateLimit.ts';
 import { auditedStore } from './audit/auditedStore.ts';
 import { parseAuditPoint } from './audit/auditPoint.ts';
 import { Refusals } from './audit/refusals.ts';
@@ -192,8 +191,6 @@ export const composeServices =
     const onGatewayFailure = (error: unknown, what: string): void => log.failure(what, error);
     const gatewayClients = new Clients(join(storage, 'gateway', 'clients.json'), onGatewayFailure);
     await gatewayClients.load(store.isReadOnly);
-    // Agents ask many times a minute, so that only a number which the user set is too many.
-    const rates = new RateLimiter(limitsByKind(ratePerMinute ?? 0), systemClock);
     const gateway = new Gateway({
       outside: core.outside,
       clientTurns: core.clientTurns,
@@ -201,7 +198,6 @@ export const composeServices =
       clock: systemClock,
       clients: gatewayClients,
       healing,
-      whyTooMany: (client) => rates.whyRefused(client),
       journal: journalFile(join(storage, 'gateway', 'said.jsonl'), store.envelope, store.isReadOnly),
       onFailure: onGatewayFailure,
     });

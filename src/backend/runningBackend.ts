@@ -228,6 +228,10 @@ class StartedBackend implements RunningBackend {
     let address = '';
     const { api = apiVersions } = this.#options;
     const { readOnlyWhy = null } = services;
+    const { ratePerMinute = null, clock = systemClock } = this.#options;
+    // Clients of the gateway often ask many times a minute: too many are only those that the user says.
+    const gatewayRates = new RateLimiter(limitsByKind(ratePerMinute ?? 0), clock);
+    services.gateway?.limitBy?.((client) => gatewayRates.whyRefused(client));
     const dispatch = makeDispatch({
       operations: services.operations,
       process: {
@@ -242,7 +246,7 @@ class StartedBackend implements RunningBackend {
         openGateway: async () => ({ url: await tcp.open() }),
       },
       limit: this.#limit,
-      rates: new RateLimiter(limitsByKind(this.#options.ratePerMinute ?? null), this.#options.clock ?? systemClock),
+      rates: new RateLimiter(limitsByKind(ratePerMinute), clock),
       readOnlyWhy: readOnlyWhy && (() => this.#retirement.refusal(readOnlyWhy)),
       noMoreWhy: () => this.#retirement.noMoreWhy,
     });

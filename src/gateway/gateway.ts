@@ -39,8 +39,6 @@ export interface GatewayParts {
   readonly clients: Clients;
   readonly healing: Healing;
   readonly journal: JournalFile;
-  /** Why a client's request is one too many to be recorded; null: it is none. Default: no number is too many. */
-  readonly whyTooMany?: (client: string) => string | null;
   readonly onFailure: (error: unknown, what: string) => void;
 }
 
@@ -70,6 +68,7 @@ export class Gateway {
   readonly #journal: Journal;
   readonly #parts: GatewayParts;
   #url: string | null = null;
+  #whyTooMany: (client: string) => string | null = () => null;
   #restored: Promise<void> | null = null;
 
   constructor(parts: GatewayParts) {
@@ -100,7 +99,7 @@ export class Gateway {
       first: new FirstBytes(),
       healing,
       figures: new Figures(),
-      whyTooMany: parts.whyTooMany ?? (() => null),
+      whyTooMany: (client) => this.#whyTooMany(client),
     };
   }
 
@@ -159,6 +158,11 @@ export class Gateway {
 
   get clientsAddress(): string | null {
     return this.#parts.clients.address;
+  }
+
+  /** @param whyTooMany why a client's request is one too many to be recorded now; null: it is none. Until then, none is. */
+  limitBy(whyTooMany: (client: string) => string | null): void {
+    this.#whyTooMany = whyTooMany;
   }
 
   /** The gateway can be reached now. */

@@ -101,8 +101,8 @@ export async function gatewayFixture(files: Files = diskFiles, over: GatewayOver
   const clients = new Clients(path.join(core.directory, 'gateway', 'clients.json'), (error) => failures.push(error));
   let lines: readonly string[] = [];
   const journal = { isFull: false, damaged: [] as string[], damage: (line: string) => void (lines = [...lines, line]) };
-  const start = (): Gateway =>
-    new Gateway({
+  const start = (): Gateway => {
+    const started = new Gateway({
       outside: core.cwm.outside,
       clientTurns: core.cwm.clientTurns,
       engines: {
@@ -116,7 +116,6 @@ export async function gatewayFixture(files: Files = diskFiles, over: GatewayOver
       },
       clients,
       healing,
-      ...(whyTooMany && { whyTooMany }),
       journal: {
         read: async () => lines,
         append: async (more) => {
@@ -128,6 +127,9 @@ export async function gatewayFixture(files: Files = diskFiles, over: GatewayOver
       },
       onFailure: (error) => failures.push(error),
     });
+    if (whyTooMany) started.limitBy(whyTooMany);
+    return started;
+  };
   let gateway = start();
   const front = createServer((req, res) => {
     const address = gatewayAddress(req.url ?? '');

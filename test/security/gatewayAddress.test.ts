@@ -37,3 +37,23 @@ test('a port that another program has is an error that names it, and the backend
   await expect(client.call('openGateway', {})).rejects.toThrow(taken);
   expect((await client.call('gatewayClients', {})).url).toBeNull();
 });
+
+test('S0-62 the rate that the user sets limits what is recorded of a client of the gateway, and no answer', async () => {
+  const { client } = await start({ port: 0, ratePerMinute: 1 });
+  const { url, token } = await client.call('putGatewayClient', { name: 'codex', rotate: true });
+  const headers = { 'content-type': 'application/json', 'x-api-key': token ?? '' };
+  const list = (await (await fetch(`${url}/v1/models`, { headers })).json()) as { readonly data: { id: string }[] };
+  const recorded: (string | null)[] = [];
+  for (let number = 0; number < 12; number++) {
+    const messages = [{ role: 'user', content: `Question ${number}` }];
+    const answer = await fetch(`${url}/v1/chat/completions`, {
+      method: 'POST',
+      headers,
+      body: JSON.stringify({ model: list.data[0]?.id, messages }),
+    });
+    expect(answer.status).toBe(200);
+    recorded.push(answer.headers.get('x-cwm-recorded'));
+  }
+  // A burst of ten is allowed after a pause.
+  expect(recorded).toEqual([...Array.from({ length: 10 }, () => 'yes'), 'no', 'no']);
+});

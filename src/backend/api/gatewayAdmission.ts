@@ -53,6 +53,8 @@ export interface GatewayHandler {
   clientOf(token: string): string | null;
   /** Which tools a client may call over MCP. */
   toolsOf(client: string): ToolRight;
+  /** @param whyTooMany why a client's request is one too many to be recorded now; null: it is none. */
+  limitBy?(whyTooMany: (client: string) => string | null): void;
   /** @param listener gets each client whose token or right to tools is not what it was. */
   onClientEnded(listener: (client: string) => void): Disposable;
   /** Answers a request that may come in. Never rejects. @param client null: it has a token that belongs to no client. */
