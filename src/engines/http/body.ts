@@ -30,9 +30,12 @@ export function readText(
       chunks.push(chunk);
       onChunk();
     })
-    .once('end', () => resolve(decoder.feed(Buffer.concat(chunks)) + decoder.end()))
+    .once('end', () => resolve(decoder.whole(Buffer.concat(chunks))))
     .once('error', reject)
-    .once('close', () => reject(new Error('The answer broke off.')));
+    // Every answer closes; an error, with its stack, costs more than reading a small one.
+    .once('close', () => {
+      if (!body.readableEnded) reject(new Error('The answer broke off.'));
+    });
   return promise;
 }
 

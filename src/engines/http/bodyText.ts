@@ -4,7 +4,8 @@
  */
 export class BodyText {
   readonly #declared: string | null;
-  #decoder = new TextDecoder();
+  /** Made when a piece comes: it costs as much as reading a small answer. */
+  #decoder: InstanceType<typeof TextDecoder> | undefined;
   #isUtf8 = true;
   /** The beginning of a character whose rest has not come. */
   #pending: Uint8Array = new Uint8Array();
@@ -15,8 +16,18 @@ export class BodyText {
     this.#declared = named === undefined ? null : knownSet(named);
   }
 
+  /** The text of an answer that has come to its end, in place of {@link feed} and {@link end}. */
+  whole(bytes: Buffer): string {
+    if (this.#declared !== null) return this.feed(bytes) + this.end();
+    const text = bytes.toString('utf8');
+    return text.startsWith(byteOrderMark) ? text.slice(byteOrderMark.length) : text;
+  }
+
   feed(bytes: Uint8Array): string {
-    if (this.#declared === null || !this.#isUtf8) return this.#decoder.decode(bytes, { stream: true });
+    if (this.#declared === null || !this.#isUtf8) {
+      this.#decoder ??= new TextDecoder();
+      return this.#decoder.decode(bytes, { stream: true });
+    }
     const all = Buffer.concat([this.#pending, bytes]);
     const end = wholeCharacters(all);
     this.#pending = all.subarray(end);
@@ -28,7 +39,7 @@ export class BodyText {
     const rest = this.#pending;
     this.#pending = new Uint8Array();
     if (rest.length > 0 && this.#declared !== null) return this.#switchTo(this.#declared, rest);
-    return this.#decoder.decode();
+    return this.#decoder?.decode() ?? '';
   }
 
   #utf8(bytes: Uint8Array): string | null {
@@ -47,8 +58,11 @@ export class BodyText {
   }
 }
 
+const byteOrderMark = '\uFEFF';
+
 /** Null for UTF-8, which needs no other decoder, and for what is no name of a set. */
 function knownSet(name: string): string | null {
+  if (/^utf-?8$/i.test(name)) return null;
   try {
     const { encoding } = new TextDecoder(name);
     return encoding === 'utf-8' ? null : encoding;

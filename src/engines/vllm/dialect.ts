@@ -38,7 +38,7 @@ export class Dialect {
       const fitting = without(request, left);
       try {
         const answer = await send(fitting);
-        this.#left = new Set([...this.#left, ...left]);
+        if (left !== this.#left) this.#left = new Set([...this.#left, ...left]);
         return answer;
       } catch (error) {
         const sent = Object.keys(fitting.body as object);
@@ -55,6 +55,7 @@ export class Dialect {
 const isUnneeded = (field: string): boolean => unnamedFields.includes(field);
 
 function without(request: LinkRequest, left: ReadonlySet<string>): LinkRequest {
+  if (left.size === 0) return request;
   const body = request.body as Readonly<Record<string, unknown>>;
   const entries = Object.entries(body).filter(([field]) => !left.has(field));
   // OpenAI's newer models have another name for the same.

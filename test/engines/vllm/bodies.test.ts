@@ -79,8 +79,11 @@ test('K10 a character set that the server declares counts where the bytes are no
     const text = new BodyText(type);
     let read = '';
     for (let at = 0; at < bytes.length; at += step) read += text.feed(bytes.subarray(at, at + step));
-    return read + text.end();
+    const inPieces = read + text.end();
+    expect(new BodyText(type).whole(bytes)).toBe(inPieces);
+    return inPieces;
   };
+  expect(read(Buffer.from('\uFEFF{}'), 'application/json', 1)).toBe('{}');
   for (const step of [1, 2, 3, 100]) {
     const all = 'Bläue über 😀';
     expect(read(Buffer.from(all), 'text/event-stream; charset=ISO-8859-1', step)).toBe(all);

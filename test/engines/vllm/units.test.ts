@@ -13,14 +13,17 @@ import { never } from './rig.ts';
 describe('Prometheus text', () => {
   test('labels may hold quotes, backslashes, newlines, commas and braces', () => {
     const text = String.raw`a{x="1,2",y="q\"}\\\n"} 3.5e2 1700000000000`;
-    expect(parseSamples(text, new Set(['a']))).toEqual([{ name: 'a', labels: { x: '1,2', y: 'q"}\\\n' }, value: 350 }]);
+    const read = { name: 'a', labels: { x: '1,2', y: 'q"}\\\n' }, value: 350 };
+    expect(parseSamples(text, new Set(['a']))).toEqual(new Map([['a', [read]]]));
   });
 
   test('comments, other series, histograms and nonsense are left out', () => {
     const text = ['# HELP a b', 'ab 1', 'a_bucket{le="1"} 1', 'a', 'a{x="1" 2', 'a NaN', 'a{} 7', 'a 8 ', ''].join(
       '\n',
     );
-    expect(parseSamples(text, new Set(['a'])).map(({ value }) => value)).toEqual([7, 8]);
+    const samples = parseSamples(text, new Set(['a']));
+    expect([...samples.keys()]).toEqual(['a']);
+    expect(samples.get('a')?.map(({ value }) => value)).toEqual([7, 8]);
   });
 
   test('ranks are added up, and what is not there is null, not 0', () => {

@@ -64,33 +64,32 @@ export interface ServerMetrics {
 
 export function readServerMetrics(text: string): ServerMetrics {
   const samples = parseSamples(text, wanted);
-  const inFlight = [sum(samples, running), sum(samples, waiting)].filter((value) => value !== null);
+  const of = (name: string): readonly Sample[] => samples.get(name) ?? [];
+  const names = [...samples.keys()];
   return {
-    requestsInFlight: inFlight.length === 0 ? null : inFlight.reduce((a, b) => a + b),
-    requestsFinished: sum(samples, finished),
-    promptTokens: sum(samples, promptTokens),
-    bySource: sumBySource(samples, bySource),
-    cachedBySource: sumBySource(samples, cachedBySource),
-    tierTraffic: sumByName(samples.filter(({ name }) => tierTraffic.includes(name))),
-    offloads: samples.some(({ name }) => name.startsWith('vllm:kv_offload')),
-    tierBytesWritten: sum(samples, tierWrites),
-    externalQueries: sum(samples, externalQueries),
+    requestsInFlight: sum([...of(running), ...of(waiting)]),
+    requestsFinished: sum(of(finished)),
+    promptTokens: sum(of(promptTokens)),
+    bySource: sumBySource(of(bySource)),
+    cachedBySource: sumBySource(of(cachedBySource)),
+    tierTraffic: sumByName(tierTraffic.flatMap(of)),
+    offloads: names.some((name) => name.startsWith('vllm:kv_offload')),
+    tierBytesWritten: sum(of(tierWrites)),
+    externalQueries: sum(of(externalQueries)),
     hasLmcacheInside: /^lmcache:/m.test(text),
-    ranks: new Set(samples.filter(({ name }) => name === running).map(({ labels }) => labels['engine'])).size,
-    cacheConfig: samples.find(({ name }) => name === cacheConfig)?.labels ?? null,
-    processStartSeconds: sum(samples, processStart),
-    isVllm: samples.some(({ name }) => name.startsWith('vllm:')),
+    ranks: new Set(of(running).map(({ labels }) => labels['engine'])).size,
+    cacheConfig: of(cacheConfig)[0]?.labels ?? null,
+    processStartSeconds: sum(of(processStart)),
+    isVllm: names.some((name) => name.startsWith('vllm:')),
   };
 }
 
-function sum(samples: readonly Sample[], name: string): number | null {
-  const values = samples.filter((sample) => sample.name === name).map(({ value }) => value);
-  return values.length === 0 ? null : values.reduce((a, b) => a + b);
-}
+const sum = (samples: readonly Sample[]): number | null =>
+  samples.length === 0 ? null : samples.reduce((total, { value }) => total + value, 0);
 
-function sumBySource(samples: readonly Sample[], name: string): ReadonlyMap<string, number> | null {
+function sumBySource(samples: readonly Sample[]): ReadonlyMap<string, number> | null {
   const totals = new Map<string, number>();
-  for (const { labels, value } of samples.filter((sample) => sample.name === name)) {
+  for (const { labels, value } of samples) {
     const source = labels['source'] ?? '';
     totals.set(source, (totals.get(source) ?? 0) + value);
   }
