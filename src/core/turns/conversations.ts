@@ -5,6 +5,8 @@ import type { MessageStore } from '../ports/messages.ts';
 
 /** Messages of all conversations in memory together. */
 const mostMessages = 50_000;
+/** A user, or the programs of one, have a turn in few of them at the same time. */
+const mostConversations = 100;
 
 interface Known {
   readonly head: MessageId;
@@ -73,7 +75,7 @@ export class Conversations {
     let total = 0;
     for (const { messages } of this.#known.values()) total += messages.length;
     for (const [other, { messages }] of this.#known) {
-      if (total <= mostMessages || other === id) return;
+      if ((total <= mostMessages && this.#known.size <= mostConversations) || other === id) return;
       this.#known.delete(other);
       total -= messages.length;
     }

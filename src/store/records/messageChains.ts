@@ -11,6 +11,7 @@ interface Link {
 
 /** Messages of all indexes in memory together. */
 const mostLinks = 200_000;
+const mostIndexes = 100;
 
 /** Which message each message follows, from the index, so that a branch names only its last message. */
 export class MessageChains {
@@ -67,7 +68,7 @@ export class MessageChains {
     let total = 0;
     for (const { size } of this.#links.values()) total += size;
     for (const [other, { size }] of this.#links) {
-      if (total <= mostLinks || other === path) break;
+      if ((total <= mostLinks && this.#links.size <= mostIndexes) || other === path) break;
       this.#links.delete(other);
       total -= size;
     }

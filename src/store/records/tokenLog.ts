@@ -38,6 +38,7 @@ interface Recent {
 
 /** Ids of all lists in memory together: 8 bytes each. */
 const mostRecentIds = 2_000_000;
+const mostRecentLists = 100;
 /** A log that is smaller is never rewritten. */
 const smallLogBytes = 1024 * 1024;
 const encodedBytesPerId = 5.4;
@@ -174,7 +175,7 @@ export class TokenLog {
     let total = 0;
     for (const { ids } of this.#recent.values()) total += ids.length;
     for (const [other, { ids }] of this.#recent) {
-      if (total <= mostRecentIds || other === path) return;
+      if ((total <= mostRecentIds && this.#recent.size <= mostRecentLists) || other === path) return;
       this.#recent.delete(other);
       total -= ids.length;
     }
