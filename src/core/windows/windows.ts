@@ -37,21 +37,20 @@ export async function listWindows(
 export async function getWindow(core: CoreContext, input: RouteInput<'getWindow'>): Promise<RouteOutput<'getWindow'>> {
   const name = parseWindowName(input.window);
   const manifest = await requireWindow(core, name);
-  const { blocks: _, ...kv } = await core.store.windows.loadKv(name);
-  const receipts = await core.store.receipts.list(name);
-  const session = await nullOn(core.store.sessions.get(manifest.session), 'Corrupted');
-  const summary = windowSummary({
-    manifest,
-    kvBytes: kv.kvBytes,
-    receipts,
-    isPinned: await core.store.windows.isPinned(name),
-  });
+  const [{ blocks: _, ...kv }, receipts, session, isPinned, lineageWindows] = await Promise.all([
+    core.store.windows.loadKv(name),
+    core.store.receipts.list(name),
+    nullOn(core.store.sessions.get(manifest.session), 'Corrupted'),
+    core.store.windows.isPinned(name),
+    ancestorsOf(core, manifest),
+  ]);
+  const summary = windowSummary({ manifest, kvBytes: kv.kvBytes, receipts, isPinned });
   return {
     manifest,
     kv,
     // The manifest says where it was made.
     summary: session ? { ...summary, project: session.project } : summary,
-    lineageWindows: await ancestorsOf(core, manifest),
+    lineageWindows,
     receipts,
   };
 }
