@@ -1,5 +1,5 @@
 import type { Agent, ClientRequestArgs } from 'node:http';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { readFields } from '../base/fields.ts';
 import { randomSalt } from '../base/hash.ts';
@@ -14,29 +14,63 @@ export const nodeHttp = process.getBuiltinModule('node:http');
 /** A proof is much shorter. */
 const mostAnswerBytes = 4096;
 
+/** The backend ends an idle connection after 5 s. */
+const restMs = 4_000;
+/** To one backend. */
+const mostResting = 4;
+
 /**
  * One connection and never a second one: what was proved of a connection says nothing of the next, which may lead to another program.
  */
 class OneConnection extends nodeHttp.Agent {
   readonly #address: string;
-  #isMade = false;
+  #socket: Socket | undefined;
 
   constructor(address: string) {
-    super({ keepAlive: true, maxSockets: 1 });
+    super({ keepAlive: true, maxSockets: 1, timeout: restMs });
     this.#address = address;
+  }
+
+  get isOpen(): boolean {
+    return this.#socket?.readyState === 'open';
   }
 
   override createConnection(
     _options: ClientRequestArgs,
     callback?: (error: Error | null, stream: Duplex) => void,
   ): Duplex | undefined {
-    if (!this.#isMade) {
-      this.#isMade = true;
-      return connect(this.#address);
+    if (!this.#socket) {
+      this.#socket = connect(this.#address);
+      this.#socket.once('close', () => resting.delete(this));
+      return this.#socket;
     }
     callback?.(new Error('The connection to the backend ended before the request was sent.'), undefined as never);
     return undefined;
   }
+}
+
+/** The proved connections that wait for another request, and the backend of each. */
+const resting = new Map<OneConnection, string>();
+
+const backendOf = (address: string, token: string): string => `${token} ${address}`;
+
+/** The connection to this backend that rested last, which nobody else gets now; null when none is open. */
+export function takeProven(address: string, token: string): Agent | null {
+  const backend = backendOf(address, token);
+  const connection = [...resting].findLast(([each, of]) => of === backend && each.isOpen)?.[0] ?? null;
+  if (connection) resting.delete(connection);
+  return connection;
+}
+
+/**
+ * Keeps a proved connection, whose last answer was read to its end, for one more request to the same backend. It ends when it is not used
+ * for 4 s, or with the backend, and keeps no program running.
+ */
+export function keepProven(agent: Agent, address: string, token: string): void {
+  const backend = backendOf(address, token);
+  const isOneTooMany = [...resting.values()].filter((of) => of === backend).length >= mostResting;
+  if (agent instanceof OneConnection && agent.isOpen && !isOneTooMany) resting.set(agent, backend);
+  else agent.destroy();
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { Agent, IncomingMessage, RequestOptions } from 'node:http';
 import type { BackendRecord } from '../protocol/backendRecord.ts';
-import { connectProven, nodeHttp } from './provenConnection.ts';
+import { connectProven, keepProven, nodeHttp, takeProven } from './provenConnection.ts';
 import { signalsHeader } from '../protocol/operationEvents.ts';
 import { CwmError, toCwmError } from '../protocol/errors.ts';
 
@@ -37,8 +37,9 @@ export interface RequestLimits {
 }
 
 /**
- * One request over a connection of its own. The backend may close a reused connection just when a request goes out, and then nobody
- * knows whether it saw the request.
+ * One request. Only a GET, which changes nothing, goes over a connection that served another one before: the backend may close such a
+ * connection just when a request goes out, nobody knows then whether it saw the request, and it is sent again over a connection of its
+ * own.
  *
  * @param read takes the answer; default {@link readAnswer}.
  * @throws TransportError, CwmError OperationTimeout after `timeoutMs`, Cancelled when aborted (the backend then aborts its work).
@@ -52,7 +53,7 @@ export async function requestBackend(
   const timeout = AbortSignal.timeout(limits.timeoutMs);
   const signal = limits.signal ? AbortSignal.any([limits.signal, timeout]) : timeout;
   try {
-    return await read(await openResponse(record, request, signal));
+    return await read(await (request.method === 'GET' ? openReading : openResponse)(record, request, signal));
   } catch (error) {
     if (timeout.aborted) {
       const message = `The backend did not answer within ${Math.round(limits.timeoutMs / 1000)} s.`;
@@ -64,8 +65,8 @@ export async function requestBackend(
 }
 
 /**
- * Resolves with the head of the answer; its body is still to be read. Aborting `signal` ends both. Where the record has a token, the other
- * end of the connection first proves that it knows it.
+ * Resolves with the head of the answer; its body is still to be read. Aborting `signal` ends both. The connection is the request's own.
+ * Where the record has a token, the other end first proves that it knows it.
  */
 export async function openResponse(
   record: BackendRecord,
@@ -75,8 +76,45 @@ export async function openResponse(
   // Every backend on Windows has one: without it, any program could have made the pipe.
   if (record.token === undefined && process.platform === 'win32') throw new TransportError(false, 'no token');
   const agent = record.token === undefined ? false : await proven(record.address, record.token, signal);
+  return send(record, request, { agent, signal });
+}
+
+/** As {@link openResponse}, over a proved connection that waits for another request, where there is one. It waits again afterwards. */
+async function openReading(
+  record: BackendRecord,
+  request: BackendRequest,
+  signal: AbortSignal,
+): Promise<IncomingMessage> {
+  const { address, token } = record;
+  if (token === undefined) return openResponse(record, request, signal);
+  const onRead = (agent: Agent): void => keepProven(agent, address, token);
+  const kept = takeProven(address, token);
+  if (kept) {
+    try {
+      return await send(record, request, { agent: kept, signal, onRead });
+    } catch (error) {
+      if (signal.aborted) throw error;
+    }
+  }
+  return send(record, request, { agent: await proven(address, token, signal), signal, onRead });
+}
+
+interface Way {
+  /** False: a connection without a proof. */
+  readonly agent: Agent | false;
+  readonly signal: AbortSignal;
+  /** Takes the agent once the answer was read to its end. Default: its connection ends. */
+  readonly onRead?: (agent: Agent) => void;
+}
+
+function send(
+  record: BackendRecord,
+  request: BackendRequest,
+  { agent, signal, onRead }: Way,
+): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     let sent = false;
+    let answer: IncomingMessage | undefined;
     const options: RequestOptions = {
       socketPath: record.address,
       method: request.method,
@@ -85,14 +123,17 @@ export async function openResponse(
         ...(record.token === undefined ? {} : { authorization: `Bearer ${record.token}` }),
         ...(request.body === undefined ? {} : { 'content-type': 'application/json' }),
         ...request.headers,
-        connection: 'close',
+        ...(onRead ? {} : { connection: 'close' }),
       },
       agent,
       signal,
     };
-    const outgoing = nodeHttp.request(options, resolve);
-    // An agent would reuse the connection, which then looks like a client that listens for as long as the backend waits for more.
-    outgoing.once('close', () => agent && agent.destroy());
+    const outgoing = nodeHttp.request(options, (response) => resolve((answer = response)));
+    outgoing.once('close', () => {
+      if (agent && onRead && answer?.complete && outgoing.shouldKeepAlive) onRead(agent);
+      // The connection would look like a client that listens for as long as the backend waits for more.
+      else if (agent) agent.destroy();
+    });
     outgoing.once('socket', (socket) => {
       if (socket.connecting) socket.once('connect', () => (sent = true));
       else sent = true;

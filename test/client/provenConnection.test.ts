@@ -47,7 +47,13 @@ async function program(answer: (heard: string, connection: number, address: stri
       { method: 'POST', path: '/api/contexts', body: JSON.stringify({ text }) },
       { timeoutMs: 5000 },
     );
-  return { heard, send, ends };
+  const read = (of = record) =>
+    requestBackend(
+      of,
+      { method: 'GET', path: `/api/search?${new URLSearchParams({ text }).toString()}` },
+      { timeoutMs: 5000 },
+    );
+  return { record, heard, send, read, ends, connections: () => connections };
 }
 
 const proofFor = (heard: string, address: string): string =>
@@ -91,7 +97,7 @@ describe('S0-50 a program in the place of the backend', () => {
     },
   );
 
-  it('the control: no connection stays open after its answer, even where the backend would wait for another request', async () => {
+  it('the control: no connection of a change stays open after its answer, even where the backend would wait for another request', async () => {
     const { send, ends } = await program((said, _, address) => [
       http(isChallenge(said) ? proofFor(said, address) : '1').replace('\r\n', '\r\nconnection: keep-alive\r\n'),
       false,
@@ -110,5 +116,85 @@ describe('S0-50 a program in the place of the backend', () => {
     const before = heard.length;
     await expect(send()).rejects.toThrow('does not know its token');
     expect(heard.slice(before).every(isChallenge)).toBe(true);
+  });
+});
+
+describe('S0-50 a connection whose other end has proved itself', () => {
+  /** Answers the challenge, and the number of the connection to everything else. */
+  const honest = (said: string, connection: number, address: string): readonly [string, boolean] => [
+    http(isChallenge(said) ? proofFor(said, address) : String(connection)),
+    false,
+  ];
+  const challenges = (heard: readonly string[]): number => heard.filter(isChallenge).length;
+
+  it('serves what reads, one request after the other, and is asked for one proof', async () => {
+    const { heard, read } = await program(honest);
+    for (let at = 0; at < 3; at++) expect(await read()).toMatchObject({ status: 200, body: '1' });
+    expect(challenges(heard)).toBe(1);
+  });
+
+  it('is not that of a change, which has its own', async () => {
+    const { heard, read, send, connections } = await program(honest);
+    expect(await read()).toMatchObject({ body: '1' });
+    expect(await send()).toMatchObject({ body: '2' });
+    expect(await read()).toMatchObject({ body: '1' });
+    expect([challenges(heard), connections()]).toEqual([2, 2]);
+  });
+
+  it('serves one request at a time', async () => {
+    const { read } = await program(honest);
+    await read();
+    const bodies = (await Promise.all([read(), read(), read()])).map(({ body }) => body);
+    expect(bodies.toSorted()).toEqual(['1', '2', '3']);
+  });
+
+  it('is no more than the fifth that waits for another request', async () => {
+    const { read, ends } = await program(honest);
+    await Promise.all(Array.from({ length: 5 }, () => read()));
+    expect(ends).toHaveLength(5);
+    await Promise.race(ends);
+  });
+
+  it('is not that of a backend with another token at the same address', async () => {
+    const { record, heard, read } = await program(honest);
+    await read();
+    await expect(read({ ...record, token: 'the-token-of-the-next-backend' })).rejects.toThrow(
+      'does not know its token',
+    );
+    expect(challenges(heard)).toBe(2);
+    expect(heard.join('')).not.toContain('the-token-of-the-next-backend');
+  });
+
+  it('is followed by one that proves itself again where it has ended, and an impostor in its place sees nothing', async () => {
+    const { heard, read, ends } = await program((said, connection, at) => {
+      const [reply] = connection === 1 ? honest(said, connection, at) : [http('{"proof":""}')];
+      return [reply, connection === 1 && !isChallenge(said)];
+    });
+    await read();
+    await Promise.all(ends);
+    const before = heard.length;
+    await expect(read()).rejects.toThrow('does not know its token');
+    expect(heard.slice(before).every(isChallenge)).toBe(true);
+  });
+
+  it('that ends instead of the next answer is followed by one of its own, which gets the request once more', async () => {
+    let asked = 0;
+    const { heard, read } = await program((said, connection, at) => {
+      if (!isChallenge(said) && ++asked === 2) return ['', true];
+      return honest(said, connection, at);
+    });
+    expect(await read()).toMatchObject({ body: '1' });
+    expect(await read()).toMatchObject({ body: '2' });
+    expect([asked, challenges(heard)]).toEqual([3, 2]);
+  });
+
+  it('does not serve another request where its answer says that it ends', async () => {
+    const { heard, read } = await program((said, connection, at) => {
+      const [reply] = honest(said, connection, at);
+      return [isChallenge(said) ? reply : reply.replace('\r\n', '\r\nconnection: close\r\n'), false];
+    });
+    expect(await read()).toMatchObject({ body: '1' });
+    expect(await read()).toMatchObject({ body: '2' });
+    expect(challenges(heard)).toBe(2);
   });
 });

@@ -1,8 +1,10 @@
 import { rmdirSync, unlinkSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { getRequestListener } from '@hono/node-server';
 import type { Hono } from 'hono';
+import { challengePath } from '../../protocol/backendRecord.ts';
 import { CwmError } from '../../protocol/errors.ts';
 
 export interface ControlServer {
@@ -26,12 +28,24 @@ export async function listenOnFirst(
   const listener = getRequestListener(app.fetch, { overrideGlobalObjects: false });
   const refusals: unknown[] = [];
   for (const address of addresses) {
+    const resting = new Set<Socket>();
     const server = createServer((req, res) => {
+      const { socket } = req;
+      resting.delete(socket);
+      res.once('close', () => {
+        if (isChallenge(req) || socket.destroyed) return;
+        if (server.listening) resting.add(socket);
+        else socket.destroySoon();
+      });
       if (!before(req, res)) void listener(req, res);
     });
-    // A client whose connection is idle has just had the backend prove itself, and sends its request now. If the server's end cut the
-    // connection, the client could not know whether the request had arrived. An idle connection ends by itself after 5 s.
-    server.closeIdleConnections = () => undefined;
+    server.on('connection', (socket) => socket.once('close', () => resting.delete(socket)));
+    // The end of the server cuts no connection on which the backend has just proved itself: the client sends its request now, and could not
+    // know whether that had arrived. Such a connection ends by itself after 5 s. One that has served a request ends at once: if it gets
+    // another one, that reads only, and the client sends it again.
+    server.closeIdleConnections = () => {
+      for (const socket of resting) socket.destroy();
+    };
     try {
       await listen(server, address);
       return { address, close: (graceMs) => close(server, address, graceMs) };
@@ -44,6 +58,8 @@ export async function listenOnFirst(
     cause: new AggregateError(refusals, refusals.map(String).join('; ')),
   });
 }
+
+const isChallenge = ({ url }: IncomingMessage): boolean => url?.split('?', 1)[0] === challengePath;
 
 function listen(server: Server, address: string): Promise<void> {
   if (process.platform !== 'win32') removeStaleSocket(address);
