@@ -2,10 +2,10 @@ import { routes, type Route, type RouteName } from '../../protocol/api.ts';
 import { errors } from '../../protocol/errors.ts';
 import { eventStreamType, operationHeader, signalsHeader } from '../../protocol/operationEvents.ts';
 import { eventsPath } from '../../protocol/signals.ts';
+import { shapes } from '../../protocol/routes/shapes.ts';
 import { productVersion } from '../../protocol/version.ts';
 import { inputField, inputTogether, type JsonSchema } from './inputFields.ts';
 import { JsonSchemas } from './jsonSchemas.ts';
-import { summaries } from './summaries.ts';
 
 const tags: Readonly<Record<string, string>> = {
   sessions: 'Sessions: conversations, their messages, branches and turns',
@@ -89,7 +89,7 @@ function operationOf(name: RouteName, route: Route, schemas: JsonSchemas): JsonS
   ];
   return {
     operationId: name,
-    summary: summaries[name],
+    summary: shapes[name].summary,
     ...(route.clients && { description: notOverTcp[route.clients] }),
     tags: [tagOf(route.path)],
     ...(parameters.length > 0 && { parameters }),

@@ -33,8 +33,13 @@ const optionalText = () => z.optional(text);
 
 export const branchShapes = () =>
   ({
-    listBranches: { input: z.object({ session: text }), output: z.object({ items: z.array(branchSummarySchema) }) },
+    listBranches: {
+      summary: 'List the branches of a session, with the tokens that each shares',
+      input: z.object({ session: text }),
+      output: z.object({ items: z.array(branchSummarySchema) }),
+    },
     createBranch: {
+      summary: 'Create a branch at a message',
       input: z.object({
         session: text,
         /** Default: `branch-2` and so on. */
@@ -47,6 +52,7 @@ export const branchShapes = () =>
       output: sessionSchema,
     },
     updateBranch: {
+      summary: 'Switch to a branch, rename it, or give it a system prompt of its own',
       input: z.object({
         session: text,
         branch: text,
@@ -57,12 +63,18 @@ export const branchShapes = () =>
       }),
       output: sessionSchema,
     },
-    deleteBranch: { input: z.object({ session: text, branch: text }), output: sessionSchema },
+    deleteBranch: {
+      summary: 'Delete a branch; its messages stay',
+      input: z.object({ session: text, branch: text }),
+      output: sessionSchema,
+    },
     compareBranches: {
+      summary: 'What two branches share, and what each has of its own',
       input: z.object({ session: text, branch: text, /** Default: the active one. */ with: optionalText() }),
       output: branchComparisonSchema,
     },
     mergeBranch: {
+      summary: 'Bring messages of another branch into the active branch',
       input: z.object({
         session: text,
         branch: text,
@@ -72,12 +84,18 @@ export const branchShapes = () =>
       }),
       output: sessionSchema,
     },
-    rollBack: { input: z.object({ session: text, message: z.nullable(text) }), output: sessionSchema },
+    rollBack: {
+      summary: 'Let the active branch end with an earlier message',
+      input: z.object({ session: text, message: z.nullable(text) }),
+      output: sessionSchema,
+    },
     editMessage: {
+      summary: 'Send another text in place of a message, on a branch of its own',
       input: z.object({ session: text, message: text, text, branch: optionalText(), ...answering() }),
       output: sendResultSchema,
     },
     regenerate: {
+      summary: 'Get another answer to the same message, on a branch of its own',
       input: z.object({
         session: text,
         /** The answer. Default: the last one. */ message: optionalText(),
@@ -86,5 +104,9 @@ export const branchShapes = () =>
       }),
       output: sendResultSchema,
     },
-    continueAnswer: { input: z.object({ session: text, ...answering() }), output: sendResultSchema },
+    continueAnswer: {
+      summary: 'Continue an answer that was cut',
+      input: z.object({ session: text, ...answering() }),
+      output: sendResultSchema,
+    },
   }) as const satisfies ShapesOf<typeof branchRoutes>;

@@ -21,6 +21,7 @@ export const gatewayRoutes = {
 export const gatewayShapes = () =>
   ({
     gatewayClients: {
+      summary: 'Programs that use the gateway, and what they did',
       input: nothing,
       output: z.object({
         /** Where the gateway listens; null: it does not. */
@@ -60,8 +61,13 @@ export const gatewayShapes = () =>
         ),
       }),
     },
-    openGateway: { input: nothing, output: z.object({ url: text }) },
+    openGateway: {
+      summary: 'Listen for clients of the gateway',
+      input: nothing,
+      output: z.object({ url: text }),
+    },
     putGatewayClient: {
+      summary: 'Make a client of the gateway, or give it another token',
       input: z.object({
         name: text,
         /** Default: as it was; true for a new client. */
@@ -80,5 +86,9 @@ export const gatewayShapes = () =>
         url: z.nullable(text),
       }),
     },
-    deleteGatewayClient: { input: z.object({ name: text }), output: nothing },
+    deleteGatewayClient: {
+      summary: 'Revoke the token of a client of the gateway',
+      input: z.object({ name: text }),
+      output: nothing,
+    },
   }) as const satisfies ShapesOf<typeof gatewayRoutes>;

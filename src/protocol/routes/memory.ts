@@ -48,6 +48,7 @@ const ofPage = () => ({ session: text, page: text });
 export const memoryShapes = () =>
   ({
     memoryState: {
+      summary: 'Show what the next prompt has of a conversation, and what left it',
       /** `at`: as it was for this answer, by its place in the conversation. Default: as it is for the next one. */
       input: z.object({ session: text, at: z.optional(text), ...page }),
       output: z.object({
@@ -79,8 +80,13 @@ export const memoryShapes = () =>
         hasMore: z.boolean(),
       }),
     },
-    memoryPage: { input: z.object(ofPage()), output: z.object({ page: memoryPageSchema, text }) },
+    memoryPage: {
+      summary: 'Read one page of a conversation with its whole text',
+      input: z.object(ofPage()),
+      output: z.object({ page: memoryPageSchema, text }),
+    },
     memoryHistory: {
+      summary: 'Say when a page was in the prompt, and why it left or came back',
       input: z.object(ofPage()),
       output: z.object({
         page: text,
@@ -94,16 +100,34 @@ export const memoryShapes = () =>
       }),
     },
     pinPage: {
+      summary: 'Pin a page, so that it stays whole in the prompt, or unpin it',
       input: z.object({ ...ofPage(), pinned: z.boolean() }),
       output: z.object({ page: text, pinned: z.boolean() }),
     },
-    listMemories: { input: z.object(ofScope()), output: z.object({ items: z.array(memory()) }) },
+    listMemories: {
+      summary: 'List what is remembered for the user, tools, a project and a session',
+      input: z.object(ofScope()),
+      output: z.object({ items: z.array(memory()) }),
+    },
     remember: {
+      summary: 'Remember a small text for the user, a tool, a project or a session',
       /** `tool`: its name, where the memory is about one. */
       input: z.object({ scope: z.enum(memoryScopes), text, tool: z.optional(text), ...ofScope() }),
       output: memory(),
     },
-    editMemory: { input: z.object({ memoryId: text, text, ...ofScope() }), output: memory() },
-    forgetMemory: { input: z.object({ memoryId: text, ...ofScope() }), output: memory() },
-    faultPage: { input: z.object({ ...ofPage(), ...onEngine }), output: primeResultSchema },
+    editMemory: {
+      summary: 'Give a memory another text',
+      input: z.object({ memoryId: text, text, ...ofScope() }),
+      output: memory(),
+    },
+    forgetMemory: {
+      summary: 'Forget a memory',
+      input: z.object({ memoryId: text, ...ofScope() }),
+      output: memory(),
+    },
+    faultPage: {
+      summary: 'Bring a page back into the prompt',
+      input: z.object({ ...ofPage(), ...onEngine }),
+      output: primeResultSchema,
+    },
   }) as const satisfies ShapesOf<typeof memoryRoutes>;

@@ -76,6 +76,7 @@ export const processRoutes = {
 export const processShapes = () =>
   ({
     health: {
+      summary: 'Whether the backend works, and the state of each model server in use',
       /** `probe`: ask the engines before answering, for at most five seconds, instead of reporting their last known state. */
       input: z.object({ probe: queryFlag }),
       output: z.object({
@@ -106,6 +107,7 @@ export const processShapes = () =>
       }),
     },
     doctor: {
+      summary: 'What the model server can do, and what to change',
       input: z.object(onEngine),
       output: z.object({
         engine: engineStatusSchema,
@@ -115,33 +117,59 @@ export const processShapes = () =>
       }),
     },
     listModels: {
+      summary: 'The models of a server, and which of them is used',
       input: z.object(onEngine),
       output: z.object({ engine: text, used: text, models: z.array(servedModelSchema), notices: z.array(text) }),
     },
-    discover: { input: z.object({ baseUrl: z.optional(text) }), output: discoverySchema },
+    discover: {
+      summary: 'Model servers on loopback, and model files of other programs',
+      input: z.object({ baseUrl: z.optional(text) }),
+      output: discoverySchema,
+    },
     listFiles: {
+      summary: 'Files below a folder that neither git nor the caller leaves out',
       /** `exclude`: rules in the form of a `.gitignore` in the folder, for what else is left out. */
       input: z.object({ folder: text, exclude: z.optional(text) }),
       /** `files` are relative to the folder, with `/` between their parts. */
       output: z.object({ files: z.array(text), complete: z.boolean() }),
     },
     projectConfig: {
+      summary: 'The nearest .cwm/config.json of a folder, upwards',
       input: z.object({ folder: text }),
       output: z.object({ folder: text, path: z.nullable(text), config: z.nullable(projectConfigSchema) }),
     },
-    useEngine: { input: z.object({ engine: text }), output: z.object({ engine: text }) },
-    shutdown: { input: nothing, output: z.object({ /** The process that ends. */ pid: z.number() }) },
-    retire: { input: nothing, output: z.object({ running: z.number() }) },
-    verifyAudit: { input: z.object({ known: z.optional(text) }), output: auditReportSchema },
+    useEngine: {
+      summary: 'Choose the model server of new sessions that name none',
+      input: z.object({ engine: text }),
+      output: z.object({ engine: text }),
+    },
+    shutdown: {
+      summary: 'End the backend',
+      input: nothing,
+      output: z.object({ /** The process that ends. */ pid: z.number() }),
+    },
+    retire: {
+      summary: 'Begin nothing new, and end after the last operation',
+      input: nothing,
+      output: z.object({ running: z.number() }),
+    },
+    verifyAudit: {
+      summary: 'Check the audit log, and name changed entries',
+      input: z.object({ known: z.optional(text) }),
+      output: auditReportSchema,
+    },
     encryption: {
+      summary: 'Whether the store is encrypted, and where its key is',
       input: nothing,
       output: z.object({ state: z.enum(['off', 'on']), keyId: z.nullable(text), keyFile: z.nullable(text) }),
     },
     listBackups: {
+      summary: 'Backups of all records, from before a migration or a restore',
       input: nothing,
       output: z.object({ items: z.array(backupSchema), restored: z.nullable(text) }),
     },
     tokenUsage: {
+      summary: 'Tokens that turns took, and what they cost by your prices',
       input: z.object({
         /** What the groups are of; default `model`. */
         by: z.optional(z.enum(usageGroups)),
@@ -155,6 +183,7 @@ export const processShapes = () =>
       output: tokenUsageSchema,
     },
     metrics: {
+      summary: 'Every figure of the backend, and what is worth a look',
       input: nothing,
       output: z.object({
         /** The registry: what Prometheus gets, too. */
@@ -211,8 +240,24 @@ export const processShapes = () =>
         ),
       }),
     },
-    prometheus: { input: nothing, output: z.object({ text }) },
-    live: { input: nothing, output: z.object({ alive: z.boolean() }) },
-    ready: { input: nothing, output: z.object({ ready: z.boolean() }) },
-    openApi: { input: nothing, output: z.looseObject({ openapi: text }) },
+    prometheus: {
+      summary: 'The figures for Prometheus',
+      input: nothing,
+      output: z.object({ text }),
+    },
+    live: {
+      summary: 'Whether the process answers at all',
+      input: nothing,
+      output: z.object({ alive: z.boolean() }),
+    },
+    ready: {
+      summary: 'Whether requests can be answered',
+      input: nothing,
+      output: z.object({ ready: z.boolean() }),
+    },
+    openApi: {
+      summary: 'This document',
+      input: nothing,
+      output: z.looseObject({ openapi: text }),
+    },
   }) as const satisfies ShapesOf<typeof processRoutes>;

@@ -108,6 +108,7 @@ const place = () =>
 export const projectShapes = () =>
   ({
     openProject: {
+      summary: "Bring the KV of a project's current session back in the background, where that is worth it",
       input: z.object({
         project: text,
         /** The project that the client leaves for this one. */
@@ -123,8 +124,13 @@ export const projectShapes = () =>
       }),
       output: opened(),
     },
-    openedProject: { input: z.object({ project: text }), output: opened() },
+    openedProject: {
+      summary: 'What came of the last opening of a project',
+      input: z.object({ project: text }),
+      output: opened(),
+    },
     closeProject: {
+      summary: 'Leave a project: its current session gets a checkpoint if it has gone on',
       input: z.object({ project: text }),
       output: z.object({
         project: z.string(),
@@ -134,8 +140,13 @@ export const projectShapes = () =>
         why: z.nullable(z.string()),
       }),
     },
-    autoFreezeConfig: { input: z.partial(z.object(policy())), output: z.object(policy()) },
+    autoFreezeConfig: {
+      summary: 'The policy of checkpoints that nobody asks for, after the changes that are given',
+      input: z.partial(z.object(policy())),
+      output: z.object(policy()),
+    },
     autoFreezeCheck: {
+      summary: "Whether a session's size triggers a checkpoint now",
       input: z.object({ session: text }),
       output: z.object({
         session: z.string(),
@@ -150,12 +161,18 @@ export const projectShapes = () =>
         thresholdPercent: z.nullable(z.number()),
       }),
     },
-    currentSession: { input: z.object({ project: text }), output: z.object({ session: z.nullable(sessionSchema) }) },
+    currentSession: {
+      summary: 'The current session of a project',
+      input: z.object({ project: text }),
+      output: z.object({ session: z.nullable(sessionSchema) }),
+    },
     setCurrentSession: {
+      summary: 'Set the current session of a project',
       input: z.object({ project: text, session: z.nullable(text) }),
       output: z.object({ session: z.nullable(sessionSchema) }),
     },
     findProject: {
+      summary: 'Which project a folder belongs to, and how that was found',
       /** `folder`: absolute path, or URI. */
       input: z.object({ folder: text }),
       output: z.extend(projectResolutionSchema, {
@@ -168,6 +185,7 @@ export const projectShapes = () =>
       }),
     },
     listProjects: {
+      summary: 'Every project that the store knows',
       input: z.object({}),
       output: z.object({
         items: z.array(
@@ -185,11 +203,13 @@ export const projectShapes = () =>
       }),
     },
     adoptProject: {
+      summary: 'Say that a project is another one, in a folder that was moved or beside it',
       input: z.object({ project: text, from: text }),
       /** `memories`: texts that are remembered for the project and came along. An older backend leaves it out. */
       output: z.object({ project: text, from: text, sessions: z.number(), memories: z.optional(z.number()) }),
     },
     projectBase: {
+      summary: "The fixed beginning of a project's new sessions, and what changed since it was made",
       input: z.object({ project: text }),
       output: z.object({
         project: text,
@@ -201,6 +221,7 @@ export const projectShapes = () =>
       }),
     },
     makeProjectBase: {
+      summary: "Make a project's base, or renew it from the first difference on",
       input: z.object({
         project: text,
         /** Files and folders, relative to the project's folder. Default: as before, else `prime` of the configuration. */
@@ -222,8 +243,13 @@ export const projectShapes = () =>
         notes: z.array(text),
       }),
     },
-    deleteProjectBase: { input: z.object({ project: text }), output: z.object({ project: text, window: text }) },
+    deleteProjectBase: {
+      summary: 'New sessions of the project begin empty again',
+      input: z.object({ project: text }),
+      output: z.object({ project: text, window: text }),
+    },
     setWorkingDirectory: {
+      summary: 'Say where the caller works; the answer says which project that is',
       input: z.object({
         /** Absolute path, or URI, of a folder. */
         directory: text,
@@ -232,14 +258,24 @@ export const projectShapes = () =>
       }),
       output: z.extend(place(), { autoSwitch: z.boolean(), strictMode: z.boolean(), dryRun: z.boolean() }),
     },
-    workingDirectory: { input: z.object({}), output: z.object({ context: z.nullable(place()) }) },
-    listClients: { input: z.object({}), output: z.object({ items: z.array(place()) }) },
+    workingDirectory: {
+      summary: 'Where the caller works, and what it has open there',
+      input: z.object({}),
+      output: z.object({ context: z.nullable(place()) }),
+    },
+    listClients: {
+      summary: 'Where every client works',
+      input: z.object({}),
+      output: z.object({ items: z.array(place()) }),
+    },
     recordProject: {
+      summary: 'Say whether anything of a project is saved without being asked for',
       input: z.object({ project: text, recorded: z.boolean() }),
       /** `dropped`: how many checkpoints of its sessions were deleted. */
       output: z.object({ project: text, recorded: z.boolean(), dropped: z.number() }),
     },
     trustProject: {
+      summary: 'Say whether a folder may choose model server, model and tools, and name MCP servers to start',
       input: z.object({ project: text, trusted: z.boolean() }),
       output: z.object({ project: text, trusted: z.boolean() }),
     },

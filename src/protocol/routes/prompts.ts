@@ -13,7 +13,19 @@ export const promptRoutes = {
 
 export const promptShapes = () =>
   ({
-    listPrompts: { input: nothing, output: z.object({ items: z.array(namedPromptSchema) }) },
-    putPrompt: { input: z.object({ prompt: text, text }), output: namedPromptSchema },
-    deletePrompt: { input: z.object({ prompt: text }), output: nothing },
+    listPrompts: {
+      summary: 'List named system prompts',
+      input: nothing,
+      output: z.object({ items: z.array(namedPromptSchema) }),
+    },
+    putPrompt: {
+      summary: 'Create or replace a named system prompt',
+      input: z.object({ prompt: text, text }),
+      output: namedPromptSchema,
+    },
+    deletePrompt: {
+      summary: 'Delete a named system prompt',
+      input: z.object({ prompt: text }),
+      output: nothing,
+    },
   }) as const satisfies ShapesOf<typeof promptRoutes>;

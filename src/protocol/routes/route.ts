@@ -35,8 +35,10 @@ export interface Route {
   readonly clients?: 'own' | 'socket';
 }
 
-/** What goes in and what comes out. The backend checks both. */
+/** What goes in and what comes out. The backend checks both, and describes them. */
 export interface RouteShape {
+  /** What the operation does, in the words of somebody who calls it for the first time. */
+  readonly summary: string;
   readonly input: z.ZodMiniObject;
   readonly output: z.ZodMiniType;
 }

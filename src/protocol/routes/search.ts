@@ -14,6 +14,7 @@ export const searchRoutes = {
 export const searchShapes = () =>
   ({
     searchMessages: {
+      summary: 'Full-text search over every message of every branch',
       input: z.object({
         /** Words that must all occur, those in quotes one after another; the last one may be the beginning of a word. */
         text,
@@ -25,6 +26,7 @@ export const searchShapes = () =>
       output: z.object({ items: z.array(foundMessageSchema()), total: z.number(), hasMore: z.boolean() }),
     },
     searchPages: {
+      summary: 'Find what has to do with a question, in any words',
       input: z.object({
         /** A question, or words of which any may occur, with any ending. */
         text,

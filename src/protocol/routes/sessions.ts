@@ -72,6 +72,7 @@ const shownSession = () => z.extend(sessionSchema, { answering: z.optional(messa
 export const sessionShapes = () =>
   ({
     createSession: {
+      summary: 'Create a session',
       input: z.object({
         id: z.optional(text),
         ...ownSettings(),
@@ -87,6 +88,7 @@ export const sessionShapes = () =>
       output: z.extend(sessionSchema, { notes: z.optional(z.array(text)) }),
     },
     listSessions: {
+      summary: 'List sessions',
       input: z.object({
         project: z.optional(text),
         /** Only sessions of no project. */
@@ -98,8 +100,13 @@ export const sessionShapes = () =>
       }),
       output: z.object({ items: z.array(shownSession()), total: z.number(), hasMore: z.boolean() }),
     },
-    getSession: { input: z.object({ session: text }), output: shownSession() },
+    getSession: {
+      summary: 'One session',
+      input: z.object({ session: text }),
+      output: shownSession(),
+    },
     updateSession: {
+      summary: "Change a session's settings",
       input: z.object({
         session: text,
         ...ownSettings(),
@@ -110,10 +117,23 @@ export const sessionShapes = () =>
       /** `prefix`: what the change costs; null where the next prompt continues from the stored tokens. */
       output: z.extend(sessionSchema, { prefix: z.nullable(prefixCostSchema) }),
     },
-    setExpiry: { input: z.object({ session: text, expiresAt: z.nullable(text) }), output: sessionSchema },
-    moveSession: { input: z.object({ session: text, project: z.nullable(text) }), output: sessionSchema },
-    moveToBase: { input: z.object({ session: text, breakPrefix: flag }), output: sessionSchema },
+    setExpiry: {
+      summary: 'Set when a session expires, or open an expired one again',
+      input: z.object({ session: text, expiresAt: z.nullable(text) }),
+      output: sessionSchema,
+    },
+    moveSession: {
+      summary: 'Move a session to another project, with its windows',
+      input: z.object({ session: text, project: z.nullable(text) }),
+      output: sessionSchema,
+    },
+    moveToBase: {
+      summary: "Move a session to its project's renewed base",
+      input: z.object({ session: text, breakPrefix: flag }),
+      output: sessionSchema,
+    },
     deleteSession: {
+      summary: 'Move a session to the trash',
       input: z.object({
         session: text,
         cascade: queryFlag,
@@ -130,6 +150,7 @@ export const sessionShapes = () =>
       }),
     },
     listMessages: {
+      summary: 'List messages of a branch, those that lead to one, or those that are named',
       input: z.object({
         session: text,
         /** Id of a message: the conversation that leads to it, whatever branch it is on. Default: the active branch. */
@@ -146,8 +167,13 @@ export const sessionShapes = () =>
         hasMore: z.boolean(),
       }),
     },
-    getMessage: { input: z.object({ session: text, message: text }), output: shownMessageSchema },
+    getMessage: {
+      summary: 'One message',
+      input: z.object({ session: text, message: text }),
+      output: shownMessageSchema,
+    },
     turnState: {
+      summary: "Where the session's turn is, and what it waits for",
       input: z.object({ session: text }),
       output: z.object({
         session: sessionIdSchema,

@@ -15,8 +15,13 @@ export const spaceRoutes = {
 
 export const spaceShapes = () =>
   ({
-    usage: { input: nothing, output: usageSchema },
+    usage: {
+      summary: 'What takes the space, measured',
+      input: nothing,
+      output: usageSchema,
+    },
     prune: {
+      summary: 'Delete windows that nobody used for long',
       input: z.object({
         /** Windows that nobody used for this many days. */
         olderThanDays: z.optional(z.number()),
@@ -27,14 +32,24 @@ export const spaceShapes = () =>
       }),
       output: pruneResultSchema,
     },
-    listTrash: { input: nothing, output: z.object({ items: z.array(trashItemSchema) }) },
-    restoreFromTrash: { input: z.object({ item: text }), output: trashItemSchema },
+    listTrash: {
+      summary: 'List deleted items',
+      input: nothing,
+      output: z.object({ items: z.array(trashItemSchema) }),
+    },
+    restoreFromTrash: {
+      summary: 'Restore a deleted item',
+      input: z.object({ item: text }),
+      output: trashItemSchema,
+    },
     emptyTrash: {
+      summary: 'Remove deleted items for good',
       /** `all`: also items that were deleted less than seven days ago. */
       input: z.object({ all: queryFlag }),
       output: z.object({ items: z.array(trashItemSchema), bytesFreed: z.number() }),
     },
     verify: {
+      summary: 'Read every record and every KV block that can be read',
       /** `repair`: repairs what can be repaired, then verifies again. */
       input: z.object({ window: z.optional(text), repair: flag, ...onEngine }),
       /** `repairs`: each repair in a sentence. */

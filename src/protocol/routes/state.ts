@@ -34,8 +34,13 @@ export const stateRoutes = {
 
 export const stateShapes = () =>
   ({
-    getState: { input: z.object({ session: text }), output: sessionStateSchema },
+    getState: {
+      summary: "A session's state",
+      input: z.object({ session: text }),
+      output: sessionStateSchema,
+    },
     updateState: {
+      summary: "Replace a session's state, if the version is one more",
       input: z.object({
         session: text,
         /** The stored state's version plus one. */
@@ -48,13 +53,23 @@ export const stateShapes = () =>
       output: sessionStateSchema,
     },
     listRecoveryPoints: {
+      summary: 'List the recovery points of a session',
       input: z.object({ session: text }),
       /** `damaged`: ids of recovery points that cannot be read. */
       output: z.object({ items: z.array(recoveryPointSummarySchema), damaged: z.array(text) }),
     },
-    createRecoveryPoint: { input: z.object({ session: text }), output: recoveryPointSummarySchema },
-    restoreRecoveryPoint: { input: z.extend(recoveryChoiceSchema, { session: text }), output: restoreResultSchema },
+    createRecoveryPoint: {
+      summary: 'Create a recovery point',
+      input: z.object({ session: text }),
+      output: recoveryPointSummarySchema,
+    },
+    restoreRecoveryPoint: {
+      summary: 'Go back to a recovery point',
+      input: z.extend(recoveryChoiceSchema, { session: text }),
+      output: restoreResultSchema,
+    },
     syncState: {
+      summary: "Synchronise a session's state with a folder",
       input: z.object({
         session: text,
         /** Absolute path of the folder with the other copy of the state. */
@@ -67,7 +82,19 @@ export const stateShapes = () =>
       }),
       output: syncResultSchema,
     },
-    selectedSessions: { input: nothing, output: selectedSessionsSchema },
-    selectSession: { input: z.object({ session: text }), output: selectedSessionsSchema },
-    deselectSession: { input: nothing, output: selectedSessionsSchema },
+    selectedSessions: {
+      summary: 'The selected sessions',
+      input: nothing,
+      output: selectedSessionsSchema,
+    },
+    selectSession: {
+      summary: 'Select a session',
+      input: z.object({ session: text }),
+      output: selectedSessionsSchema,
+    },
+    deselectSession: {
+      summary: 'Deselect the last selected session',
+      input: nothing,
+      output: selectedSessionsSchema,
+    },
   }) as const satisfies ShapesOf<typeof stateRoutes>;

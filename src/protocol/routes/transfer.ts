@@ -27,6 +27,7 @@ const kvInFile = () =>
 export const transferShapes = () =>
   ({
     importConversation: {
+      summary: 'Create a session of a conversation that another program wrote',
       input: z.object({
         /** The file's text. */
         content: text,
@@ -46,6 +47,7 @@ export const transferShapes = () =>
       }),
     },
     importKv: {
+      summary: 'Take the KV in a file for an imported conversation',
       input: z.object({
         /** One that was imported, and that no model server has computed yet. */
         session: text,
@@ -58,6 +60,7 @@ export const transferShapes = () =>
       output: kvInFile(),
     },
     exportKv: {
+      summary: 'Write the KV of a conversation behind its text',
       input: z.object({
         session: text,
         /** Absolute path, on the backend's machine, of the file that has the text already. Default: nothing is written, only the size is told. */
@@ -67,6 +70,7 @@ export const transferShapes = () =>
       output: kvInFile(),
     },
     exportConversation: {
+      summary: 'The conversation as a file',
       input: z.object({ session: text, format: z.enum(exportFormats) }),
       /** The file's text: JSON. */
       output: z.object({ content: text }),

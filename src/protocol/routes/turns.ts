@@ -41,6 +41,7 @@ const deciding = () => ({ calls: z.optional(z.array(text)), ...answering() });
 export const turnShapes = () =>
   ({
     send: {
+      summary: 'Send a message and get the answer',
       input: z.object({
         session: text,
         text,
@@ -61,6 +62,7 @@ export const turnShapes = () =>
       output: sendResultSchema,
     },
     approveTools: {
+      summary: 'Allow tool calls that wait',
       input: z.object({
         session: text,
         ...deciding(),
@@ -70,10 +72,12 @@ export const turnShapes = () =>
       output: sendResultSchema,
     },
     denyTools: {
+      summary: 'Refuse tool calls that wait',
       input: z.object({ session: text, ...deciding(), /** What the model is told. */ reason: z.optional(text) }),
       output: sendResultSchema,
     },
     answerQuestion: {
+      summary: 'Answer a question that the model asks',
       input: z.object({
         session: text,
         /** Id of the call that asks. Default: the first one that waits. */
@@ -85,6 +89,7 @@ export const turnShapes = () =>
       output: sendResultSchema,
     },
     acceptPlan: {
+      summary: 'Accept the plan that the last answer is, and have it carried out',
       input: z.object({
         session: text,
         /** The message to the model. Default: that it may carry out the plan. */
@@ -93,8 +98,13 @@ export const turnShapes = () =>
       }),
       output: sendResultSchema,
     },
-    cancelTurn: { input: z.object({ session: text }), output: sessionSchema },
+    cancelTurn: {
+      summary: 'Stop the turn that runs or waits',
+      input: z.object({ session: text }),
+      output: sessionSchema,
+    },
     answerChunks: {
+      summary: 'Chunks of an answer while it comes; then the whole message',
       input: z.object({
         session: text,
         message: text,
@@ -106,6 +116,7 @@ export const turnShapes = () =>
       output: answerChunksSchema,
     },
     prime: {
+      summary: 'Add files to the context',
       input: z.object({
         session: text,
         paths: z.array(text),

@@ -26,6 +26,7 @@ export const windowRoutes = {
 export const windowShapes = () =>
   ({
     freeze: {
+      summary: 'Freeze a session as a window, or make a checkpoint',
       input: z.object({
         session: text,
         window: text,
@@ -39,6 +40,7 @@ export const windowShapes = () =>
       output: receiptSchema,
     },
     listWindows: {
+      summary: 'List windows',
       input: z.object({
         session: z.optional(text),
         project: z.optional(text),
@@ -54,8 +56,13 @@ export const windowShapes = () =>
       }),
       output: z.object({ items: z.array(windowSummarySchema), total: z.number(), hasMore: z.boolean() }),
     },
-    getWindow: { input: z.object({ window: text }), output: windowDetailsSchema },
+    getWindow: {
+      summary: 'One window with its receipts',
+      input: z.object({ window: text }),
+      output: windowDetailsSchema,
+    },
     thaw: {
+      summary: 'Thaw a window',
       input: z.object({
         window: text,
         /** Thaw into a copy with this id. */
@@ -75,6 +82,7 @@ export const windowShapes = () =>
       output: thawResultSchema,
     },
     clone: {
+      summary: 'Clone a window',
       input: z.object({
         window: text,
         target: text,
@@ -84,6 +92,7 @@ export const windowShapes = () =>
       output: receiptSchema,
     },
     deleteWindow: {
+      summary: 'Delete a window',
       input: z.object({ window: text, keepBlocks: queryFlag }),
       output: z.object({
         window: windowNameSchema,
@@ -94,6 +103,7 @@ export const windowShapes = () =>
       }),
     },
     pinWindow: {
+      summary: 'Pin or unpin a window',
       input: z.object({ window: text, pinned: z.boolean() }),
       output: z.object({ window: windowNameSchema, pinned: z.boolean() }),
     },
