@@ -35,6 +35,7 @@ export const effects: { readonly [Part in keyof Store]: Effects<Store[Part]> } =
     ids: 'reads',
     delete: (_, id) => [sessionChange(id)],
     saveTokens: 'unseen',
+    tokenList: 'reads',
     loadTokens: 'reads',
     storedTokens: 'reads',
   },

@@ -1,4 +1,4 @@
-import { commonPrefixLength } from '../../base/tokenIds.ts';
+import type { TokenList } from '../../base/tokenIds.ts';
 import { answerParts, type AnswerPart } from '../../protocol/schemas/answerChunk.ts';
 import type { Message } from '../../protocol/schemas/session.ts';
 import type { AnswerLog, BegunAnswer } from '../ports/answerLog.ts';
@@ -18,7 +18,7 @@ export class AnswerUnderWay {
   readonly #batches: AnswerBatches;
   readonly #chunks: NumberedChunk[] = [];
   /** The ids that the engine saw before. */
-  readonly #before: readonly number[];
+  readonly #before: TokenList | null;
   #promptIds: readonly number[] | null = null;
   #isBegunTold = false;
   #isPromptTold = false;
@@ -28,13 +28,13 @@ export class AnswerUnderWay {
   #givesIds = true;
 
   /**
-   * @param before ids that the session's record names; none where there are none.
+   * @param before ids that the session's record names; null: none.
    * @param continued what an earlier answer said, which this one continues. Default: nothing.
    */
   constructor(
     log: AnswerLog,
     begun: Omit<BegunAnswer, 'given'>,
-    before: readonly number[],
+    before: TokenList | null,
     { text, reasoning = '' }: { readonly text: string; readonly reasoning?: string | undefined } = { text: '' },
   ) {
     this.begun = { ...begun, given: [reasoning, text].filter((said) => said !== '').length };
@@ -107,7 +107,7 @@ export class AnswerUnderWay {
     const promptIds = this.#isPromptTold ? null : this.#promptIds;
     if (!promptIds) return { session, answer: answer.id, ...begun };
     this.#isPromptTold = true;
-    const shared = commonPrefixLength(this.#before, promptIds);
+    const shared = this.#before?.sharedWith(promptIds) ?? 0;
     return { session, answer: answer.id, ...begun, prompt: { shared, ids: promptIds.slice(shared) } };
   }
 

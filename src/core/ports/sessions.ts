@@ -1,3 +1,4 @@
+import type { TokenList } from '../../base/tokenIds.ts';
 import type { MessageId, ProjectUri, SessionId } from '../../protocol/ids.ts';
 import type { Lifecycle, Message, Session } from '../../protocol/schemas/session.ts';
 import type { Page } from './page.ts';
@@ -56,11 +57,13 @@ export interface SessionStore {
   delete(id: SessionId): Promise<void>;
   /**
    * Stores token ids beside the session under their SHA-256; the store may remove them once neither the session nor a recovery point
-   * names them. They must not be changed afterwards. @returns the SHA-256.
+   * names them. @param parts of the list, one behind the other. @returns the SHA-256.
    */
-  saveTokens(id: SessionId, ids: readonly number[]): Promise<string>;
+  saveTokens(id: SessionId, ...parts: readonly (readonly number[])[]): Promise<string>;
   /** @throws CwmError Corrupted when their SHA-256 is another one. */
   loadTokens(id: SessionId, sha256: string): Promise<readonly number[]>;
+  /** The same without a copy of them, for a comparison. @throws CwmError as {@link loadTokens}. */
+  tokenList(id: SessionId, sha256: string): Promise<TokenList>;
   /** SHA-256s of all lists that are stored beside the session, also of earlier prompts; those that another one begins with are left out. */
   storedTokens(id: SessionId): Promise<readonly string[]>;
 }

@@ -9,10 +9,17 @@ const mostBytes = 5 * 1024 * 1024;
 /** Of one message; in base64 it fits into the body of one request. */
 const mostBytesTogether = 10 * 1024 * 1024;
 
-const picturesOf = (messages: readonly Pick<Message, 'content'>[]): Picture[] =>
-  messages.flatMap(({ content }) => (content.type === 'text' ? (content.media ?? []) : []));
+const mediaOf = ({ content }: Pick<Message, 'content'>): readonly Picture[] =>
+  content.type === 'text' ? (content.media ?? noPictures) : noPictures;
 
-export const hasPictures = (messages: readonly Pick<Message, 'content'>[]): boolean => picturesOf(messages).length > 0;
+const noPictures: readonly Picture[] = [];
+
+// Every turn looks at each message of its conversation, so that a look at one without pictures makes no object.
+const picturesOf = (messages: readonly Pick<Message, 'content'>[]): Picture[] =>
+  messages.filter((message) => mediaOf(message).length > 0).flatMap(mediaOf);
+
+export const hasPictures = (messages: readonly Pick<Message, 'content'>[]): boolean =>
+  messages.some((message) => mediaOf(message).length > 0);
 
 /**
  * The salt that requests of this conversation carry. A prompt's token ids have the same placeholder for every picture, and not every

@@ -1,12 +1,12 @@
 import { isCwmError } from '../../protocol/errors.ts';
-import { commonPrefixLength } from '../../base/tokenIds.ts';
+import type { TokenList } from '../../base/tokenIds.ts';
 import type { ContextTokens, Message, PrefixBreak } from '../../protocol/schemas/session.ts';
 import type { Engine } from '../ports/engine.ts';
 import { renderConversation, systemKey } from './prompt.ts';
 
 export interface PrefixComparison {
   /** The ids that the engine saw before this turn, and the facts about them. */
-  readonly before: readonly number[];
+  readonly before: TokenList;
   readonly beforeTokens: ContextTokens;
   /** The ids of this turn's prompt. */
   readonly prompt: readonly number[];
@@ -20,7 +20,7 @@ export async function findPrefixBreak(
   engine: Engine,
   signal: AbortSignal,
 ): Promise<PrefixBreak | null> {
-  const atToken = commonPrefixLength(before, prompt);
+  const atToken = before.sharedWith(prompt);
   if (atToken === before.length) return null;
   const messageSequence = await messageAt(
     atToken,

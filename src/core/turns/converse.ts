@@ -172,7 +172,8 @@ async function citationsOf(core: CoreContext, { session, messages, shown }: Turn
 
 /** What the model gets of messages that a later version stored. */
 function unknownNotes(messages: readonly Message[]): string[] {
-  const kinds = new Set(messages.flatMap(({ content }) => (content.type === 'unknown' ? [content.kind] : [])));
+  const kinds = new Set<string>();
+  for (const { content } of messages) if (content.type === 'unknown') kinds.add(content.kind);
   if (kinds.size === 0) return [];
   return [
     `Messages of a kind that this version does not know (${[...kinds].join(', ')}) are stored whole. The model gets their text, or a placeholder.`,

@@ -1,4 +1,4 @@
-import { commonPrefixLength } from '../../base/tokenIds.ts';
+import type { TokenList } from '../../base/tokenIds.ts';
 import type { Message, PrefixBreak, Session } from '../../protocol/schemas/session.ts';
 import type { PendingTools } from '../../protocol/schemas/toolCall.ts';
 import type { CoreContext } from '../context.ts';
@@ -101,8 +101,8 @@ async function breakOf(
 }
 
 /** Memory says itself which message the new prompt leaves the old one at. */
-function breakOfMemory(before: readonly number[], prompt: readonly number[], shown: Shown): PrefixBreak | null {
-  const atToken = commonPrefixLength(before, prompt);
+function breakOfMemory(before: TokenList, prompt: readonly number[], shown: Shown): PrefixBreak | null {
+  const atToken = before.sharedWith(prompt);
   if (atToken === before.length) return null;
   return {
     atToken,

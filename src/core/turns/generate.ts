@@ -147,7 +147,7 @@ async function planTurn(
   const { tokens } = session;
   // The ids begin with what has just left the prompt.
   if (!tokens || shown.isChanged || continueFrom === 'template' || !description.takesTokenIds) return rendersAll;
-  const ids = await tokensBefore(core, session);
+  const ids = (await tokensBefore(core, session))?.toArray();
   return ids
     ? planPrompt(
         engine,

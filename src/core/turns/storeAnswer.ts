@@ -62,12 +62,11 @@ export async function storeTokens(
   messageCount: number,
   { prompt, output, source, cut, media, segments }: NonNullable<Added['ids']>,
 ): Promise<ContextTokens> {
-  const ids = prompt.concat(output);
   const system = systemPromptOf(session);
   return {
-    count: ids.length,
+    count: prompt.length + output.length,
     promptCount: prompt.length,
-    sha256: await core.store.sessions.saveTokens(session.id, ids),
+    sha256: await core.store.sessions.saveTokens(session.id, prompt, output),
     source: prompt.length === 0 ? 'none' : source,
     messageCount,
     ...(system !== null && { system: systemKey(system) }),

@@ -1,4 +1,5 @@
 import { randomId } from '../../base/hash.ts';
+import type { TokenList } from '../../base/tokenIds.ts';
 import { nullOn, toCwmError } from '../../protocol/errors.ts';
 import type { MessageId } from '../../protocol/ids.ts';
 import { sessionChange } from '../../protocol/signals.ts';
@@ -108,5 +109,5 @@ export async function forgetAnswer(
 }
 
 /** Null also when the ids are damaged: the turn only compares its prompt with them, then replaces them. */
-export const tokensBefore = async (core: CoreContext, { id, tokens }: Session): Promise<readonly number[] | null> =>
-  tokens && nullOn(core.store.sessions.loadTokens(id, tokens.sha256), 'Corrupted');
+export const tokensBefore = async (core: CoreContext, { id, tokens }: Session): Promise<TokenList | null> =>
+  tokens && nullOn(core.store.sessions.tokenList(id, tokens.sha256), 'Corrupted');

@@ -121,7 +121,7 @@ export async function beginAnswer(
 ): Promise<void> {
   const { id: session, version } = turn.session;
   const begun = { session, version, question, answer };
-  const before = (await tokensBefore(core, turn.session)) ?? [];
+  const before = await tokensBefore(core, turn.session);
   turn.answer = new AnswerUnderWay(core.store.answers, begun, before, continued);
   core.underWay.set(session, turn);
   const data = { context_id: session, message_id: answer.id, role: answer.role };

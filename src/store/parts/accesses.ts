@@ -19,6 +19,7 @@ export const accesses: { readonly [Part in keyof Store]: Accesses<Store[Part]> }
     ids: 'read',
     delete: (id) => ({ session: id }),
     saveTokens: 'write',
+    tokenList: 'read',
     loadTokens: 'read',
     storedTokens: 'read',
   },

@@ -1,6 +1,6 @@
 import { sha256Hex } from '../../base/hash.ts';
 import { KeyedQueue } from '../../base/serialQueue.ts';
-import { encodeTokenIds } from '../../base/tokenIds.ts';
+import { encodeTokenIds, type TokenList } from '../../base/tokenIds.ts';
 import type { SessionContent } from '../../core/ports/sessions.ts';
 import { memoryRecordSchema, type MemoryRecord } from '../../protocol/memory/records.ts';
 import { CwmError, nullOn } from '../../protocol/errors.ts';
@@ -160,16 +160,20 @@ export class SessionFiles {
     return this.pool.chain(paths, head);
   }
 
-  saveTokens(id: SessionId, ids: readonly number[]): Promise<string> {
+  saveTokens(id: SessionId, ...parts: readonly (readonly number[])[]): Promise<string> {
     const paths = this.#parts.layout.session(id);
     return this.exclusively(id, async () => {
       await this.#requireDirectories(id, paths);
       const before = (await nullOn(this.get(id), 'Corrupted'))?.tokens?.sha256 ?? null;
-      return this.#tokens.save(paths.tokenLog, ids, before, () => namedTokens(this.#parts, paths));
+      return this.#tokens.save(paths.tokenLog, parts, before, () => namedTokens(this.#parts, paths));
     });
   }
 
-  loadTokens(id: SessionId, sha256: string): Promise<readonly number[]> {
+  async loadTokens(id: SessionId, sha256: string): Promise<readonly number[]> {
+    return (await this.tokenList(id, sha256)).toArray();
+  }
+
+  tokenList(id: SessionId, sha256: string): Promise<TokenList> {
     return this.exclusively(id, () => this.loadTokensNow(id, sha256));
   }
 
@@ -182,7 +186,7 @@ export class SessionFiles {
   }
 
   /** For a caller that runs {@link exclusively} already. @param isFresh reads the file, whatever is in memory. */
-  async loadTokensNow(id: SessionId, sha256: string, isFresh = false): Promise<readonly number[]> {
+  async loadTokensNow(id: SessionId, sha256: string, isFresh = false): Promise<TokenList> {
     if (!sha256Pattern.test(sha256)) {
       throw new CwmError('InvalidParameter', 'A SHA-256 is 64 lower-case hexadecimal digits.');
     }

@@ -1,6 +1,6 @@
 import { createHash, type Hash } from 'node:crypto';
 import * as z from 'zod/mini';
-import { commonPrefixLength, decodeTokenIds, encodeTokenIds } from '../../base/tokenIds.ts';
+import { commonPrefixLength, decodeTokenIds, encodeTokenIds, TokenList } from '../../base/tokenIds.ts';
 import { encodeLines } from '../disk/lines.ts';
 import type { StoreDisk } from '../disk/storeDisk.ts';
 
@@ -29,14 +29,14 @@ interface Placed extends Entry {
 /** A list that is in memory, so that the next turn reads nothing. */
 interface Recent {
   readonly sha256: string;
-  readonly ids: readonly number[];
+  readonly ids: TokenList;
   /** Over the bytes so far: more ids cost only themselves. */
   readonly hash: Hash;
   /** Of the file after the last look: another program's change shows. */
   readonly fingerprint: string;
 }
 
-/** Ids of all lists in memory together: 8 bytes each. */
+/** Ids of all lists in memory together: about 5 bytes each. */
 const mostRecentIds = 2_000_000;
 const mostRecentLists = 100;
 /** A log that is smaller is never rewritten. */
@@ -56,15 +56,16 @@ export class TokenLog {
   }
 
   /** Null when the list is not there, or a part of it is damaged. @param isFresh reads the file in any case. */
-  async load(path: string, sha256: string, isFresh = false): Promise<readonly number[] | null> {
+  async load(path: string, sha256: string, isFresh = false): Promise<TokenList | null> {
     const fingerprint = (await this.#parts.files.stat(path))?.fingerprint ?? null;
     if (fingerprint === null) return null;
     const recent = this.#recent.get(path);
     if (!isFresh && recent?.sha256 === sha256 && recent.fingerprint === fingerprint) return recent.ids;
-    const ids = idsOf(await this.#entries(path), sha256);
-    if (ids === null) return null;
-    const hash = createHash('sha256').update(encodeTokenIds(ids));
+    const read = idsOf(await this.#entries(path), sha256);
+    if (read === null) return null;
+    const hash = createHash('sha256').update(encodeTokenIds(read));
     if (hash.copy().digest('hex') !== sha256) return null;
+    const ids = TokenList.of(read);
     this.#remember(path, { sha256, ids, hash, fingerprint });
     return ids;
   }
@@ -72,29 +73,32 @@ export class TokenLog {
   /**
    * Adds a list, as what it has more than the one that was used last.
    *
+   * @param parts of the list, one behind the other.
    * @param before the list that it most likely continues.
    * @param live lists that a rewritten log must have.
    * @returns its SHA-256.
    */
   async save(
     path: string,
-    ids: readonly number[],
+    parts: readonly (readonly number[])[],
     before: string | null,
     live: () => Promise<readonly string[]>,
   ): Promise<string> {
-    await this.#shorten(path, ids.length, live);
+    const count = parts.reduce((sum, ids) => sum + ids.length, 0);
+    await this.#shorten(path, count, live);
     const base = await this.#base(path, before);
-    const shared = base ? commonPrefixLength(base.ids, ids) : 0;
-    if (base && shared === ids.length && shared === base.ids.length) return base.sha256;
-    const own = shared === 0 ? ids : ids.slice(shared);
+    const shared = base ? base.ids.sharedWith(...parts) : 0;
+    if (base && shared === count && shared === base.ids.length) return base.sha256;
+    const own = behind(parts, shared);
     const bytes = encodeTokenIds(own);
-    const hash =
-      base && shared === base.ids.length
-        ? base.hash.copy().update(bytes)
-        : createHash('sha256').update(encodeTokenIds(ids));
+    const continued = base && shared === base.ids.length ? base : null;
+    const ids = continued ? continued.ids.followedBy(own) : TokenList.of(...parts);
+    const hash = continued
+      ? continued.hash.copy().update(bytes)
+      : createHash('sha256').update(encodeTokenIds(ids.toArray()));
     const sha256 = hash.copy().digest('hex');
     const parent = base && shared > 0 ? base.sha256 : null;
-    await this.#parts.lines.append(path, [entryOf(sha256, ids.length, parent, shared, bytes)]);
+    await this.#parts.lines.append(path, [entryOf(sha256, count, parent, shared, bytes)]);
     const stat = await this.#parts.files.stat(path);
     this.#remember(path, { sha256, ids, hash, fingerprint: stat?.fingerprint ?? '' });
     return sha256;
@@ -189,6 +193,17 @@ const entryOf = (sha256: string, count: number, parent: string | null, from: num
   from,
   ids: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64'),
 });
+
+/** What stands behind so many ids. */
+function behind(parts: readonly (readonly number[])[], from: number): readonly number[] {
+  let at = 0;
+  const left = parts.map((ids) => {
+    const rest = ids.slice(Math.max(0, from - at));
+    at += ids.length;
+    return rest;
+  });
+  return left.flat();
+}
 
 function idsOf(entries: readonly Placed[], sha256: string): number[] | null {
   let entry = entries.findLast((each) => each.sha256 === sha256);

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { TokenList } from '../../../src/base/tokenIds.ts';
 import { findPrefixBreak } from '../../../src/core/prompt/prefixBreak.ts';
 import { CwmError } from '../../../src/protocol/errors.ts';
 import type { Message } from '../../../src/protocol/schemas/session.ts';
@@ -14,7 +15,7 @@ const messages = ['one', 'two', 'three'].map((text, index): Message => ({
   createdAt: '2026-11-20T10:00:00.000Z',
 }));
 const beforeTokens = { count: 4, promptCount: 3, sha256: 'x', source: 'engine', messageCount: 2 } as const;
-const broken = { system: null, before: [1, 2, 3, 4], beforeTokens, prompt: [1, 9, 3, 4, 5], messages };
+const broken = { system: null, before: TokenList.of([1, 2, 3, 4]), beforeTokens, prompt: [1, 9, 3, 4, 5], messages };
 const { signal } = new AbortController();
 
 /** @param error of each request for token ids. */
