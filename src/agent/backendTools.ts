@@ -109,6 +109,14 @@ const autoFreezeCheck: AgentTool<Input<'auto_freeze_check'>, Output<'auto_freeze
       token_count: check.tokens,
       token_limit: check.limitTokens,
       threshold_percent: check.thresholdPercent,
+      last_checkpoint: check.last
+        ? {
+            at: check.last.at,
+            token_count: check.last.tokens,
+            kv_bytes_written: check.last.kvBytesWritten,
+            ms: check.last.ms,
+          }
+        : null,
     };
   },
 };
@@ -215,6 +223,10 @@ export const backendToolShapes = () =>
         token_count: z.number(),
         token_limit: count(),
         threshold_percent: count(),
+        last_checkpoint: described(
+          z.nullable(z.object({ at: z.string(), token_count: z.number(), kv_bytes_written: count(), ms: z.number() })),
+          'What its last automatic checkpoint has and cost.',
+        ),
       }),
     },
     set_working_directory: {

@@ -3,6 +3,7 @@ import { firstWords, readableLine } from '../base/readableText.ts';
 import type { RouteOutput } from '../protocol/api.ts';
 import type { LastEnd } from '../protocol/backendRecord.ts';
 import type { ProjectResolution } from '../protocol/schemas/projectConfig.ts';
+import type { Receipt } from '../protocol/schemas/receipt.ts';
 import type { Lifecycle, Session } from '../protocol/schemas/session.ts';
 import type { PendingCall, PendingTools, Question } from '../protocol/schemas/toolCall.ts';
 import type { Warming } from '../protocol/schemas/warming.ts';
@@ -138,6 +139,20 @@ export function warmingCosts({ computeMs, kvBytes, loadMs }: Warming): string {
 }
 
 /** @param session after it moved. */
+/** What a session's checkpoint has, and what it cost. Nothing where it has none, or nobody knows. */
+export const checkpointRows = (last: Receipt | null | undefined, showTime: ShowTime): readonly Row[] =>
+  rowIf(
+    'Checkpoint',
+    last &&
+      [
+        formatTokens(last.tokens),
+        ...(last.verdict === null ? [] : [last.verdict]),
+        ...(last.kvBytesWritten === null ? [] : [`${formatBytes(last.kvBytesWritten)} of KV written`]),
+        `took ${formatDuration(last.ms)}`,
+        showTime(last.at),
+      ].join(', '),
+  );
+
 /** What the end of the backend could not save in its time, and what that costs. */
 export const unsavedSentences = ({ limitMs, unsaved }: Omit<LastEnd, 'pid'>): string[] => [
   `The KV of ${plural(unsaved.length, 'session')} was not saved within the ${formatDuration(limitMs)} that there are for that. No word is lost. Where the model server ends, too, the next message computes it again:`,

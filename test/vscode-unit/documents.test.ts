@@ -101,6 +101,17 @@ describe('documents', () => {
     const status = statusReport(aState({ currentSession: { kind: 'session', session: aSession() } }), null);
     expect(status).toContain('26 % full: 8,192 tokens of 32,000 tokens');
     expect(status).toContain('The backend is not running');
+    const checkpoint = {
+      tokens: 3435,
+      verdict: 'proven',
+      kvBytesWritten: 1_500_000,
+      ms: 385,
+      at: '2026-01-01T00:00:00Z',
+    };
+    const about = { health: healthAnswer, encryption: { state: 'off', keyId: null, keyFile: null }, checkpoint };
+    expect(
+      statusReport(aState({ currentSession: { kind: 'session', session: aSession() } }), about as never),
+    ).toContain('Checkpoint: 3,435 tokens, proven, 1.5 MB of KV written, took 385 ms');
   });
 
   test('S0-61 the status says with which key the storage is encrypted, and nothing of it where it is not', () => {

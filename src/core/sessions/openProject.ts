@@ -1,5 +1,5 @@
 import type { RouteInput, RouteOutput } from '../../protocol/api.ts';
-import { CwmError, isCwmError } from '../../protocol/errors.ts';
+import { CwmError, isCwmError, nullOn } from '../../protocol/errors.ts';
 import { parseProjectUri, parseSessionId, type ProjectUri } from '../../protocol/ids.ts';
 import type { ProjectConfig } from '../../protocol/schemas/projectConfig.ts';
 import type { Session } from '../../protocol/schemas/session.ts';
@@ -198,12 +198,14 @@ export async function autoFreezeCheck(
   const session = await requireSession(core, parseSessionId(input.session));
   const tokens = session.tokens?.count ?? 0;
   const limitTokens = session.model?.maxModelLen ?? null;
+  const receipt = (await nullOn(core.store.checkpoints.get(session.id), 'Corrupted'))?.receipt;
   return {
     session: session.id,
     ...(await core.checkpoints.check(session)),
     tokens,
     limitTokens,
     thresholdPercent: limitTokens === null ? null : Math.round((1000 * tokens) / limitTokens) / 10,
+    last: receipt ?? null,
   };
 }
 

@@ -159,6 +159,8 @@ export const projectShapes = () =>
         limitTokens: z.nullable(z.number()),
         /** Of the limit that the session takes; null without one. */
         thresholdPercent: z.nullable(z.number()),
+        /** Of its checkpoint: what that cost. Null: it has none. Earlier backends leave it out. */
+        last: z.optional(z.nullable(receiptSchema)),
       }),
     },
     currentSession: {

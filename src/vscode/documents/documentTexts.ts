@@ -33,7 +33,7 @@ export function documentTexts(
     branch: (id) => branchText(connection, id),
     window: (name) => windowText(connection, name),
     receipts: async (window) => windowReceiptsText(await connection.call('getWindow', { window })),
-    status: async () => statusReport(state.current, connection.isOpen ? await aboutBackend(connection) : null),
+    status: async () => statusReport(state.current, connection.isOpen ? await aboutBackend(connection, state) : null),
     doctor: async () => (reports.doctor === null ? outdated('Doctor') : doctorReport(reports.doctor)),
     verification: async () =>
       reports.verification === null
@@ -104,9 +104,16 @@ async function textUpTo(connection: BackendConnection, session: string, upTo: st
   return conversationText({ title: null, messages, earlier: 0, pending: null });
 }
 
-async function aboutBackend(connection: BackendConnection): Promise<AboutBackend> {
-  const [health, encryption] = await Promise.all([connection.call('health', {}), connection.call('encryption', {})]);
-  return { health, encryption };
+async function aboutBackend(connection: BackendConnection, { current }: ViewState): Promise<AboutBackend> {
+  const { currentSession } = current;
+  const [health, encryption, checkpoint] = await Promise.all([
+    connection.call('health', {}),
+    connection.call('encryption', {}),
+    currentSession.kind === 'session'
+      ? connection.call('autoFreezeCheck', { session: currentSession.session.id }).then(({ last }) => last)
+      : null,
+  ]);
+  return { health, encryption, checkpoint };
 }
 
 /** VS Code restores the tab after a restart, but the result is gone. */

@@ -3,7 +3,8 @@ import type { RouteOutput } from '../../protocol/api.ts';
 import { formatStamp, percent } from '../../words/amounts.ts';
 import { problemText } from '../../words/failure.ts';
 import { healthWords } from '../../words/health.ts';
-import { sessionRows } from '../../words/session.ts';
+import { checkpointRows, sessionRows } from '../../words/session.ts';
+import type { Receipt } from '../../protocol/schemas/receipt.ts';
 import type { State } from '../state.ts';
 import { engineParagraphs } from './engineParagraphs.ts';
 import { markdownFacts, markdownPage, plain } from '../../words/markdown.ts';
@@ -12,19 +13,24 @@ import { markdownFacts, markdownPage, plain } from '../../words/markdown.ts';
 export interface AboutBackend {
   readonly health: RouteOutput<'health'>;
   readonly encryption: RouteOutput<'encryption'>;
+  /** Of the current session's checkpoint. */
+  readonly checkpoint?: Receipt | null | undefined;
 }
 
 /** The current session, the backend and its model servers, as markdown. `backend` is null when it cannot be reached. */
 export function statusReport(state: State, backend: AboutBackend | null): string {
   return markdownPage('Status', [
-    ...currentParagraphs(state),
+    ...currentParagraphs(state, backend?.checkpoint),
     '## Backend',
     remoteSentence(state),
     ...(backend === null ? [connectionSentence(state)] : backendParagraphs(backend)),
   ]);
 }
 
-function currentParagraphs({ currentSession, project, receipts }: State): string[] {
+function currentParagraphs(
+  { currentSession, project, receipts }: State,
+  checkpoint: Receipt | null | undefined,
+): string[] {
   const folder = project.kind === 'none' ? 'No folder is open.' : `Folder: ${plain(project.name)}.`;
   if (currentSession.kind !== 'session') return [`${folder} It has no current session.`];
   const { session } = currentSession;
@@ -36,7 +42,7 @@ function currentParagraphs({ currentSession, project, receipts }: State): string
     limit === null
       ? ''
       : `The context is ${percent(used, limit)} full: ${formatTokens(used)} of ${formatTokens(limit)}.`,
-    markdownFacts(sessionRows(session, formatStamp, session.project)),
+    markdownFacts([...sessionRows(session, formatStamp, session.project), ...checkpointRows(checkpoint, formatStamp)]),
     receipt === undefined ? '' : `Last receipt: ${plain(receipt.summary)}`,
   ];
 }

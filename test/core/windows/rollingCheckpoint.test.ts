@@ -31,6 +31,9 @@ describe('S0-16 a checkpoint that nobody asked for', () => {
     await idleFor(fixture, 1);
     const { tokens, lifecycle } = await fixture.cwm.getSession({ session: 's' });
     expect(lifecycle).toBe('active');
+    const { last } = await fixture.cwm.autoFreezeCheck({ session: 's' });
+    expect(last).toMatchObject({ operation: 'checkpoint', tokens: tokens?.count, ms: expect.any(Number) as unknown });
+    expect(last?.kvBytesWritten).toBeGreaterThan(0);
     expect(await fixture.store.checkpoints.get(s)).toMatchObject({
       manifest: { session: 's', mode: 'checkpoint', tokens: { sha256: tokens?.sha256 } },
       receipt: { operation: 'checkpoint', verdict: 'proven' },

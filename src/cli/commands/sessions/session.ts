@@ -4,7 +4,8 @@ import type { MemorySettings } from '../../../protocol/schemas/sessionSettings.t
 import { formatStamp } from '../../../words/amounts.ts';
 import { sessionDeletedSentence } from '../../../words/trash.ts';
 import type { Table } from '../../../words/rows.ts';
-import { expirySentence, lifecycleWords, movedSentence, sessionRows } from '../../../words/session.ts';
+import { checkpointRows, expirySentence, lifecycleWords, movedSentence, sessionRows } from '../../../words/session.ts';
+import type { Row } from '../../../words/rows.ts';
 import type { Perform } from '../../action.ts';
 import { duration, wholeNumber } from '../../arguments.ts';
 import { formatAge, formatCount } from '../../../base/format.ts';
@@ -106,7 +107,10 @@ export function registerSession(program: Command, perform: Perform): void {
     .action((id: string, common: object) =>
       perform(common, async (run) => {
         const found = await run.call('getSession', { session: id });
-        run.print({ session: found.id, ...found }, sessionText);
+        const { last } = await run.call('autoFreezeCheck', { session: id });
+        run.print({ session: found.id, ...found, ...(last && { checkpoint: last }) }, (session) =>
+          sessionText(session, checkpointRows(last, formatStamp)),
+        );
       }),
     );
 
@@ -190,5 +194,7 @@ const sessionsTable = (sessions: readonly Session[], now: Date): Table => ({
   ]),
 });
 
-const sessionText = (session: Session): string =>
-  [`Session ${session.title}`, formatFacts(sessionRows(session, formatStamp, session.project))].join('\n');
+const sessionText = (session: Session, more: readonly Row[] = []): string =>
+  [`Session ${session.title}`, formatFacts([...sessionRows(session, formatStamp, session.project), ...more])].join(
+    '\n',
+  );
