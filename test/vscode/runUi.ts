@@ -61,7 +61,7 @@ async function inOneWindow(): Promise<void> {
         mainJob: () => mainJob(workbench, storage, change),
         themes: () => inThemes(workbench, change),
         reading: () => reading(workbench, change),
-        remembering: () => remembering(workbench, storage),
+        remembering: () => remembering(workbench, storage, change),
         deciding: () => deciding(workbench, storage, model, change),
         twoWindows: () => twoWindows(workbench, openSecond, storage),
         encryption: () => encryption(workbench, () => second, storage, path.join(temporary, 'keys', 'store.key')),

@@ -5,11 +5,11 @@ import { CwmError } from '../../protocol/errors.ts';
 import { evictionPolicies } from '../../protocol/settings/sessionChoices.ts';
 
 type Called = (...given: unknown[]) => unknown;
-const callable = z.custom<Called>((value) => typeof value === 'function', 'a function');
+const callable = z.custom<Called>((value) => typeof value === 'function', 'it must be a function');
 
 /** What a module gives: a policy, or several. */
 const policySchema = z.object({
-  name: z.string().check(z.regex(/^[a-z][a-z0-9-]{0,63}$/, 'a name of lower-case letters, digits and hyphens')),
+  name: z.string().check(z.regex(/^[a-z][a-z0-9-]{0,63}$/, 'it must be of lower-case letters, digits and hyphens')),
   score: callable,
   keptTokens: z.optional(callable),
   heldShare: z.optional(z.number().check(z.minimum(0), z.maximum(1))),
@@ -34,7 +34,7 @@ export async function loadPolicies(file: string, log: FailureLog): Promise<Evict
     .array(policySchema)
     .check(z.minLength(1))
     .safeParse(Array.isArray(given) ? given : [given]);
-  if (!parsed.success) throw unusable(file, z.prettifyError(parsed.error).replaceAll(/\s+/g, ' '));
+  if (!parsed.success) throw unusable(file, parsed.error.issues.map(issueText).join(' '));
   const names = parsed.data.map(({ name }) => name);
   const taken = names.find((name, at) => evictionPolicies.some((each) => each === name) || names.indexOf(name) < at);
   if (taken !== undefined) throw unusable(file, `there is a policy ${JSON.stringify(taken)} already.`);
@@ -49,6 +49,9 @@ async function exported(file: string): Promise<unknown> {
     throw unusable(file, error instanceof Error ? error.message : String(error));
   }
 }
+
+const issueText = ({ path: [, field], message }: z.core.$ZodIssue): string =>
+  field === undefined ? `${message}.` : `"${String(field)}": ${message}.`;
 
 const unusable = (file: string, why: string): CwmError =>
   new CwmError('InvalidParameter', `The file of eviction policies ${file} cannot be used: ${why}`, {

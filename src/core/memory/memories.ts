@@ -4,9 +4,10 @@ import type { MemoryRecord, MemorySearch, MemoryTurn, Mutation, Note, Segment } 
 import type { ContextTokens, Message, Session } from '../../protocol/schemas/session.ts';
 import type { MemoryStore } from '../ports/messages.ts';
 import { ConversationPages } from './pages/conversationPages.ts';
+import type { Pressure } from './eviction/policy.ts';
 import { layoutOf, shownOf, type Layout } from './segments/layout.ts';
 
-/** Changes of prompts that say what the next one may cost, and answers among which they are looked for. */
+/** Changes of prompts that say what the next one costs, and answers that are looked at. */
 const lastChanges = 3;
 const mostLookedAt = 200;
 /** Sessions whose records stay in memory. */
@@ -25,7 +26,10 @@ export class SessionMemory {
   readonly #notes: Note[] = [];
   readonly #pinned = new Set<string>();
   /** Of the conversation that was looked at last: a branch has most of its pages in common with the others. */
-  readonly #pages = new ConversationPages();
+  #pages = new ConversationPages();
+  #model: string | null = null;
+  /** How many turns there were when another model took over. */
+  #turnsBefore = 0;
   /** By a hash of the model and the list of tools: what it adds to a prompt, as the server counted it. Of the lists that came last. */
   readonly toolTokens = new Map<string, number>();
   /** Models that answered a request only without the memory's own tools, by {@link modelKey}. */
@@ -76,13 +80,19 @@ export class SessionMemory {
     return this.#reused === null || this.#sent === 0 ? null : this.#reused / this.#sent;
   }
 
-  /** Tokens in front of what memory changed that the server computed again, on average of the last changes; 0: none was measured. */
-  get lostInFront(): number {
-    const lost = this.#turns
-      .slice(-mostLookedAt)
-      .flatMap(({ changedAt, reused }) => (changedAt === undefined || reused === null ? [] : [changedAt - reused]))
+  /** What the present server's answers say of the next eviction, as far as they were measured. */
+  get measured(): Pick<Pressure, 'reused' | 'lostInFront'> {
+    const turns = this.#turns.slice(Math.max(this.#turnsBefore, this.#turns.length - mostLookedAt));
+    const said = turns.filter(({ reused }) => reused !== null);
+    const lost = said
+      .flatMap(({ changedAt, reused }) => (changedAt === undefined ? [] : [changedAt - (reused ?? 0)]))
       .slice(-lastChanges);
-    return Math.max(0, lost.reduce((sum, each) => sum + each, 0) / Math.max(1, lost.length));
+    const sumOf = (counts: readonly number[]): number => counts.reduce((sum, each) => sum + each, 0);
+    const sent = sumOf(said.map((turn) => turn.sent));
+    return {
+      reused: sent === 0 ? null : sumOf(said.map(({ reused }) => reused ?? 0)) / sent,
+      lostInFront: Math.max(0, sumOf(lost) / Math.max(1, lost.length)),
+    };
   }
 
   /** Oldest first. */
@@ -108,6 +118,15 @@ export class SessionMemory {
   /** Pages that a user pinned. */
   get pinned(): ReadonlySet<string> {
     return this.#pinned;
+  }
+
+  /** Another model counts other tokens: what the pages took for the one before is forgotten, and what its server reused. @param key says which one it is, by {@link modelKey}. */
+  useModel(key: string): void {
+    if (this.#model !== null && this.#model !== key) {
+      this.#pages = new ConversationPages();
+      this.#turnsBefore = this.#turns.length;
+    }
+    this.#model = key;
   }
 
   /** The pages of a conversation of the session, as they are now. @param layout what its next prompt begins with. */

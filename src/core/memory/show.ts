@@ -55,6 +55,7 @@ export async function showConversation(
   const whole = { messages, layout: [], maxTokens: asking.maxTokens, isChanged: false, budget: null };
   if (!settings?.enableVm) return whole;
   let memory = await core.memories.of(session);
+  memory.useModel(modelKey(turn));
   const before = layoutOf(messages, memory.segments, session.tokens);
   const limit = limitOf(description.model, settings);
   const shown = { ...whole, messages: shownOf(messages, before), layout: before };

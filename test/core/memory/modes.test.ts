@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { EvictionPolicy } from '../../../src/core/memory/eviction/policy.ts';
 import type { CoreParts } from '../../../src/core/core.ts';
 import type { GenerateRequest } from '../../../src/core/ports/engine.ts';
+import { CwmError } from '../../../src/protocol/errors.ts';
 import type { RouteInput } from '../../../src/protocol/api.ts';
 import type { Segment } from '../../../src/protocol/memory/records.ts';
 import { diskFiles } from '../../../src/store/disk/files.ts';
@@ -158,6 +159,29 @@ describe('policies of eviction', () => {
     expect((await cwm.createSession({ id: 's', project })).settings?.memory).toEqual({ enableVm: true, policy: 'lru' });
     const own = await cwm.createSession({ id: 't', project, memory: { enableVm: false } });
     expect(own.settings?.memory).toEqual({ enableVm: false });
+  });
+
+  test('S1-45 a conversation that a client leads with memory has what its project says of it; a configuration that is wrong costs none', async () => {
+    let isWrong = false;
+    const folders = fakeFolders(() => ({ memory: { enableVm: false, policy: 'lru', vmMode: 'passive' } }));
+    const { config } = folders;
+    const { cwm, engine } = await coreFixture({}, diskFiles, (own) => ({
+      ...own,
+      folders: {
+        ...folders,
+        config: async (...given) => {
+          if (isWrong) throw new CwmError('InvalidParameter', 'It is wrong.');
+          return config(...given);
+        },
+      },
+    }));
+    const begin = async (project: string | null) => {
+      const start = { project: project as never, engine: engine.spec, tags: [], system: '' };
+      return (await cwm.clientTurns.begin(start, never())).settings?.memory;
+    };
+    expect(await begin('file:///a')).toEqual({ enableVm: true, policy: 'lru', vmMode: 'passive' });
+    isWrong = true;
+    expect([await begin('file:///a'), await begin(null)]).toEqual([{ enableVm: true }, { enableVm: true }]);
   });
 
   test('S1-45 one that nobody has is refused with the names of those that are there', async () => {

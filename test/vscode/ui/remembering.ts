@@ -3,6 +3,7 @@ import type { Frame } from 'playwright-core';
 import { artifactPath } from '../harness/artifacts.ts';
 import type { Workbench } from '../harness/workbench.ts';
 import { asking } from './engineProcess.ts';
+import type { ChangeSettings } from './mainJob.ts';
 import type { Step } from './steps.ts';
 
 const workMs = 90_000;
@@ -13,7 +14,7 @@ const exchanges = 12;
 const plum = 'The plum on the third branch is ripe, and the one beside it will be tomorrow.';
 
 /** A conversation that is longer than its limit, in the view of its memory: read, pinned and brought back by eye and by keyboard. */
-export function remembering(workbench: Workbench, storage: string): Step[] {
+export function remembering(workbench: Workbench, storage: string, changeSettings: ChangeSettings): Step[] {
   const tree = workbench.tree(view);
   const shot = (name: string): Promise<void> => workbench.screenshot(artifactPath(`ui-memory-${name}.png`));
   let memory: Frame;
@@ -69,5 +70,47 @@ export function remembering(workbench: Workbench, storage: string): Step[] {
         await shot('3-back');
       },
     },
+    {
+      title: 'V3 a screen reader is told what the bar and the chart show, and each list and each button by its name',
+      async run() {
+        const bar = memory.getByRole('region', { name: 'What the next prompt has' });
+        assert.match((await bar.getByRole('listitem').allInnerTexts()).join('\n'), /summar.+tokens[^]*Free: /);
+        assert.equal(await bar.getByRole('img').count(), 0);
+        const reuse = memory.getByRole('region', { name: 'Reuse' });
+        await reuse.getByText('Each answer as a table').focus();
+        await workbench.page.keyboard.press('Enter');
+        await memory.getByRole('table', { name: 'Tokens of the prompt of each answer' }).waitFor();
+        assert.ok((await memory.getByRole('row').count()) > exchanges);
+        for (const name of ['Pinned', 'In the Prompt', 'Summaries in the Place', 'No Longer in the Prompt'])
+          await memory.getByRole('region', { name: new RegExp(`^${name}`) }).waitFor({ state: 'attached' });
+      },
+    },
+    ...Object.entries(kinds).map(([kind, theme]) => ({
+      title: `V3 in a ${kind} theme each part of the bar and the chart can be told from the others and from the page`,
+      async run() {
+        await changeSettings({ 'workbench.colorTheme': theme.name });
+        await workbench.page.locator(`.monaco-workbench.${theme.mark}`).waitFor();
+        await memory.locator(`body.${theme.body}`).waitFor();
+        await memory.locator('h1').scrollIntoViewIfNeeded();
+        await shot(`theme-${kind}`);
+        const [page, ...seen] = await memory.evaluate<readonly string[]>(
+          `['', ${partsOfCharts.map((part) => JSON.stringify(part)).join()}].map((part) =>
+             getComputedStyle(document.querySelector(part || 'body'))[part ? 'fill' : 'background-color'])`,
+        );
+        for (const parts of [seen.slice(0, 3), seen.slice(3)])
+          assert.equal(new Set([page, ...parts]).size, 4, JSON.stringify([page, ...parts]));
+        await changeSettings({});
+      },
+    })),
   ];
 }
+
+const partsOfCharts = [
+  ...['summary', 'message', 'other'].map((part) => `svg.bar .part.${part}`),
+  ...['reused', 'again', 'fresh'].map((part) => `svg.columns .part.${part}`),
+];
+
+const kinds = {
+  dark: { name: 'Default Dark Modern', mark: 'vs-dark', body: 'vscode-dark' },
+  'high-contrast': { name: 'Default High Contrast', mark: 'hc-black', body: 'vscode-high-contrast' },
+} as const;

@@ -16,7 +16,7 @@ export interface Resident {
   readonly thrash: number;
 }
 
-interface Choosing {
+interface Choosing extends Pick<Pressure, 'reused' | 'lostInFront'> {
   readonly policy: EvictionPolicy;
   readonly residents: readonly Resident[];
   /** Messages of the request that the conversation does not have yet; none behind results of tools. */
@@ -26,8 +26,6 @@ interface Choosing {
   readonly used: number;
   /** What a segment takes beside the pages that stay whole in it. */
   readonly segmentTokens: number;
-  readonly reused: number | null;
-  readonly lostInFront: number;
 }
 
 /** What leaves. */

@@ -19,7 +19,7 @@ export interface Pressure {
   readonly target: number;
   /** Place of the conversation's last message. */
   readonly sequence: number;
-  /** Share of all prompt tokens so far that the model server reused, 0 to 1; null: it never said. */
+  /** Share of the prompt tokens of the last answers that the model server reused, 0 to 1; null: it never said. */
   readonly reused: number | null;
   /**
    * Tokens in front of what leaves that the server computed again, as measured when messages left lately: most servers reuse them, and

@@ -32,30 +32,34 @@ interface Manifest {
  * What the prompt has and what it can have back, for a model. What stands in the prompt as it was said needs no line: pages that stand for others
  * have one.
  *
- * @param tokens that the list may take, about.
+ * @param faults that the model may make in a turn; null: it is offered no tools for them.
+ * @param tokens that the lists may take together, about.
  */
 export function manifestOf(
   pages: ConversationPages,
-  faults: { readonly mostPages: number; readonly mostTokens: number },
+  faults: { readonly mostPages: number; readonly mostTokens: number } | null,
   tokens: number,
 ): Manifest {
   const { table } = pages;
   const hintOfPage = (message: Message | null): string => (message ? hintOf(message) : '');
+  const most = Math.floor(tokens / tokensOfLine);
+  const standing = table
+    .withTier('L0')
+    .filter(({ represents, kind }) => represents.length > 0 || kind === 'summary')
+    .sort((a, b) => b.importance - a.importance || b.sequence - a.sequence)
+    .slice(0, Math.ceil(most / 2));
   return {
-    working_set: table
-      .withTier('L0')
-      .filter(({ represents, kind }) => represents.length > 0 || kind === 'summary')
-      .map(({ id, modality, level, tokens: own, importance }) => ({
-        page_id: id,
-        modality,
-        level,
-        tokens_est: own,
-        importance,
-      })),
+    working_set: standing.map(({ id, modality, level, tokens: own, importance }) => ({
+      page_id: id,
+      modality,
+      level,
+      tokens_est: own,
+      importance,
+    })),
     available_pages: [...table.withTier('L1'), ...table.withTier('L2')]
       .filter(({ represents, kind }) => represents.length === 0 && kind !== 'summary')
       .sort((a, b) => b.importance - a.importance || b.accessedAt - a.accessedAt || b.sequence - a.sequence)
-      .slice(0, Math.min(mostAvailable, Math.floor(tokens / tokensOfLine)))
+      .slice(0, Math.min(mostAvailable, most - standing.length))
       .map((page) => ({
         page_id: page.id,
         modality: page.modality,
@@ -64,9 +68,9 @@ export function manifestOf(
         hint: hintOfPage(pages.messageOf(page)),
       })),
     policies: {
-      faults_allowed: true,
-      max_faults_per_turn: faults.mostPages,
-      upgrade_budget_tokens: faults.mostTokens,
+      faults_allowed: faults !== null,
+      max_faults_per_turn: faults?.mostPages ?? 0,
+      upgrade_budget_tokens: faults?.mostTokens ?? 0,
       prefer_levels: [2, 1, 0],
     },
   };

@@ -5,6 +5,7 @@ import { manifestOf } from '../pages/manifest.ts';
 import { mostFaults, mostFaultTokens } from '../pages/faultLimits.ts';
 import { limitOf } from '../segments/budget.ts';
 import { layoutOf } from '../segments/layout.ts';
+import { offeredMemoryTools } from '../tools.ts';
 import { pagesFor } from './pagesFor.ts';
 import { asksForRecall } from './recallPhrases.ts';
 
@@ -41,10 +42,8 @@ export async function recalledFor(
   if (session.settings.memory.vmMode !== 'strict') return files;
   const conversation = memory.pagesOf(messages, layoutOf(messages, memory.segments, session.tokens));
   const limit = limitOf(turn.description.model, session.settings.memory) ?? Infinity;
-  const manifest = manifestOf(
-    conversation,
-    { mostPages: mostFaults, mostTokens: mostFaultTokens },
-    limit * manifestShare,
-  );
+  const hasTools = (await offeredMemoryTools(core, turn, null, signal)).length > 0;
+  const faults = hasTools ? { mostPages: mostFaults, mostTokens: mostFaultTokens } : null;
+  const manifest = manifestOf(conversation, faults, limit * manifestShare);
   return [...files, { path: `${folder}/manifest.json`, text: JSON.stringify(manifest) }];
 }

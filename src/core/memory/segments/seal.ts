@@ -86,8 +86,7 @@ export async function seal(sealing: Sealing, signal: AbortSignal): Promise<Seale
     policy,
     residents,
     segmentTokens,
-    reused: memory.ratio,
-    lostInFront: memory.lostInFront,
+    ...memory.measured,
   });
   if (batch === null) return null;
   const leaving = residents.slice(0, batch.cut);

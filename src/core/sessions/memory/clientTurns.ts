@@ -1,7 +1,8 @@
 import { randomId } from '../../../base/hash.ts';
-import { CwmError } from '../../../protocol/errors.ts';
+import { CwmError, nullOn } from '../../../protocol/errors.ts';
 import type { MessageId, ProjectUri, SessionId } from '../../../protocol/ids.ts';
 import { newSession, type Message, type MessageContent, type Session } from '../../../protocol/schemas/session.ts';
+import type { MemorySettings } from '../../../protocol/schemas/sessionSettings.ts';
 import type { ToolCall } from '../../../protocol/schemas/toolCall.ts';
 import type { CoreContext } from '../../context.ts';
 import { memoryToolNames, offeredMemoryTools, withMemoryTools } from '../../memory/tools.ts';
@@ -101,6 +102,7 @@ export class ClientTurns {
   async begin({ project, engine, tags, system }: ClientStart, signal: AbortSignal): Promise<Session> {
     const core = this.#core();
     await core.engines.get(engine).describe(signal);
+    const memory = await memoryOf(core, project, signal);
     const lineage = newLineage();
     const id = randomId() as SessionId;
     return core.space.sessions.take(async () => {
@@ -110,7 +112,7 @@ export class ClientTurns {
         title: id,
         tags: [rememberedTag, ...tags],
         settings: {
-          memory: { enableVm: true },
+          memory,
           ...(system !== '' && { systemPrompt: { id: promptId, text: system } }),
         },
         project,
@@ -203,6 +205,12 @@ export class ClientTurns {
     }
     return known;
   }
+}
+
+/** With the policy, the mode and the limit of the project. A configuration that is wrong costs no conversation. */
+async function memoryOf(core: CoreContext, project: ProjectUri | null, signal: AbortSignal): Promise<MemorySettings> {
+  const found = project && (await nullOn(core.folders.config(project, signal), 'InvalidParameter', 'OperationTimeout'));
+  return { ...found?.config.memory, enableVm: true };
 }
 
 /** The messages of each branch, the active one last. @throws CwmError Corrupted. */
