@@ -164,14 +164,13 @@ describe('policies of eviction', () => {
   test('S1-45 a conversation that a client leads with memory has what its project says of it; a configuration that is wrong costs none', async () => {
     let isWrong = false;
     const folders = fakeFolders(() => ({ memory: { enableVm: false, policy: 'lru', vmMode: 'passive' } }));
-    const { config } = folders;
     const { cwm, engine } = await coreFixture({}, diskFiles, (own) => ({
       ...own,
       folders: {
         ...folders,
         config: async (...given) => {
           if (isWrong) throw new CwmError('InvalidParameter', 'It is wrong.');
-          return config(...given);
+          return folders.config(...given);
         },
       },
     }));
