@@ -5,16 +5,17 @@ import { chatPromptIds } from '../../../src/engines/llamaServer/chatPrompt.ts';
 import type { PromptTokens } from '../../../src/engines/llamaServer/promptTokens.ts';
 import { never } from './rig.ts';
 
+const tools = [{ name: 'read_file', description: '', inputSchema: { type: 'object' } }];
+
 /** A server whose template leaves an answer at the end open, as llama-server's does. One token a character. */
-function server() {
+function server(listsTools = true) {
   const rendered = ({ body }: LinkRequest): string => {
-    const { messages } = body as { messages: readonly ChatMessage[] };
-    return messages
-      .map(({ role, content }, at) => {
-        const isOpen = role === 'assistant' && at === messages.length - 1;
-        return `<${role}>${content}${isOpen ? '' : '<end>'}`;
-      })
-      .join('');
+    const { messages, tools: given = [] } = body as { messages: readonly ChatMessage[]; tools?: readonly object[] };
+    const listed = listsTools && given.length > 0 ? `<tools>${given.length}<end>` : '';
+    return messages.reduce((text, { role, content }, at) => {
+      const isOpen = role === 'assistant' && at === messages.length - 1;
+      return `${text}<${role}>${content}${isOpen ? '' : '<end>'}`;
+    }, listed);
   };
   const link = { json: async (asked: LinkRequest) => ({ value: { prompt: rendered(asked) } }) } as unknown as Link;
   const prompts = { of: async (_: Link, text: string) => Array.from(text, (each) => each.codePointAt(0)) };
@@ -33,4 +34,10 @@ test('a conversation that ends with an answer is closed behind it: the ids are t
   expect(await idsOf([...messages, { role: 'user', content: 'And then?' }], true)).toMatch(new RegExp(`^${closed}`));
   // To continue the answer, it is left open.
   expect(await idsOf(messages, true)).toBe('<user>Hi<end><assistant>Hello.');
+});
+
+test('S4-14 a template that leaves the tools out without a word is an error, and never a turn without tools', async () => {
+  const asked = { messages: [{ role: 'user', content: 'Hi' }] as const, addGenerationPrompt: true, tools };
+  expect(String.fromCodePoint(...(await chatPromptIds(server(), asked, never)))).toBe('<tools>1<end><user>Hi<end>');
+  await expect(chatPromptIds(server(false), asked, never)).rejects.toMatchObject({ name: 'EngineRejected' });
 });
