@@ -62,9 +62,13 @@ interface FileCoverage {
   readonly s: Readonly<Record<string, number>>;
 }
 
-const parts = readdirSync(folder).map((name) => path.join(folder, name));
+const reportOf = (part: string): string => path.join(part, 'vitest/coverage-final.json');
+// A part that was cut has no report. In a whole run, that is a failed run.
+const parts = readdirSync(folder)
+  .map((name) => path.join(folder, name))
+  .filter((part) => existsSync(reportOf(part)));
 const report = new Map<string, Map<number, boolean>>();
-for (const part of parts) addReport(path.join(part, 'vitest/coverage-final.json'));
+for (const part of parts) addReport(reportOf(part));
 const reachedInProcesses = linesReachedInProcesses();
 const files = Array.from(report, ([file, lines]) => countLines(file, lines))
   .filter(({ lines }) => lines > 0)
