@@ -34,6 +34,7 @@ import { projectBase } from '../bench/projectBase.ts';
 import { checkpoints } from '../bench/checkpoints.ts';
 import { sharing } from '../bench/sharing.ts';
 import { thaw } from '../bench/thaw/thaw.ts';
+import { tree } from '../bench/tree.ts';
 import { switching } from '../bench/switching.ts';
 import { tracker } from '../bench/tracker.ts';
 import { wire } from '../bench/wire.ts';
@@ -44,6 +45,7 @@ const benchmarks: readonly Benchmark[] = [
   checkpoints,
   switching,
   sharing,
+  tree,
   projectBase,
   freezeAndThaw,
   clientOverhead,

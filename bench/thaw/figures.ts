@@ -1,6 +1,7 @@
 import type { Figure } from '../benchmark.ts';
 import type { FreshStart } from './freshStart.ts';
-import type { BenchModel } from './models.ts';
+import { turnTokens } from './measuredEngine.ts';
+import { blockTokensOf, kvBytesPerToken, type BenchModel } from './models.ts';
 import type { Measure, Series } from './series.ts';
 
 export interface Prefill {
@@ -15,13 +16,14 @@ const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(bytes < 10
 
 /** The rows of one size. What was not measured has none, and cold says why. */
 export function figuresOf(
-  { name: model }: BenchModel,
+  benchModel: BenchModel,
   size: number,
   kvBytes: number,
   series: Series,
   prefill: Prefill,
 ): Figure[] {
   const name = `${size} tokens, ${megabytes(kvBytes)}`;
+  const { name: model } = benchModel;
   const large = kvBytes >= largeKvBytes;
   const row = (what: string, measure: Measure, against: string, baseline: Measure, most: number | null): Figure[] => {
     const [value, least] = [series.least(measure), series.least(baseline)];
@@ -63,6 +65,8 @@ export function figuresOf(
     ...row('the token that must be computed, and the request around it', 'tail', 'thaw, warm', 'warm.ours', null),
     ...row('the same without the file of the tail', 'tail.blocks', 'with it', 'tail', null),
     ...row('freeze of the tail alone', 'freeze.tail', 'raw save', 'freeze.raw', null),
+    ...row(`freeze of one more turn of ${turnTokens} tokens`, 'freeze.turn', 'raw save', 'freeze.raw', null),
+    ...written(benchModel, name, series),
     ...row(
       'thaw, warm, and the first token, without the file of the tail',
       'request.blocks',
@@ -74,6 +78,29 @@ export function figuresOf(
     ...memory(name, kvBytes, series),
   ];
 }
+
+/** What freezing one more turn writes: its new blocks, and the tail, which is less than one. */
+function written(model: BenchModel, name: string, series: Series): Figure[] {
+  const [value, tail] = [series.most('bytes.turn'), series.most('bytes.tail')];
+  if (value === null || tail === null) return [];
+  const newBytes = kvBytesPerToken(model) * (turnTokens + blockTokensOf(model));
+  return [
+    {
+      id: 'THAW',
+      what: `KV written by freezing one more turn of ${turnTokens} tokens, ${name}`,
+      unit: 'bytes',
+      value,
+      baseline: { what: 'of it the tail', value: tail },
+      ratio: value / tail,
+      wanted: 'no more than the tokens of the turn and one block',
+      met: value <= newBytes + headsOf(value),
+      runs: series.rounds('bytes.turn'),
+    },
+  ];
+}
+
+/** Heads of files are small beside their rows. */
+const headsOf = (bytes: number): number => bytes / 100;
 
 function againstPrefill(name: string, series: Series, prefill: Prefill, least: number | null): Figure[] {
   const value = series.least('request');

@@ -1,4 +1,4 @@
-import { readFileSync, rmSync } from 'node:fs';
+import { readFileSync, rmSync, statSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import { promptHashes } from '../../src/base/kvBlockHash.ts';
 import { hashProfile } from '../../src/embedded/kv/kvNamespace.ts';
@@ -35,6 +35,9 @@ export interface FreezeTimes {
   readonly sumMs: number;
   readonly syncMs: number;
 }
+
+/** Of the turn that {@link MeasuredEngine.storeTurn} adds. */
+export const turnTokens = 64;
 
 const summedMetric = 'cwm:kv_blocks_summed_total';
 
@@ -113,6 +116,25 @@ export class MeasuredEngine {
     const before = await this.#total('store');
     await this.ask(ids, null, { cwm_tail: 'store' });
     return (await this.#total('store')) - before;
+  }
+
+  /**
+   * Milliseconds to store one more turn of a prompt whose blocks are stored, with its tail, and the bytes of the new files; beside them, what
+   * the tail takes.
+   */
+  async storeTurn(
+    ids: readonly number[],
+  ): Promise<{ readonly ms: number; readonly bytes: number; readonly tailBytes: number }> {
+    const longer = [...ids, ...Array.from({ length: turnTokens }, (_, at) => 400 + at)];
+    const [known, all] = [await this.filesOf(ids), await this.filesOf(longer)];
+    const tail = await this.#tailFile(longer);
+    const files = [...all.slice(known.length), tail];
+    for (const path of files) rmSync(path, { force: true });
+    const before = await this.#total('store');
+    await this.ask(longer, null, { cwm_tail: 'store' });
+    const ms = (await this.#total('store')) - before;
+    const bytes = files.reduce((sum, path) => sum + statSync(path).size, 0);
+    return { ms, bytes, tailBytes: statSync(tail).size };
   }
 
   /**

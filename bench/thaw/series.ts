@@ -1,6 +1,6 @@
 type Load = 'ours' | 'place' | 'raw' | 'encrypted';
 
-/** What is measured in each round; milliseconds, but for the bytes of `peak`. */
+/** What is measured in each round; milliseconds, but for the bytes of `peak`, `bytes.turn` and `bytes.tail`. */
 export type Measure =
   | `${'warm' | 'cold'}.${Load}`
   | 'plainRead'
@@ -14,7 +14,8 @@ export type Measure =
   | 'peak'
   | 'slots.restore'
   | 'slots.save'
-  | `freeze.${'ours' | 'raw' | 'encrypted' | 'sum' | 'tail'}`
+  | `freeze.${'ours' | 'raw' | 'encrypted' | 'sum' | 'tail' | 'turn'}`
+  | `bytes.${'turn' | 'tail'}`
   | `durable.${'ours' | 'raw'}`;
 
 /** The rounds of one size. */

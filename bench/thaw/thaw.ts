@@ -136,6 +136,10 @@ async function measureRound(
   series.add('request.blocks', (await clear.load(ids, false))?.requestMs);
   series.add('tail.blocks', (await clear.tail(ids)).ms);
   series.add('freeze.tail', await clear.storeTail(ids));
+  const turn = await clear.storeTurn(ids);
+  series.add('freeze.turn', turn.ms);
+  series.add('bytes.turn', turn.bytes);
+  series.add('bytes.tail', turn.tailBytes);
   series.add('request', (await clear.load(ids, false, true))?.requestMs);
   series.add('tail', (await clear.tail(ids, true)).ms);
   const [frozen, saved] = [await clear.freeze(loaded), await raw.save(ids)];

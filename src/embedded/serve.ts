@@ -62,7 +62,7 @@ export async function serveEmbedded(
 ): Promise<RunningEngine> {
   const runFolder = openRunFolder(options.kvDir);
   const files = await openModel(options.modelPath, options.kvDir, log);
-  const opened = [openMemoryFile(), openMemoryFile()];
+  const opened = [openMemoryFile(), openMemoryFile(), openMemoryFile()];
   const passing = opened.map((file, place) => new PassingState(runFolder, opened.includes(null) ? null : file, place));
   const memoryFiles = passing.map(({ memoryFile }) => memoryFile).filter((file) => file !== null);
   let triesParts = true;

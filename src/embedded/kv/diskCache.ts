@@ -33,7 +33,7 @@ export interface DiskCacheOptions {
   readonly positions: BlockFolder | null;
   readonly counters: BlockCounters;
   readonly runFolder: string;
-  /** At least one. With two, one part of a state is put together while llama.cpp takes the one before. */
+  /** At least one. With three, a large state can pass in parts. */
   readonly passing: readonly PassingState[];
   readonly threads: KvThreads;
   /** Bytes of each part of a state that passes in parts. Default: 16 MiB, which stays in the processor's caches. */
@@ -142,7 +142,7 @@ export class DiskCache {
 
   /** Whether the state of so many blocks is so large that it had better pass in parts. */
   isWorthParts(blocks: number): boolean {
-    return this.cutsAnywhere && blocks > this.#partBlocks;
+    return this.cutsAnywhere && this.#passing.length >= lanesOfParts && blocks > this.#partBlocks;
   }
 
   /** Whether files that can be loaded end with this block, as far as names and sizes tell. */
@@ -199,7 +199,7 @@ export class DiskCache {
 
   /**
    * Has llama.cpp take the longest run of good leading blocks, at most `maxBlocks`, part by part: whatever the size of the state, it takes the
-   * memory of two parts, and the next part is read and checked while llama.cpp takes one. Behind all of the blocks, the tail as well.
+   * memory of three parts, and the next part is read and checked while llama.cpp takes one. Behind all of the blocks, the tail as well.
    *
    * @returns null when there is no good block; nothing has changed then.
    * @throws what the taker throws, after which nobody knows what llama.cpp holds; Error when the first part cannot be written, and nothing has changed.
@@ -210,31 +210,40 @@ export class DiskCache {
     let tailRows = tail !== null && reach === maxBlocks ? this.#readTail(ids, tail) : null;
     let [blocks, tokens, failure]: [number, number, Error | null] = [0, 0, null];
     let taking: Promise<void> = Promise.resolve();
+    let part = 0;
+    const begin = (at: number): Promise<PlacedPart> => {
+      const wanted = Math.min(this.#partBlocks, reach - at);
+      const partTail = at + wanted === maxBlocks ? tailRows : null;
+      const placing = this.#placePart(named, { blocks: at, wanted, tail: partTail, lane: this.#lane(part++) });
+      // Awaited when its turn has come.
+      placing.catch(() => undefined);
+      return placing;
+    };
     await this.#sums.pause();
+    let placing: Promise<PlacedPart> | null = reach > 0 ? begin(0) : null;
     try {
-      for (let part = 0; blocks < reach; part++) {
-        if (this.#passing.length === 1) await taking;
-        const wanted = Math.min(this.#partBlocks, reach - blocks);
-        const partTail = blocks + wanted === maxBlocks ? tailRows : null;
-        const placed = await this.#placePart(named, { blocks, wanted, tail: partTail, lane: this.#lane(part) }).catch(
-          (error: unknown) => {
-            if (blocks === 0) throw error;
-            failure = error instanceof Error ? error : new Error(String(error));
-            return null;
-          },
-        );
-        await taking;
+      while (placing) {
+        const placed = await placing.catch((error: unknown) => {
+          if (blocks === 0) throw error;
+          failure = error instanceof Error ? error : new Error(String(error));
+          return null;
+        });
+        placing = null;
         if (placed === null) break;
-        if (placed.good < wanted) {
-          // What is in front of the damage is put together again.
-          [reach, tailRows] = [blocks + placed.good, null];
-          continue;
-        }
-        const taken = hashes.slice(blocks, blocks + wanted);
-        taking = taker.append(placed.path, partTail && tail !== null ? [...taken, tail] : taken, blocks === 0);
-        // Awaited when the next part is there.
+        const { good, wanted } = placed;
+        const end = blocks + good;
+        // What is in front of the damage is put together again.
+        if (good < wanted) [reach, tailRows] = [end, null];
+        const next = good < wanted ? blocks : end;
+        if (next < reach) placing = begin(next);
+        if (good < wanted) continue;
+        await taking;
+        placed.check();
+        const hasTail = end === maxBlocks && tailRows !== null && tail !== null;
+        const pieces = [...hashes.slice(blocks, end), ...(hasTail ? [tail] : [])];
+        taking = taker.append(placed.path, pieces, blocks === 0);
         taking.catch(() => undefined);
-        blocks += wanted;
+        blocks = end;
         tokens += placed.tokens;
       }
       await taking;
@@ -246,6 +255,7 @@ export class DiskCache {
       await taker.adopt(last.path, tokens);
       return { blocks, tokens, failure };
     } finally {
+      await placing?.catch(() => undefined);
       this.#releaseSoon();
       this.#sums.resume();
     }
@@ -353,10 +363,7 @@ export class DiskCache {
   }
 
   /** Puts the state of some blocks behind others together, as far as they are good. */
-  async #placePart(
-    { ids, hashes }: Named,
-    { blocks, wanted, tail, lane }: PartToPlace,
-  ): Promise<{ readonly good: number; readonly tokens: number; readonly path: string }> {
+  async #placePart({ ids, hashes }: Named, { blocks, wanted, tail, lane }: PartToPlace): Promise<PlacedPart> {
     const startedMs = performance.now();
     const from = blocks * this.blockTokens;
     const tokens = wanted * this.blockTokens + (tail ? this.#tailTokens(ids) : 0);
@@ -368,10 +375,10 @@ export class DiskCache {
     for (const { offset, bytes } of frame.pieces) writeSync(file, bytes, 0, bytes.length, offset);
     if (tail) this.#placeTail(frame, file, tail, wanted * this.blockTokens);
     const good = await this.#place(frame, file, hashes.slice(blocks, blocks + wanted));
-    // llama.cpp gets checked states only, whatever made them.
-    if (good === wanted) parseStateFile(fileSource(file), this.#shape, { from, namesSequence: true });
     this.counters.placeMs += performance.now() - startedMs;
-    return { good, tokens, path: state.path };
+    // llama.cpp gets checked states only, whatever made them.
+    const check = (): unknown => parseStateFile(fileSource(file), this.#shape, { from, namesSequence: true });
+    return { good, wanted, tokens, path: state.path, check };
   }
 
   /** One of the states that pass, in turns. */
@@ -460,6 +467,19 @@ interface PartToPlace {
   readonly tail: Buffer | null;
   readonly lane: PassingState;
 }
+
+interface PlacedPart {
+  /** Blocks that are in the state, without a gap. */
+  readonly good: number;
+  readonly wanted: number;
+  readonly tokens: number;
+  readonly path: string;
+  /** @throws StateFormatError when llama.cpp must not read it. */
+  check(): unknown;
+}
+
+/** One part is put together, one waits for llama.cpp, and llama.cpp takes one. */
+const lanesOfParts = 3;
 
 const warmUpTokens = 8192;
 

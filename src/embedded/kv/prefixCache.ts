@@ -228,7 +228,7 @@ export class PrefixCache {
       this.#live = null;
       await step().catch((error: unknown) => {
         disk.discard(pieces);
-        throw refused(llama, error);
+        throw error;
       });
     };
     const taker = {
@@ -243,7 +243,7 @@ export class PrefixCache {
     try {
       return await disk.loadInParts(named, maxBlocks, taker);
     } catch (error) {
-      if (hasBegun) throw error;
+      if (hasBegun) throw refused(llama, error);
       log(`Block files could not be used: ${String(error)}`);
       return null;
     }
@@ -251,9 +251,10 @@ export class PrefixCache {
 }
 
 /** A refused load leaves the sequence unusable. */
-function refused(llama: Llama, error: unknown): unknown {
+function refused(llama: Llama, error: unknown): Error {
   llama.kill();
-  return error instanceof OperationFailedError ? new WorkerLostError('load', error.message) : error;
+  if (error instanceof WorkerLostError) return error;
+  return new WorkerLostError('load', error instanceof Error ? error.message : String(error));
 }
 
 const saverOf =

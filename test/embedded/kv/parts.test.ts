@@ -148,6 +148,21 @@ describe('a state that passes in parts of three blocks', () => {
     expect(llama.isAlive).toBe(false);
   });
 
+  it('ends the process where its tokens cannot be told, since nobody knows what it holds then', async () => {
+    await frozen();
+    restart();
+    let placed = 0;
+    vi.spyOn(PassingState.prototype, 'place').mockImplementation(async function (this: PassingState) {
+      if (++placed === 4) throw new Error('ENOSPC');
+      return this.onDisk();
+    });
+    const lost = cache.reuse(llama, promptOf());
+    await expect(lost).rejects.toThrow(WorkerLostError);
+    await expect(lost).rejects.toThrow('ENOSPC');
+    expect(llama.isAlive).toBe(false);
+    expect(disk.missing(promptOf().hashes)).toEqual([]);
+  });
+
   it('tells its caller that the process was lost in a part', async () => {
     await frozen();
     restart();

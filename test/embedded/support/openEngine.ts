@@ -48,7 +48,7 @@ export async function openEngine({ start, wrap, folder, samplePath, threads, bat
     rows: blocks,
     positions: null,
     runFolder: folder,
-    passing: [new PassingState(folder)],
+    passing: [0, 1, 2].map((place) => new PassingState(folder, null, place)),
     threads,
     ...more,
   });

@@ -31,7 +31,7 @@ export function openSampleDisk({ folder, llama, kvKey = null, log, ...more }: Sa
     samplePath,
     kvKey,
     runFolder,
-    passing: [new PassingState(runFolder), new PassingState(runFolder, null, 1)],
+    passing: [0, 1, 2].map((place) => new PassingState(runFolder, null, place)),
     ...more,
     log: log ?? (() => undefined),
   });
