@@ -113,6 +113,13 @@ describe('import graph', () => {
     expect(breaches.map(shown)).toEqual([]);
   });
 
+  test('zod brings one language, by its file: the index has fifty, a tenth of the backend', () => {
+    const asking = files.filter((file) =>
+      /\bz\.locales\b|zod(\/v4)?\/locales'/.test(readFileSync(path.join(sourceRoot, file), 'utf8')),
+    );
+    expect(asking).toEqual([]);
+  });
+
   test('the core does no I/O', () => {
     expect(imports.filter(({ from, to }) => layerOf(from) === 'core' && to.startsWith('node:')).map(shown)).toEqual([]);
   });

@@ -1,11 +1,12 @@
 import type { Context } from 'hono';
-import * as z from 'zod/mini';
+// By itself: the index would bring fifty languages.
+import english from 'zod/v4/locales/en.js';
 import { routes, type RouteName } from '../../protocol/api.ts';
 import { shapes } from '../../protocol/routes/shapes.ts';
 import { CwmError } from '../../protocol/errors.ts';
 
 const maxBodyBytes = 16 * 1024 * 1024;
-const inEnglish = z.locales.en().localeError;
+const inEnglish = english().localeError;
 
 /**
  * A route's input, checked: the query or the JSON body, and over it the path's parameters.
