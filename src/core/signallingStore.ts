@@ -160,6 +160,8 @@ export function signallingStore(store: Store, changes: Changes): Store {
 
 /** Sessions whose last title and calls are remembered; an event too many costs a client a pull. */
 const mostRemembered = 10_000;
+/** One for all: most sessions ask for nothing. */
+const noCalls: ReadonlySet<string> = new Set();
 
 type Teller = (...given: never) => readonly NamedEvent[];
 
@@ -172,7 +174,7 @@ function namedStore(store: Store, tell: (event: NamedEvent) => void): Store {
       ({ why, decision }) => why !== undefined && decision === undefined,
     );
     if (known.size >= mostRemembered) known.clear();
-    known.set(id, { title, calls: new Set(asked.map((call) => call.id)) });
+    known.set(id, { title, calls: asked.length === 0 ? noCalls : new Set(asked.map((call) => call.id)) });
     return [
       ...(before && before.title !== title ? [{ name: 'TitleUpdated', data: { context_id: id } } as const] : []),
       ...asked
