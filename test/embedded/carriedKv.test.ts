@@ -172,6 +172,8 @@ describe.each<Kind>(['generated', 'gemma3'])('KV in a file, of %s', (kind) => {
     }
     const sent = await away.cwm.send({ session: 'flipped', text: 'And then?', maxTokens: 12 }, never);
     expect(sent).toMatchObject({ cachedTokens: 0, text: (await away.computed(path)).text });
+    // Nothing of the file is in it, so that it is like any other conversation.
+    expect(await away.cwm.freeze({ session: 'flipped', window: 'own' }, never)).toMatchObject({ verdict: 'proven' });
   });
 });
 

@@ -33,6 +33,11 @@ describe('the reading view of a conversation', () => {
     expect(items[0]).toMatchObject({ source: 'Why?', heading: 'You', message: 'u' });
   });
 
+  test('a message that got no answer has the button for one', () => {
+    const [item] = shown([message('u', 'user', 'Why?')]);
+    expect(commandsOf(item)).toEqual(['cwm.editMessage', 'cwm.regenerate', 'cwm.newBranch']);
+  });
+
   test.each([
     ['frozen', { lifecycle: 'frozen' }],
     ['busy', { phase: 'StreamingLLMResponse' }],

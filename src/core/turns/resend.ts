@@ -4,7 +4,15 @@ import { parseSessionId } from '../../protocol/ids.ts';
 import type { Message, Session } from '../../protocol/schemas/session.ts';
 import type { CoreContext } from '../context.ts';
 import type { Reporter } from '../ports/reporter.ts';
-import { freeBranchName, headOf, mainBranch, requireMessageOf, switched, withBranchAt } from './branchAt.ts';
+import {
+  endingWith,
+  freeBranchName,
+  headOf,
+  mainBranch,
+  requireMessageOf,
+  switched,
+  withBranchAt,
+} from './branchAt.ts';
 import { answer, requireAnswerable, requireMessage } from './send.ts';
 import { withTurn } from './turns.ts';
 
@@ -41,7 +49,7 @@ async function edited(core: CoreContext, session: Session, { message, text, bran
 }
 
 /**
- * Another answer to the same message, on a branch that shares that message.
+ * Another answer to the same message, on a branch that shares that message. A branch that ends with a message of the user's gets its first answer itself.
  *
  * @throws CwmError as `send`, and MessageNotFound, InvalidParameter (no answer of the model), BranchExists.
  */
@@ -70,6 +78,15 @@ export async function checkRegenerate(
 async function askedAgain(core: CoreContext, session: Session, { message, branch }: RouteInput<'regenerate'>) {
   const named = message ?? headOf(session);
   const old = named === null ? null : await requireMessageOf(core, session, named);
+  if (old?.role === 'user' && old.content.type === 'text' && old.id === headOf(session)) {
+    const { parentId } = old;
+    const before = parentId === null ? null : await requireMessageOf(core, session, parentId);
+    const branched =
+      branch === undefined
+        ? endingWith(session, before)
+        : await branchBefore(core, session, old, old.content.text, branch);
+    return { branched, question: old, text: old.content.text };
+  }
   if (!old || old.role !== 'assistant' || old.parentId === null) {
     throw new CwmError('InvalidParameter', 'There is no answer that could be generated again.');
   }

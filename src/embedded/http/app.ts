@@ -83,7 +83,7 @@ export function buildApp(options: AppOptions): Hono {
     return context.body(null, ready ? 200 : 503);
   });
   app.get('/version', (context) => context.json({ version, cwm: { notice: model.notice, workerPid: supervisor.pid } }));
-  app.get('/v1/models', (context) => context.json({ object: 'list', data: [modelEntry(model)] }));
+  app.get('/v1/models', (context) => context.json({ object: 'list', data: [modelEntry(model, template)] }));
   app.get('/metrics', (context) =>
     context.text(
       metricsPage({
@@ -198,7 +198,7 @@ export function buildApp(options: AppOptions): Hono {
   return app;
 }
 
-function modelEntry(model: EngineModel): object {
+function modelEntry(model: EngineModel, { takesTools }: ChatTemplate): object {
   return {
     id: model.id,
     object: 'model',
@@ -217,6 +217,7 @@ function modelEntry(model: EngineModel): object {
       hashProfile,
       notice: model.notice,
       stopStrings: model.template.stopStrings,
+      takesTools,
     },
   };
 }

@@ -41,13 +41,22 @@ export class ChatTemplate {
       if (!tools || tools.length === 0) return whole({});
       const text = whole({ tools });
       // A template that has no place for tools leaves them out without a word.
-      if (text === whole({}))
-        throw new ApiError(400, "This model's chat template takes no tools, so the model cannot call any.");
+      if (text === whole({})) throw takesNone();
       return text;
     } catch (error) {
       if (error instanceof ApiError) throw error;
       const reason = error instanceof Error ? error.message : String(error);
       throw new ApiError(400, `The chat template cannot render these messages: ${reason}`);
+    }
+  }
+
+  /** Whether it lists tools; one that cannot be tried may. */
+  get takesTools(): boolean {
+    try {
+      this.render({ messages: [{ role: 'user', content: 'Both.' }], tools: probeTools });
+      return true;
+    } catch (error) {
+      return !(error instanceof ApiError && error.message === takesNone().message);
     }
   }
 
@@ -63,6 +72,9 @@ export class ChatTemplate {
     return this.#allCalls;
   }
 }
+
+const takesNone = (): ApiError =>
+  new ApiError(400, "This model's chat template takes no tools, so the model cannot call any.");
 
 const probeCalls = ['first_of_two', 'second_of_two'] as const;
 const probeIds = ['callaaaaa', 'callbbbbb'] as const;

@@ -66,6 +66,7 @@ export async function identifyServer(link: Asker, choice: ModelChoice, signal: A
       entry.max_model_len,
       cwm?.fingerprint,
       cwm?.blockDir,
+      cwm?.takesTools,
     ]),
     startedSeconds: metrics?.processStartSeconds ?? null,
     metrics,
@@ -87,6 +88,7 @@ export async function identifyServer(link: Asker, choice: ModelChoice, signal: A
           : null,
       takesTokenIds: kind !== 'openai',
       ...(kind === 'embedded' && { takesPictures: false }),
+      ...(cwm?.takesTools === false && { noToolsWhy: noToolsInTemplate }),
       isUntried: !cwm && blockTokens === null,
       models: entries.map((served) => ({ id: served.id, use: useOf(served) })),
       notices: [
@@ -109,6 +111,9 @@ export async function identifyServer(link: Asker, choice: ModelChoice, signal: A
  */
 const adaptersOf = ({ parent, root }: ModelEntry): Pick<EngineDescription['model'], 'adapters'> =>
   parent ? { adapters: `lora-${sha256Hex(JSON.stringify([parent, root ?? null])).slice(0, 16)}` } : {};
+
+const noToolsInTemplate =
+  "This model's chat template takes no tools, so the model is offered none. A template that does can be set: --embedded-chat-template, cwm.embedded.chatTemplate.";
 
 const isVllm = (entry: ModelEntry, metrics: ServerMetrics | null): boolean =>
   entry.owned_by === 'vllm' || metrics?.isVllm === true;

@@ -24,6 +24,8 @@ const embeddedInfoSchema = z.object({
   notice: maybe(z.string()),
   /** Texts that end a chat's answer, besides the model's own end tokens. */
   stopStrings: maybe(z.array(z.string())),
+  /** Whether the chat template lists tools. */
+  takesTools: maybe(z.boolean()),
 });
 
 /** Some servers write numbers as text. */

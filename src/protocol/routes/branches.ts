@@ -98,7 +98,8 @@ export const branchShapes = () =>
       summary: 'Get another answer to the same message, on a branch of its own',
       input: z.object({
         session: text,
-        /** The answer. Default: the last one. */ message: optionalText(),
+        /** The answer; a message of the user's that ends the branch gets its first answer, there. Default: the last one. */
+        message: optionalText(),
         branch: optionalText(),
         ...answering(),
       }),

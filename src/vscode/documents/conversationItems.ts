@@ -75,8 +75,9 @@ function messageItem(message: SaidMessage, session: Session, { isLast, isAtRest,
   const actions: CommandId[] = [];
   if (isAtRest && isText && role === 'user') actions.push('cwm.editMessage');
   if (isAtRest && isLast && isPlan && cut === undefined) actions.push('cwm.acceptPlan');
-  // Only a message of the user's can be answered once more.
-  if (isAtRest && role === 'assistant' && before?.role !== 'tool') actions.push('cwm.regenerate');
+  // Only a message of the user's can be answered once more, or at all where a branch ends with it.
+  const hasQuestion = role === 'assistant' ? before?.role !== 'tool' : isLast && isText && role === 'user';
+  if (isAtRest && hasQuestion) actions.push('cwm.regenerate');
   if (isAtRest && isLast && cut !== undefined) actions.push('cwm.continueAnswer');
   // No branch ends between a tool call and its result.
   const isEnd = next?.role !== 'tool';

@@ -161,6 +161,21 @@ describe('another try', () => {
     expect((await fixture.store.check.verify(never())).flatMap(({ problems }) => problems)).toEqual([]);
   });
 
+  test('a branch that ends with a question is answered there', async () => {
+    const fixture = await coreFixture();
+    const { cwm, engine } = fixture;
+    const messages = await twoTurns(fixture);
+    await cwm.createBranch({ session: 's', name: 'b', at: messages[2]!.id });
+    engine.answer = 'another way';
+    await cwm.regenerate({ session: 's' });
+    expect(await cwm.getSession({ session: 's' })).toMatchObject({ activeBranch: 'b', draft: null, phase: 'Idle' });
+    const { items } = await cwm.listMessages({ session: 's', branch: 'b' });
+    expect(items.map(({ id }) => id).slice(0, 3)).toEqual(messages.map(({ id }) => id).slice(0, 3));
+    expect(items.slice(3)).toMatchObject([{ parentId: messages[2]!.id, content: { text: 'another way' } }]);
+    expect((await cwm.listMessages({ session: 's', branch: 'main' })).total).toBe(4);
+    expect((await fixture.store.check.verify(never())).flatMap(({ problems }) => problems)).toEqual([]);
+  });
+
   test('an answer that was cut continues in the middle, from its exact ids', async () => {
     const fixture = await coreFixture();
     const { cwm, engine } = fixture;

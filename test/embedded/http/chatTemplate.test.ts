@@ -21,6 +21,14 @@ describe('a chat template', () => {
     expect(render({ add_generation_prompt: false })).toBe('<s><user>Hi</s>');
   });
 
+  it('says whether it lists tools', () => {
+    const takesTools = (text: string): boolean =>
+      new ChatTemplate(aModel(), { template: new Template(text), stopStrings: [], notice: null }).takesTools;
+    expect(takesTools(source)).toBe(true);
+    expect(takesTools('{% for m in messages %}{{ m.content }}{% endfor %}')).toBe(false);
+    expect(takesTools("{{ raise_exception('Never.') }}")).toBe(true);
+  });
+
   it('gets tools and arguments of the request', () => {
     expect(render({ tools: [{}, {}], chat_template_kwargs: { mood: 'calm' } })).toBe(
       '<s><user>Hi</s>[2 tools](calm)<assistant>',

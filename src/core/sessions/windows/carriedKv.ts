@@ -92,13 +92,20 @@ async function takeKv(
   // The ids that this text has here, not those in the file: KV of another text would be named by them.
   const ids = await engine.tokenize(renderConversation(systemPromptOf(session), messages), false, signal);
   // Marked before any of it comes, so that no crash leaves foreign KV that counts as this machine's.
-  const salt = saltOf(await core.store.lineages.markImported(session.lineage));
-  const context = { ids, salt, handle: null };
-  const located = await engine.locate(context, signal);
-  const parts = { doing: 'To take the KV from the file', spec, description, located };
-  await requireRoomForKv(core, parts, signal);
-  const taken = await engine.unpack(context, { path: place.path, offset: place.offset }, signal);
-  return taken ? { ...taken, notes: [...taken.notes], total: ids.length } : none(ids.length, onlyEmbedded);
+  const marked = await core.store.lineages.markImported(session.lineage);
+  let isTaken = false;
+  try {
+    const context = { ids, salt: saltOf(marked), handle: null };
+    const located = await engine.locate(context, signal);
+    const parts = { doing: 'To take the KV from the file', spec, description, located };
+    await requireRoomForKv(core, parts, signal);
+    const taken = await engine.unpack(context, { path: place.path, offset: place.offset }, signal);
+    isTaken = taken !== null && taken.tokens > 0;
+    return taken ? { ...taken, notes: [...taken.notes], total: ids.length } : none(ids.length, onlyEmbedded);
+  } finally {
+    // Nothing that came is reached under the next salt, so that all of the session's KV is this machine's own.
+    if (!isTaken) await core.store.lineages.advance(marked.id, marked.generation);
+  }
 }
 
 const onlyEmbedded = 'Only the embedded engine has KV that can be taken to another machine.';
