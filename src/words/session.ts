@@ -49,7 +49,7 @@ export function sessionRows(session: Session, showTime: ShowTime, project: strin
     ['Model server', session.engine],
     ...settingsRows(session),
     ['Project', project ?? 'none'],
-    ...rowIf('Saved unasked', session.recorded === false ? 'nothing' : null),
+    ...rowIf('Automatic saves', session.recorded === false ? 'nothing' : null),
     ...rowIf('Frozen as', session.frozenAs),
     ...rowIf('Thawed from', thawedFrom && `${thawedFrom.window} (${thawedFrom.verdict})`),
     ...rowIf(
@@ -155,7 +155,7 @@ export const checkpointRows = (last: Receipt | null | undefined, showTime: ShowT
 
 /** What the end of the backend could not save in its time, and what that costs. */
 export const unsavedSentences = ({ limitMs, unsaved }: Omit<LastEnd, 'pid'>): string[] => [
-  `The KV of ${plural(unsaved.length, 'session')} was not saved within the ${formatDuration(limitMs)} that there are for that. No word is lost. Where the model server ends, too, the next message computes it again:`,
+  `The KV of ${plural(unsaved.length, 'session')} was not saved within ${formatDuration(limitMs)}, which is the limit. No text is lost. If the model server ends too, the next message computes the KV again:`,
   ...unsaved.map(({ session, tokens, computeMs }) => {
     const time = computeMs === undefined ? '' : `, about ${formatDuration(computeMs)}`;
     return `  · ${session}: ${formatTokens(tokens)}${time}`;

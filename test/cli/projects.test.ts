@@ -22,13 +22,13 @@ test('cwm project shows and lists projects, stops their checkpoints, and adopts 
   const me = { storage, cwd: folder };
   expect(await say(me, 'project', 'list')).toBe('There are no projects. A session with "--project" makes one.\n');
   await say(me, 'session', 'new', '--id', 's', '--project', '.');
-  expect(await say(me, 'project', 'show')).toMatch(/Saved unasked +checkpoints\n +Sessions +1\n/);
+  expect(await say(me, 'project', 'show')).toMatch(/Automatic saves +checkpoints\n +Sessions +1\n/);
   expect(await say(me, 'project', 'list')).toMatch(/^NAME +SESSIONS +FOLDER\nfirst +1 +file:/);
 
   expect(await say(me, 'project', 'record', 'off')).toMatch(
     /is saved without being asked for\. 0 checkpoints deleted\.\n$/,
   );
-  expect(await say(me, 'project', 'show')).toMatch(/Saved unasked +nothing\n/);
+  expect(await say(me, 'project', 'show')).toMatch(/Automatic saves +nothing\n/);
   expect(await say(me, 'project', 'record', 'on')).toMatch(/^Checkpoints of .* are made without being asked for\.\n$/);
 
   renameSync(folder, join(place, 'second'));

@@ -41,7 +41,7 @@ test('S0-16 what the end of the backend could not save is named, with what that 
     { session: 'b', tokens: 1 },
   ];
   expect(unsavedSentences({ limitMs: 4000, unsaved })).toEqual([
-    'The KV of 2 sessions was not saved within the 4 s that there are for that. No word is lost. Where the model server ends, too, the next message computes it again:',
+    'The KV of 2 sessions was not saved within 4 s, which is the limit. No text is lost. If the model server ends too, the next message computes the KV again:',
     '  · a: 3,200 tokens, about 12 s',
     '  · b: 1 token',
   ]);

@@ -124,7 +124,7 @@ export const backendSettings = {
     kind: 'path',
     default: null,
     means: 'a file',
-    help: 'JavaScript module of yours with policies of eviction, which sessions can name; it runs in the backend, with its rights',
+    help: "JavaScript module with eviction policies that sessions can name; it runs in the backend, with the backend's rights",
   },
   kvBudgetGb: {
     flag: 'kv-budget-gb',

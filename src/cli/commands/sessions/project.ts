@@ -100,7 +100,7 @@ function projectText(found: RouteOutput<'findProject'>): string {
     ['Found', tierWords[tier]],
     ...(configPath === null ? [] : [['Configuration', configPath] satisfies [string, string]]),
     ['Trusted', trusted ? 'yes' : 'no'],
-    ['Saved unasked', recorded ? 'checkpoints' : 'nothing'],
+    ['Automatic saves', recorded ? 'checkpoints' : 'nothing'],
     ['Sessions', String(sessions)],
   ];
   return [

@@ -56,7 +56,7 @@ export function registerSession(program: Command, perform: Perform): void {
     .option('--project <folder>', 'folder of the project that the session belongs to')
     .option('--no-base', 'begin empty, under a salt of its own, also where the project has a base')
     .option('--memories', 'begin with what is remembered for you, for tools and for the project ("cwm memory list")')
-    .option('--no-memories', 'begin without, also where the project says otherwise')
+    .option('--no-memories', 'begin without them, even if the project says otherwise')
     .option('--expires-in <duration>', 'it takes no more turns after this, like 12h or 30d; never by default', duration)
     .action(({ id, project, base, memories, expiresIn, ...rest }: NewOptions) =>
       perform(rest, async (run) => {

@@ -73,7 +73,7 @@ export const withSettingsOptions = (command: Command): Command =>
     .addOption(
       new Option(
         '--record <state>',
-        '"off": its KV is not saved, nor brought back, without being asked for; "on" is the default',
+        '"off": its KV is saved and loaded only when you ask for it; default: "on"',
       ).choices(['on', 'off']),
     )
     .addOption(new Option('--mode <mode>', 'whether answers are plans').choices(sessionModes))
