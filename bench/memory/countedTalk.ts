@@ -8,7 +8,7 @@ import { policies, runPolicy } from './policies.ts';
 /** Tokens, summed over requests for answers, of which the engine says itself what it reused. */
 export interface CountedTalk extends Pick<
   Talked,
-  'faults' | 'recalled' | 'asked' | 'inPrompt' | 'wholeOriginals' | 'summaries'
+  'faults' | 'recalled' | 'asked' | 'inPrompt' | 'wholeOriginals' | 'summaries' | 'stats'
 > {
   readonly requests: number;
   readonly sent: number;

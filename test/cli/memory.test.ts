@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { temporaryDirectories } from '../backend/support/temporaryDirectory.ts';
-import { wholeBackends } from '../security/support/wholeBackend.ts';
+import { wholeBackends, type WholeBackend } from '../security/support/wholeBackend.ts';
 import { outcomeOf, say } from './support/person.ts';
 
 const start = wholeBackends();
@@ -85,4 +85,28 @@ test('S1-45 a backend that was started with a policy from a file has sessions th
   expect((await client.call('memoryState', { session: 's' })).policies).toContain('shortest-first');
   const unknown = await outcomeOf(me, 'session', 'set', 's', '--memory-policy', 'other');
   expect(unknown.stderr).toContain('kv-aware, importance-weighted-lru, lru, modality-aware-lru, shortest-first');
+});
+
+test('an archive of a conversation is exported and brought back: its pages have their ids, what left has left, and it comes back', async () => {
+  const one = await start();
+  const file = `${makeDirectory()}/talk.cwindow`;
+  const me = { storage: one.storage, cwd: makeDirectory() };
+  await one.client.call('createSession', { id: 's', memory: { enableVm: true, maxL0Tokens: 1024 } });
+  for (let turn = 0; turn < 8; turn++)
+    await one.client.call('send', { session: 's', text: `Turn ${turn}: ${'filler '.repeat(100)}`, maxTokens: 4 });
+  const pages = async ({ client }: WholeBackend, session: string) =>
+    (await client.call('memoryState', { session })).pages.map(({ id, tier }) => `${id} ${tier === 'L0'}`);
+  const before = await pages(one, 's');
+  expect(before.filter((each) => each.endsWith('false')).length).toBeGreaterThan(0);
+  await say(me, 'export', 's', '--format', 'cwindow', '--output', file);
+  const other = await start();
+  const you = { storage: other.storage, cwd: makeDirectory() };
+  await say(you, 'import', file, '--id', 't');
+  expect(await pages(other, 't')).toEqual(before);
+  const [first = ''] = before[0]?.split(' ') ?? [];
+  expect(await say(you, 'memory', 'page', 't', first)).toContain(`Turn 0: ${'filler '.repeat(99)}`);
+  expect(await say(you, 'memory', 'why', 't', first)).toContain('It left with s1');
+  await say(you, 'session', 'set', 't', '--memory-tokens', '4096');
+  await say(you, 'memory', 'fault', 't', first);
+  expect((await outcomeOf(you, 'memory', 'fault', 't', first)).stderr).toContain('is in the prompt already, as p');
 });

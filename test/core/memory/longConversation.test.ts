@@ -45,7 +45,7 @@ describe('a conversation that is longer than the model can take', () => {
     expect(results.filter(({ memory }) => memory?.replaced).length).toBeGreaterThan(1);
   });
 
-  test('a sealed segment never changes, and between two evictions each prompt begins with the one before', async () => {
+  test('S1-65 a sealed segment never changes, and between two evictions each prompt begins with the one before', async () => {
     const { fixture, wire, results } = await longSession(16);
     const prompts = wire.prompts.filter((prompt) => !isSummaryRequest(prompt));
     for (const [turn, prompt] of prompts.entries()) {

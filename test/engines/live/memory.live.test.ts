@@ -33,6 +33,9 @@ async function talkOn(
   );
   expect(talked).toMatchObject({ over: 0, recalled: 5, asked: 5, inPrompt: 5, wholeOriginals: 5 });
   expect(Math.max(...talked.faults)).toBeLessThanOrEqual(2);
+  expect(sumOf(talked.faults)).toBeLessThanOrEqual(10);
+  expect(talked.stats.thrash).toBeLessThan(0.5);
+  expect(talked.stats.effective).toBeGreaterThan(0.6);
   return talked;
 }
 

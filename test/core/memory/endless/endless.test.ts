@@ -4,7 +4,7 @@ import { CountingEngine } from './countingEngine.ts';
 import { TraceTalk, type Talked } from './talkTrace.ts';
 
 test(
-  'N20 in 60 turns of three times the limit each request fits, and five decisions come back with the ids of their pages',
+  'N20 S1-95 S1-96 in 60 turns of three times the limit each request fits, and five decisions come back with the ids of their pages',
   { timeout: 30_000 },
   async () => {
     const limit = 8000;
@@ -19,6 +19,10 @@ test(
     });
     expect(Math.max(...faults)).toBeLessThanOrEqual(2);
     expect(summaries.length).toBeGreaterThan(3);
+    const { thrash, effective, tlbHits } = talked.stats;
+    expect(thrash).toBeLessThan(0.5);
+    expect(effective).toBeGreaterThan(0.6);
+    expect(tlbHits).toBeGreaterThanOrEqual(0);
   },
 );
 

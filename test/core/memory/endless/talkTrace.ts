@@ -1,3 +1,4 @@
+import type { MemoryStats } from '../../../../src/protocol/memory/stats.ts';
 import type { Core } from '../../../../src/core/core.ts';
 import type { CountingEngine, Counted, Model } from './countingEngine.ts';
 import { makeTrace, type TraceTurn } from './trace.ts';
@@ -19,6 +20,8 @@ export interface Talked {
   /** Of those, how many the prompt had when the model answered, and how many pages came back byte for byte. */
   readonly inPrompt: number;
   readonly wholeOriginals: number;
+  /** Of the memory, at the end. */
+  readonly stats: MemoryStats;
 }
 
 /** An engine that says what each request took. */
@@ -75,6 +78,7 @@ export class TraceTalk<Talking extends CountedEngine = CountingEngine> {
       wholeOriginals,
       asked: this.#trace.filter(({ asked }) => asked !== null).length,
       summaries: this.engine.counted.filter(({ kind }) => kind === 'summary'),
+      stats: (await cwm.memoryState({ session: 's' })).stats,
     };
   }
 }

@@ -57,6 +57,17 @@ class Talk {
 }
 
 describe('the state of tools', () => {
+  test('S1-90 each call stands with its arguments, its result and how it ended, and none is made again by itself', async () => {
+    const talk = new Talk();
+    await talk.call('read', { path: 'a' }, null);
+    await talk.call('read', { path: '/a' });
+    expect(callsOf(talk.messages)).toMatchObject([
+      { id: 'call-0001', name: 'read', arguments: '{"path":"a"}', outcome: 'failed' },
+      { id: 'call-0002', name: 'read', arguments: '{"path":"/a"}', outcome: 'done' },
+    ]);
+    expect(talk.ran).toEqual([{ path: 'a' }, { path: '/a' }]);
+  });
+
   test('S1-91 a result has a name, which a later call of the turn can use; a name of nothing is reported, and the call does not run', async () => {
     const talk = new Talk();
     expect(await talk.call('read', { path: 'a' }, 'one')).toBe('[$v0]\none');
