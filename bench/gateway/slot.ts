@@ -7,8 +7,8 @@ import { startLlamaServer } from '../../test/engines/live/llamaServer.ts';
 import { median, mustHold, type Benchmark, type Figure } from '../benchmark.ts';
 import { withBackendOn } from '../passingBackend.ts';
 
-/** Turns of each conversation after its first, without a rest before them and with one. */
-const rounds = 2;
+/** How often the quick ones take turns. Straight on a server without a cache, each switch computes a whole prompt. */
+const rounds = { quick: 3, slow: 1 };
 /** People rest longer than that between two turns; the gateway saves a conversation after two seconds. */
 const restMs = 3000;
 
@@ -78,41 +78,48 @@ class Talk {
   }
 }
 
-interface Seen {
-  readonly switchMs: number;
-  readonly restedMs: number;
-  readonly afterRestartMs: number;
+/** Two conversations that take turns in the one slot of a server. */
+class Pair {
+  readonly switchMs: number[] = [];
+  readonly restedMs: number[] = [];
+  readonly #place: Place;
+  readonly #one: Talk;
+  readonly #other: Talk;
+
+  constructor(place: Place, tokens: number) {
+    this.#place = place;
+    this.#one = new Talk('one', tokens);
+    this.#other = new Talk('other', tokens);
+  }
+
+  async begin(): Promise<void> {
+    for (const talk of [this.#one, this.#other]) await talk.ask(this.#place);
+  }
+
+  /** One switch after a rest, and three at once. */
+  async takeTurns(): Promise<void> {
+    await new Promise((resolve) => setTimeout(resolve, restMs));
+    this.restedMs.push(await this.goOn());
+    for (const talk of [this.#other, this.#one, this.#other]) this.switchMs.push((await talk.ask(this.#place)).firstMs);
+  }
+
+  /** Of the first of the two. */
+  async goOn(): Promise<number> {
+    return (await this.#one.ask(this.#place)).firstMs;
+  }
 }
 
-/** A, B, A, B … on a server with one slot, at once and with a rest before each; then the server ends, and A goes on. */
-async function switching(place: Place, tokens: number, restart: () => Promise<void>): Promise<Seen> {
-  const [one, other] = [new Talk('one', tokens), new Talk('other', tokens)];
-  for (const talk of [one, other]) await talk.ask(place);
-  const turns = async (rest: number): Promise<number> => {
-    const switched: number[] = [];
-    for (let round = 0; round < rounds; round++)
-      for (const talk of [one, other]) {
-        await new Promise((resolve) => setTimeout(resolve, rest));
-        switched.push((await talk.ask(place)).firstMs);
-      }
-    return median(switched);
-  };
-  const switchMs = await turns(0);
-  const restedMs = await turns(restMs);
-  await restart();
-  return { switchMs, restedMs, afterRestartMs: (await one.ask(place)).firstMs };
-}
-
-/** Two conversations that share the one slot of llama-server: through the gateway, and straight on the server with and without its own cache. */
+/**
+ * Two conversations that share the one slot of llama-server: through the gateway, and straight on the server with and without its own cache. The
+ * quick ones take turns with each other, so that both meet the same machine.
+ */
 export const gatewaySlot: Benchmark = {
   ids: ['GATEWAY-SLOT'],
   async run(signal, { whole = false }) {
     const tokens = whole ? 8192 : 1024;
     const folder = await mkdtemp(path.join(tmpdir(), 'cwm-bench-'));
-    const on = async (
-      cacheRamMib: number | undefined,
-      task: (url: string, restart: () => Promise<void>) => Promise<Seen>,
-    ): Promise<Seen> => {
+    const ends: (() => Promise<void>)[] = [];
+    const serve = async (cacheRamMib?: number) => {
       const slotDir = await mkdtemp(path.join(folder, 'slots-'));
       const start = {
         modelPath: gemmaModel(),
@@ -125,55 +132,64 @@ export const gatewaySlot: Benchmark = {
         ...(cacheRamMib !== undefined && { cacheRamMib }),
       };
       let server = await startLlamaServer(start, signal);
-      const port = Number(new URL(server.url).port);
-      try {
-        return await task(`${server.url}#slots=${slotDir}`, async () => {
-          await server.kill();
-          server = await startLlamaServer({ ...start, port }, signal);
-        });
-      } finally {
-        await server.stop();
-      }
+      const { url } = server;
+      ends.push(() => server.stop());
+      const restart = async (): Promise<void> => {
+        await server.kill();
+        server = await startLlamaServer({ ...start, port: Number(new URL(url).port) }, signal);
+      };
+      return { url, slotDir, restart };
     };
-    const straight = (url: string, restart: () => Promise<void>): Promise<Seen> =>
-      switching({ url: url.split('#')[0] ?? '', headers: {} }, tokens, restart);
-    const through = (url: string, restart: () => Promise<void>): Promise<Seen> => {
+    try {
+      const [none, cached, own] = [await serve(0), await serve(), await serve(0)];
+      const straight = (url: string): Pair => new Pair({ url, headers: {} }, tokens);
       const storage = path.join(folder, 'storage');
-      return withBackendOn(
+      return await withBackendOn(
         storage,
         async (client) => {
           const { http } = await client.connect();
           const token = readFileSync(path.join(storage, 'http-token'), 'utf8').trim();
-          return switching({ url: `${http ?? ''}/p/bench`, headers: { 'x-cwm-token': token } }, tokens, restart);
+          const ours = new Pair({ url: `${http ?? ''}/p/bench`, headers: { 'x-cwm-token': token } }, tokens);
+          const [cold, kept] = [straight(none.url), straight(cached.url)];
+          for (const pair of [cold, kept, ours]) await pair.begin();
+          for (let round = 0; round < rounds.slow; round++) await cold.takeTurns();
+          for (let round = 0; round < rounds.quick; round++) for (const pair of [kept, ours]) await pair.takeTurns();
+          const afterEnd: number[] = [];
+          for (const [server, pair] of [
+            [own, ours],
+            [cached, kept],
+          ] as const) {
+            await server.restart();
+            afterEnd.push(await pair.goOn());
+          }
+          const figure = (what: string, value: number, base: readonly [string, number], wanted: number): Figure => ({
+            id: 'GATEWAY-SLOT',
+            what: `${what}, ${tokens} tokens`,
+            unit: 'ms',
+            value,
+            baseline: { what: base[0], value: base[1] },
+            ratio: base[1] / value,
+            wanted: wanted === 1 ? 'no worse' : `≥ ${wanted} ×`,
+            met: base[1] / value >= wanted,
+            runs: ours.switchMs.length,
+          });
+          const without = 'straight, --cache-ram 0';
+          const withOwn = "straight, the server's own cache";
+          const [atOnce, rested] = [median(ours.switchMs), median(ours.restedMs)];
+          const switched = 'first token after a switch at once';
+          const afterRest = `first token after a switch and ${restMs / 1000} s of rest`;
+          return [
+            figure(switched, atOnce, [without, median(cold.switchMs)], 10),
+            figure(switched, atOnce, [withOwn, median(kept.switchMs)], 1),
+            figure(afterRest, rested, [without, median(cold.restedMs)], 10),
+            figure(afterRest, rested, [withOwn, median(kept.restedMs)], 1),
+            figure('first token after the server was killed', afterEnd[0] ?? NaN, [withOwn, afterEnd[1] ?? NaN], 10),
+          ];
         },
-        ['--http', '127.0.0.1:0', '--engine', url],
+        ['--http', '127.0.0.1:0', '--engine', `${own.url}#slots=${own.slotDir}`],
       );
-    };
-    try {
-      const cold = await on(0, straight);
-      const cached = await on(undefined, straight);
-      const ours = await on(0, through);
-      const figure = (what: string, value: number, base: string, baseline: number, wanted: number): Figure => ({
-        id: 'GATEWAY-SLOT',
-        what: `${what}, ${tokens} tokens`,
-        unit: 'ms',
-        value,
-        baseline: { what: base, value: baseline },
-        ratio: baseline / value,
-        wanted: wanted === 1 ? 'no worse' : `≥ ${wanted} ×`,
-        met: baseline / value >= wanted,
-        runs: 2 * rounds,
-      });
-      const none = 'straight, --cache-ram 0';
-      const own = "straight, the server's own cache";
-      return [
-        figure('first token after a switch at once', ours.switchMs, none, cold.switchMs, 10),
-        figure('first token after a switch at once', ours.switchMs, own, cached.switchMs, 1),
-        figure(`first token after a switch and ${restMs / 1000} s of rest`, ours.restedMs, none, cold.restedMs, 10),
-        figure(`first token after a switch and ${restMs / 1000} s of rest`, ours.restedMs, own, cached.restedMs, 1),
-        figure('first token after the server was killed', ours.afterRestartMs, own, cached.afterRestartMs, 10),
-      ];
     } finally {
+      for (const end of ends) await end();
       await rm(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
     }
   },

@@ -182,7 +182,6 @@ export const drivers: readonly Driver[] = [
   },
   {
     label: 'Qwen Code',
-    isUnproven: true,
     client: 'qwen',
     namesFolder: true,
     cannotFork: true,

@@ -66,6 +66,12 @@ async function serverWithoutModel(slotDir: string): Promise<Killable> {
   return { url: fake.url, killAndStart: () => fake.restart() };
 }
 
+/** With CWM_CLIENTS_REAL=1, whoever is told meets the real model, with 0 only those of every run. */
+function isRealFor({ isReal }: Driver): boolean {
+  const wish = process.env['CWM_CLIENTS_REAL'];
+  return wish === '1' || isReal === 'always' || (isReal === 'nightly' && isNightly && wish !== '0');
+}
+
 /** One client with a home of its own, the gateway, and a model server behind it. */
 async function begin(driver: Driver) {
   const home = await mkdtemp(path.join(tmpdir(), 'cwm-client-'));
@@ -74,8 +80,7 @@ async function begin(driver: Driver) {
   const slotDir = path.join(home, 'slots');
   for (const each of [folder, slotDir]) await mkdir(each);
   await writeFile(path.join(folder, 'a.txt'), 'Red.\n');
-  const isReal =
-    driver.isReal === 'always' || (driver.isReal === 'nightly' && isNightly && process.env['CWM_CLIENTS_REAL'] !== '0');
+  const isReal = isRealFor(driver);
   const engine = await (isReal ? gemmaServer(slotDir) : serverWithoutModel(slotDir));
   const { url, seen, scripted } = await scriptedServer(() => engine.url, cleanUps);
   const gateway = await served(cleanUps, `${url}#slots=${slotDir}`);

@@ -343,6 +343,8 @@ describe('the project of a request', () => {
     ['Claude Code', '# Environment\n - Primary working directory: /home/me/app\n - Platform: linux'],
     ['VS Code', 'I am working in a workspace with the following folders:\n- /home/me/app \nI am working'],
     ['Codex', '<environment_context>\n  <cwd>/home/me/app</cwd>\n</environment_context>'],
+    ['gptme', '<workspace>\n<working-directory>/home/me/app</working-directory>\n</workspace>'],
+    ['gptme', '## Session Context\n\n**Working Directory:** /home/me/app\n'],
     ['Qwen', "I'm currently working in the directory: /home/me/app\nHere is the folder"],
   ])('is the folder that the prompt of %s names', (_, text) => {
     const expected = { project: 'file:///home/me/app', isExplicit: false };

@@ -16,6 +16,9 @@ const sentences: readonly RegExp[] = [
   /<cwd>([^<]+)<\/cwd>/,
   // Qwen Code
   /working in the directory: (.+)/,
+  // gptme, in either of its forms
+  /<working-directory>([^<]+)<\/working-directory>/,
+  /\*\*Working Directory:\*\* (.+)/,
   // VS Code
   /following folders:\s*\n- (.+)/,
 ];
