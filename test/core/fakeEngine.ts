@@ -95,6 +95,7 @@ export class FakeEngine implements Engine {
   calls: string[] = [];
   takesTokenIds = true;
   noToolsWhy: string | undefined;
+  freeArgumentsNote: string | undefined;
   /** Whether its model sees pictures; undefined where it does not say. Its ids are the same for every picture. */
   takesPictures: boolean | undefined = undefined;
   /** Tells the text of ids. */
@@ -126,6 +127,7 @@ export class FakeEngine implements Engine {
       isUntried: false,
       takesTokenIds: this.takesTokenIds,
       ...(this.noToolsWhy !== undefined && { noToolsWhy: this.noToolsWhy }),
+      ...(this.freeArgumentsNote !== undefined && { freeArgumentsNote: this.freeArgumentsNote }),
       ...(this.takesPictures !== undefined && { takesPictures: this.takesPictures }),
       notices: [],
     };

@@ -25,6 +25,8 @@ export interface EngineDescription {
   readonly takesTokenIds?: boolean;
   /** Why {@link Engine.generate} has no use for `tools`, in plain words. Left out: it takes them, or its server says that it does not. */
   readonly noToolsWhy?: string;
+  /** Said with an answer that calls tools without being told to, where no grammar holds their arguments. Left out: one does, or nobody knows. */
+  readonly freeArgumentsNote?: string;
   /** Whether its model sees pictures; absent where only a request tells. */
   readonly takesPictures?: boolean;
   /** Every model that the server lists, the one in use among them. */

@@ -97,6 +97,15 @@ export async function converse(
     const { generation } = generated;
     const calls = namedCalls(generation.toolCalls ?? []).map((call) => (client ? call : withQuestion(call)));
     if (calls.length > 0) firstCallMs ??= core.clock.elapsedMs();
+    const { freeArgumentsNote } = turn.description;
+    if (
+      freeArgumentsNote !== undefined &&
+      calls.length > 0 &&
+      !client &&
+      (toolChoice ?? 'auto') === 'auto' &&
+      !toolNotes.includes(freeArgumentsNote)
+    )
+      toolNotes.push(freeArgumentsNote);
     const tools = new Map(found.tools.map((tool) => [tool.name, tool]));
     client?.onAnswer(generation);
     const bound =

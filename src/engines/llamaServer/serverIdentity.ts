@@ -83,6 +83,7 @@ export async function identifyServer(
       kind: 'llama-server',
       takesTokenIds: true,
       ...(props.value.chat_template_caps?.supports_tools === false && { noToolsWhy: noToolsInTemplate }),
+      freeArgumentsNote,
       takesPictures: props.value.modalities?.vision ?? false,
       version: readVersion(props.value),
       model: {
@@ -104,6 +105,9 @@ export async function identifyServer(
 /** What the user should know where tools would not reach the model. */
 export const noToolsInTemplate =
   "This model's chat template takes no tools, so the model is offered none. Start llama-server with --chat-template-file and a template that does.";
+
+const freeArgumentsNote =
+  'llama-server holds the arguments of calls that the model makes by itself to no schema. They are checked before a tool runs.';
 
 const pickProps = ({
   total_slots,

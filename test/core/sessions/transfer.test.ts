@@ -117,6 +117,34 @@ describe('a conversation of another program becomes a session', () => {
     expect(result.notes).toEqual(['Parts of the kind "progressTask" that were left out: 1.']);
   });
 
+  const context = (pool: object, more: object = {}) =>
+    JSON.stringify({
+      id: 'c',
+      message_pool: pool,
+      branches: { main: { name: 'main', message_ids: ['1', '2', 'gone'], parent_message_id: null }, ...more },
+      active_branch_name: 'main',
+      current_state: 'Idle',
+    });
+
+  test('S4-51 the single file of an earlier design: its active branch in its order, and what is left out is named', async () => {
+    const pool = {
+      2: { id: '2', parent_id: '1', message: { role: 'Assistant', content: [{ type: 'text', text: 'Hi.' }] } },
+      1: { id: '1', role: 'user', content: 'Hello.', created_at: '2025-11-09T10:00:00Z' },
+      3: { id: '3', message: { role: 'user', content: { type: 'text', text: 'Another way.' } } },
+    };
+    const { result, said, items } = await imported(context(pool, { alt: { name: 'alt', message_ids: ['3'] } }));
+    expect(result.format).toBe('chat-context');
+    expect(said).toEqual([
+      ['user', 'Hello.'],
+      ['assistant', 'Hi.'],
+    ]);
+    expect(items[0]?.createdAt).toBe('2025-11-09T10:00:00.000Z');
+    expect(result.notes).toEqual([
+      'Messages that the file names and does not have: 1.',
+      'Messages of other branches that were left out: 1.',
+    ]);
+  });
+
   test("Claude Code's log: what leads to the last message, under the log's own title", async () => {
     const { result, said, items } = await imported(inLines(claudeCode));
     expect(result.format).toBe('claude-code');
@@ -145,6 +173,8 @@ describe('a conversation of another program becomes a session', () => {
     'JSON of nobody': '{"a":1}',
     'a number': '42',
     'no message': '{"messages":[{"role":"system","content":"Be brief."}]}',
+    'a branch that is none':
+      '{"message_pool":{"1":{"role":"user","content":"a"}},"branches":{},"active_branch_name":"constructor"}',
     'several conversations': JSON.stringify([shareGpt, shareGpt]),
     'lists in lists': `${'['.repeat(50_000)}${']'.repeat(50_000)}`,
   };

@@ -65,6 +65,17 @@ describe('tool calls', () => {
     expect(fixture.engine.offered).toEqual([[]]);
   });
 
+  test('where no grammar holds the arguments of calls, an answer that calls by itself says so once', async () => {
+    await sessionWith({ policy: 'auto-approve' });
+    fixture.engine.freeArgumentsNote = 'Nobody holds them to a schema.';
+    expect((await ask()).notes).toEqual([]);
+    fixture.engine.toolCalls = [[call('read_file')], [call('look_up')]];
+    expect((await ask()).notes).toEqual(['Nobody holds them to a schema.']);
+    fixture.engine.toolCalls = [[call('read_file')]];
+    const told = await fixture.cwm.send({ session: 's', text: 'Go.', toolChoice: 'read_file' }, never());
+    expect(told.notes).toEqual([]);
+  });
+
   test('S4-14 both roles offer the same tools in the same order; the gate refuses a planner what does not only read', async () => {
     await sessionWith({ policy: 'auto-approve' }, { role: 'planner' });
     fixture.engine.toolCalls = [[call('book_room'), call('read_file')]];

@@ -15,7 +15,8 @@ export function readOpenAi(documents: readonly unknown[]): ReadConversation | nu
   return transcript.conversation(objectOf(documents[0])?.['title']);
 }
 
-function readMessage(message: JsonObject, transcript: Transcript): void {
+/** Adds a message to what is read, or notes what is left out of it. */
+export function readMessage(message: JsonObject, transcript: Transcript): void {
   const { role, content, reasoning_content: reasoning, tool_calls: calls } = message;
   const parts = textOfParts(content, transcript);
   const time = createdAtOf(message['created_at']);

@@ -1,5 +1,6 @@
 import { CwmError } from '../../../protocol/errors.ts';
 import { conversationFormats, type ConversationFormat } from '../../../protocol/settings/conversationFormats.ts';
+import { readChatContext } from './chatContext.ts';
 import { readClaudeCode } from './claudeCode.ts';
 import { readCwindow } from './cwindow.ts';
 import { readOpenAi } from './openAi.ts';
@@ -13,6 +14,7 @@ const readers: Readonly<Record<ConversationFormat, ReadFormat>> = {
   openai: readOpenAi,
   sharegpt: readShareGpt,
   vscode: readVscodeChat,
+  'chat-context': readChatContext,
   'claude-code': readClaudeCode,
 };
 
