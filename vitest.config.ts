@@ -15,7 +15,7 @@ const processes = [
   'test/{client,engines,security,soak}/**/*.test.ts',
   'test/cli/!(words|usage).test.ts',
   'test/embedded/*.test.ts',
-  'test/embedded/worker/!(llamaSupervisor|loadModel).test.ts',
+  'test/embedded/worker/!(llamaSupervisor|loadModel|partsTrial).test.ts',
   'test/backend/!(arguments|engineSpec).test.ts',
   'test/backend/api/!(dispatch|loggedDispatch|token).test.ts',
   'test/backend/contextFiles/{gitLists,byChange,projectIdentity}.test.ts',

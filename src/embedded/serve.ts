@@ -13,6 +13,7 @@ import { EmbeddedEngine } from './engine.ts';
 import { buildApp } from './http/app.ts';
 import { LlamaProcess, OperationFailedError, WorkerLostError } from './worker/llamaProcess.ts';
 import { LlamaSupervisor } from './worker/llamaSupervisor.ts';
+import { startsWithTrial } from './worker/partsTrial.ts';
 import { chooseTemplate } from './model/chooseTemplate.ts';
 import { openModel } from './model/openModel.ts';
 import { noiseModelPrefix } from './noiseModel/noiseModel.ts';
@@ -65,27 +66,20 @@ export async function serveEmbedded(
   const opened = [openMemoryFile(), openMemoryFile(), openMemoryFile()];
   const passing = opened.map((file, place) => new PassingState(runFolder, opened.includes(null) ? null : file, place));
   const memoryFiles = passing.map(({ memoryFile }) => memoryFile).filter((file) => file !== null);
-  let triesParts = true;
-  const startProcess = async (config: WorkerConfig, onEnd: (reason: string) => void): Promise<LlamaProcess> => {
-    try {
-      return await LlamaProcess.start({ ...config, triesParts }, onEnd, memoryFiles);
-    } catch (error) {
-      if (!triesParts || !(error instanceof WorkerLostError)) throw error;
-      // Perhaps it died of the trial.
-      triesParts = false;
-      return LlamaProcess.start({ ...config, triesParts }, onEnd, memoryFiles);
-    }
-  };
   const threads = new KvThreads();
   threads.start();
   const samplePath = join(runFolder, 'sample.state');
+  const startProcess = startsWithTrial(
+    ({ config, onEnd }: { readonly config: WorkerConfig; readonly onEnd: (reason: string) => void }, triesParts) =>
+      LlamaProcess.start({ ...config, triesParts }, onEnd, memoryFiles),
+  );
   const supervisor = new LlamaSupervisor(async (onEnd) => {
     // Other weights would continue the KV of these.
     if (!files.isUnchanged()) return endForNewModel();
     // Somebody may have deleted it by now.
     mkdirSync(runFolder, { recursive: true, mode: 0o700 });
-    const config = { ...options, modelPath: files.path, batchTokens, samplePath, triesParts };
-    return startLlama(config, options.modelPath === null, (one) => startProcess(one, onEnd), log);
+    const config = { ...options, modelPath: files.path, batchTokens, samplePath, triesParts: true };
+    return startLlama(config, options.modelPath === null, (one) => startProcess({ config: one, onEnd }), log);
   }, log);
   const endForNewModel = (): never => {
     log(
