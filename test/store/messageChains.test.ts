@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import type { FileStore } from '../../src/store/fileStore.ts';
 import { aMessage, aSession, messageId, sessionId } from './builders.ts';
 import { MemoryFiles } from './memoryFiles.ts';
@@ -29,6 +29,23 @@ describe('the messages that lead to one', () => {
       await reopen();
     }
     expect(await store.messages.chain(id, null)).toEqual([]);
+  });
+
+  it('N5 are in memory for the hundred sessions that were used last, and read again for another one', async () => {
+    const sessions = Array.from({ length: 101 }, (_, at) => sessionId(`n-${at}`));
+    const chainOf = (at: number): Promise<readonly string[]> => store.messages.chain(sessions[at]!, messageId('m1'));
+    for (const [at, each] of sessions.entries()) {
+      await store.sessions.create(aSession({ id: each }));
+      await store.messages.append(each, [aMessage('m1', 1)]);
+      await chainOf(at);
+    }
+    const read = vi.spyOn(memory, 'read');
+    const readOf = async (at: number): Promise<boolean> => {
+      read.mockClear();
+      expect(await chainOf(at)).toEqual(['m1']);
+      return read.mock.calls.some(([file]) => file === `/store/contexts/n-${at}/message_index.jsonl`);
+    };
+    expect([await readOf(1), await readOf(100), await readOf(0)]).toEqual([false, false, true]);
   });
 
   it('are known without the index', async () => {

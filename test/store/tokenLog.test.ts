@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { range } from '../support/range.ts';
 import type { FileStore } from '../../src/store/fileStore.ts';
 import { aPoint, aSession, contextTokens, nextVersion, sessionId } from './builders.ts';
@@ -61,6 +61,23 @@ describe('the log of token ids', () => {
     await name(range(70));
     await reopen();
     expect(await store.sessions.loadTokens(id, contextTokens(range(70)).sha256)).toEqual(range(70));
+  });
+
+  it('N5 is in memory for the hundred sessions that were used last, and read again for another one', async () => {
+    const sessions = range(101).map((at) => sessionId(`n-${at}`));
+    for (const each of sessions) {
+      await store.sessions.create(aSession({ id: each }));
+      await store.sessions.saveTokens(each, range(20));
+    }
+    const read = vi.spyOn(memory, 'read');
+    const readOf = async (at: number): Promise<boolean> => {
+      read.mockClear();
+      expect(await store.sessions.loadTokens(sessions[at]!, contextTokens(range(20)).sha256)).toEqual(range(20));
+      return read.mock.calls.some(([file]) => file === `/store/contexts/n-${at}/token_log.jsonl`);
+    };
+    expect([await readOf(1), await readOf(100), await readOf(0)]).toEqual([false, false, true]);
+    // It has taken the place of the one that was used longest ago.
+    expect([await readOf(0), await readOf(1), await readOf(2)]).toEqual([false, false, true]);
   });
 
   it('is rewritten when it is mostly lists that nothing names, and retains those of branches and recovery points', async () => {

@@ -60,7 +60,10 @@ export class TokenLog {
     const fingerprint = (await this.#parts.files.stat(path))?.fingerprint ?? null;
     if (fingerprint === null) return null;
     const recent = this.#recent.get(path);
-    if (!isFresh && recent?.sha256 === sha256 && recent.fingerprint === fingerprint) return recent.ids;
+    if (!isFresh && recent?.sha256 === sha256 && recent.fingerprint === fingerprint) {
+      this.#remember(path, recent);
+      return recent.ids;
+    }
     const read = idsOf(await this.#entries(path), sha256);
     if (read === null) return null;
     const hash = createHash('sha256').update(encodeTokenIds(read));
