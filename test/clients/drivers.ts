@@ -256,6 +256,7 @@ export const drivers: readonly Driver[] = [
   },
   {
     label: 'gptme',
+    // After a signal, it asks again by itself.
     isUnproven: true,
     client: 'gptme',
     namesFolder: true,
