@@ -119,3 +119,21 @@ test('S0-50 one budget is over embedded blocks and the slot files of real llama-
   await cwm.call('deleteSession', { session: 'own', cascade: true });
   expect(await onDisk()).toBe(0);
 });
+
+test('S0-16 "cwm stop" names the session that a llama-server which hangs could not save, and what computing it again takes', async () => {
+  const slotDir = await mkdtemp(join(tmpdir(), 'cwm-live-'));
+  onTestFinished(() => rm(slotDir, { recursive: true, force: true }));
+  const modelPath = await llamaModel({ signal: never });
+  const server = await startLlamaServer({ modelPath, slotDir, servedName: 'tiny', slots: 1 }, never);
+  onTestFinished(() => server.stop());
+  const storage = makeStorage();
+  const cwm = client(storage);
+  await cwm.call('createSession', { id: 's', engine: `${server.url}#slots=${encodeURI(slotDir)}` });
+  await cwm.call('send', { session: 's', text: question('s'), maxTokens: 4 });
+  const tokens = (await cwm.call('getSession', { session: 's' })).tokens?.count ?? 0;
+  process.kill(server.pid, 'SIGSTOP');
+  onTestFinished(() => void process.kill(server.pid, 'SIGCONT'));
+  const { stdout } = await cliOn(storage).run('stop');
+  expect(stdout).toContain('The KV of 1 session was not saved within the 4 s that there are for that.');
+  expect(stdout).toContain(`  · s: ${tokens} tokens`);
+});
