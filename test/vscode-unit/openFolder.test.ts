@@ -1,3 +1,5 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { parseProjectUri } from '../../src/protocol/ids.ts';
@@ -122,6 +124,32 @@ describe('S2-16 the folder that the user works in', () => {
         ['openProject', { project: b.uri, leaving: a.uri, record: true }],
       ]),
     );
+  });
+
+  test('is the one where rapid switching ends: no folder in between is opened, and the first one is left', async () => {
+    const { gate, state, connection, asked } = opening();
+    const { promise, resolve: answer } = Promise.withResolvers<void>();
+    gate.open = promise;
+    state.update({ project: a });
+    await connection.open();
+    await eventually(() => expect(asked()).toHaveLength(1));
+    for (const name of ['c', 'd', 'e', 'b']) state.update({ project: folder(name) });
+    await setImmediate();
+    answer();
+    await eventually(() => expect(asked()).toHaveLength(2));
+    await setImmediate();
+    expect(asked()).toEqual([
+      ['openProject', { project: a.uri, record: true }],
+      ['openProject', { project: b.uri, leaving: a.uri, record: true }],
+    ]);
+  });
+
+  test('V4 is followed by code that shows nothing by itself: the state has what came of it', () => {
+    const place = path.join(import.meta.dirname, '../../src/vscode/following');
+    for (const name of readdirSync(place))
+      expect(readFileSync(path.join(place, name), 'utf8'), name).not.toMatch(
+        /show\w*(Message|QuickPick|InputBox)|withProgress|from '\.\.\/ui\//,
+      );
   });
 
   test('is shown as the project of the folder above that has the configuration', async () => {

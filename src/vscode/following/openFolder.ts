@@ -21,8 +21,10 @@ export class FolderOpener implements Disposable {
   readonly #mayRecord: () => boolean;
   readonly #branch: BranchOf;
   readonly #subscriptions = new DisposableStore();
-  /** By the backend that is connected. */
+  /** What the connected backend has been told, or is about to be. */
   #opened: ProjectUri | null = null;
+  /** What it was told last. */
+  #told: ProjectUri | null = null;
   /** The backend would not keep two calls in order, and the older git branch could win. */
   readonly #calls = new SerialQueue();
   /** What the last call said besides the folder. */
@@ -46,6 +48,7 @@ export class FolderOpener implements Disposable {
   async close(): Promise<void> {
     const project = this.#opened;
     this.#opened = null;
+    this.#told = null;
     if (project === null || !this.#app.connection.isOpen) return;
     await this.#app.connection.call('closeProject', { project }).catch((error: unknown) => {
       this.#app.log.error('Leaving the folder failed.', error);
@@ -66,12 +69,14 @@ export class FolderOpener implements Disposable {
 
   #follow(): void {
     const { project, connection } = this.#app.state.current;
-    if (connection.kind !== 'connected') this.#opened = null;
+    if (connection.kind !== 'connected') this.#opened = this.#told = null;
     else if (project.kind === 'folder' && project.uri !== this.#opened) {
-      const leaving = this.#opened;
       this.#opened = project.uri;
-      const opening = this.#calls.run(() => this.#open({ project: project.uri, ...(leaving !== null && { leaving }) }));
-      inBackground(this.#app.log, 'Opening the folder', opening);
+      inBackground(
+        this.#app.log,
+        'Opening the folder',
+        this.#calls.run(() => this.#open(project.uri)),
+      );
     }
   }
 
@@ -80,21 +85,24 @@ export class FolderOpener implements Disposable {
   }
 
   /** The project may be that of a folder above, which has the configuration. */
-  async #open(input: { readonly project: ProjectUri; readonly leaving?: ProjectUri }): Promise<void> {
-    // It was closed, or its backend ended, while this call waited.
-    if (this.#opened === null) return;
-    const saying = this.#saying(input.project);
+  async #open(given: ProjectUri): Promise<void> {
+    // It was closed, its backend ended, or the user went on to another folder, while this call waited.
+    if (this.#opened !== given) return;
+    const leaving = this.#told;
+    const saying = this.#saying(given);
     this.#said = JSON.stringify(saying);
-    const answer = await this.#app.connection.call('openProject', { ...input, ...saying });
+    const input = { project: given, ...(leaving !== null && leaving !== given && { leaving }), ...saying };
+    const answer = await this.#app.connection.call('openProject', input);
+    if (this.#opened !== null) this.#told = parseProjectUri(answer.project);
     const { project, warmings } = this.#app.state.current;
     const { session, warming } = answer;
     if (session && warming?.state === 'ask')
       this.#app.state.update({ warmings: new Map(warmings).set(session.id, warming) });
     const uri = parseProjectUri(answer.project);
-    if (project.kind !== 'folder' || project.uri !== input.project || uri === project.uri) return;
+    if (project.kind !== 'folder' || project.uri !== given || uri === project.uri) return;
     this.#opened = uri;
     const name = answer.resolution?.name ?? project.name;
-    const of = { ...project, uri, name, opened: input.project };
+    const of = { ...project, uri, name, opened: given };
     this.#app.state.update({ project: of, currentSession: { kind: 'unknown' } });
     await this.#app.puller.all();
   }
