@@ -1,7 +1,16 @@
+import { systemClock } from '../../src/base/clock.ts';
+import type { CoreContext } from '../../src/core/context.ts';
+import { SessionMemory } from '../../src/core/memory/memories.ts';
+import { pageIdOf, textOf } from '../../src/core/memory/page.ts';
+import { pageFault } from '../../src/core/memory/pageFault.ts';
+import { memoryPlugins } from '../../src/core/memory/plugins.ts';
+import type { Remembering } from '../../src/core/memory/remembering.ts';
 import { recall } from '../../src/core/memory/search/recall.ts';
 import type { MessageSearch } from '../../src/core/ports/search.ts';
 import { MessageIndex } from '../../src/store/index/messageIndex.ts';
 import { loadSqlJs } from '../../src/store/index/sqlJs.ts';
+import type { MemoryRecord } from '../../src/protocol/memory/records.ts';
+import type { Message } from '../../src/protocol/schemas/session.ts';
 import { aMessage } from '../../test/store/builders.ts';
 import { sessionId } from '../../test/support/ids.ts';
 import { atMost, median, mustHold, type Benchmark, type Figure } from '../benchmark.ts';
@@ -49,6 +58,7 @@ export const pageSearch: Benchmark = {
     }
     const grown = Math.max(0, process.memoryUsage().rss - before);
     index.close();
+    const faults = await faultTimes(messages, random);
     const size = `${pages.toLocaleString('en-US')} pages`;
     const growth: Figure = {
       id: 'PAGES',
@@ -66,9 +76,59 @@ export const pageSearch: Benchmark = {
       atMost('PAGES', `search at 95 of 100, ${size}`, at95(wall), 100, searches),
       atMost('PAGES', `processor time of it at 95 of 100, ${size}`, at95(cpu), 100, searches),
       growth,
+      atMost('PAGES', `page_fault without the engine at 95 of 100, ${size}`, at95(faults), 100, faults.length),
     ];
   },
 };
+
+/** Times of faults in a conversation that has left the prompt but for its last messages, in milliseconds; each page once. */
+async function faultTimes(messages: readonly Message[], random: () => number): Promise<number[]> {
+  const memory = new SessionMemory();
+  const [first, last] = [messages[0]!, messages[messages.length - 21]!];
+  memory.add({
+    type: 'segment',
+    id: 's1',
+    from: first.id,
+    to: last.id,
+    firstSequence: 1,
+    lastSequence: last.sequence,
+    summary: 'Words.',
+    summaryBy: 'extract',
+    text: 'Words.',
+    tokens: 2,
+    replacedTokens: last.sequence * wordsOfEach,
+    at: last.createdAt,
+  });
+  const core = {
+    clock: systemClock,
+    memoryPlugins: memoryPlugins({}),
+    memories: {
+      of: async () => memory,
+      record: async (_: unknown, added: MemoryRecord[]) => added.map((each) => memory.add(each)),
+    },
+  } as unknown as CoreContext;
+  const engine = {
+    tokenize: async ([message]: readonly { content: string }[]) => Array.from({ length: message!.content.length / 4 }),
+  };
+  const turn = {
+    session: { id: sessionId('long'), tokens: null, settings: { memory: { enableVm: true } } },
+    messages,
+    engine,
+    description: { model: { maxModelLen: 32_000 } },
+    salt: '',
+  } as unknown as Remembering;
+  const times: number[] = [];
+  for (let at = 0; at < searches + 1; at++) {
+    const wanted = messages[Math.floor(random() * last.sequence)]!;
+    const started = performance.now();
+    const given = { page_id: pageIdOf(wanted), target_level: 0 };
+    const { text } = await pageFault.run(core, turn, given, new AbortController().signal);
+    times.push(performance.now() - started);
+    mustHold(text.includes(JSON.stringify(textOf(wanted))), 'a page comes back as it was said');
+  }
+  // The first one makes the table of pages.
+  return times.slice(1);
+}
 
 const at95 = (values: readonly number[]): number =>
   [...values].sort((a, b) => a - b)[Math.floor(values.length * 0.95)] ?? Number.NaN;

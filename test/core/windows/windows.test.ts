@@ -9,7 +9,7 @@ import { windowName } from '../../support/ids.ts';
 import { eventually } from '../../support/eventually.ts';
 
 describe('clone', () => {
-  test('S0-11 shares every block, copies none, and knows its parent', async () => {
+  test('S0-11 S1-34 shares every block, copies none, and knows its parent', async () => {
     const fixture = await coreFixture();
     await savedWindow(fixture);
     const blocks = fixture.engine.diskBlocks;
