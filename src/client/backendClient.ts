@@ -12,6 +12,7 @@ import {
   apiHeader,
   clientHeader,
   engineKeyForHeader,
+  engineHeader,
   engineKeyHeader,
   type BackendRecord,
 } from '../protocol/backendRecord.ts';
@@ -156,7 +157,7 @@ export class BackendClient implements Disposable {
   /**
    * Sends JSON to one of the gateway's routes; its answer is still to be read, whatever its status. Aborting `signal` ends both.
    *
-   * @param engine the model server that the backend will ask, whose API key goes along.
+   * @param engine the model server that is asked, whose API key goes along.
    * @throws CwmError BackendUnavailable, Cancelled.
    */
   async gateway(
@@ -164,7 +165,11 @@ export class BackendClient implements Disposable {
     body: string,
     { name, engine, signal }: { readonly name: string; readonly engine: string; readonly signal: AbortSignal },
   ): Promise<IncomingMessage> {
-    const headers = { 'x-cwm-client-name': name, ...(await this.#engineKeyHeaders(engine)) };
+    const headers = {
+      'x-cwm-client-name': name,
+      [engineHeader]: encodeURIComponent(engine),
+      ...(await this.#engineKeyHeaders(engine)),
+    };
     const until = this.#untilDisposed(signal);
     for (let failures = 0; ; failures++) {
       const record = await this.connect(until);

@@ -1,10 +1,12 @@
-/** What a path of the gateway says. */
+/** What a path of the gateway says, and who sent it. */
 export interface GatewayAddress {
   /** Where a client can send no header. */
   readonly token: string | null;
   readonly project: string | null;
   /** From `/v1` on, `/mcp`, or `/` for the page. */
   readonly path: string;
+  /** Model server that the request is for. Only a client of the user's own names one; default: that of new sessions. */
+  readonly engine?: string;
 }
 
 /**

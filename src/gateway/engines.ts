@@ -1,6 +1,7 @@
 import type { Clock } from '../base/clock.ts';
 import type { EngineDescription } from '../core/ports/engine.ts';
 import type { EngineRegistry } from '../core/ports/engineRegistry.ts';
+import type { GatewayAddress } from './address.ts';
 import { countOf, objectOf, parsed } from './formats/json.ts';
 import type { Upstream, UpstreamAddress } from './passing/upstream.ts';
 
@@ -39,6 +40,11 @@ export class Targets {
     this.#upstream = upstream;
     this.#engines = engines;
     this.#clock = clock;
+  }
+
+  /** The one that a request is for. @throws CwmError of the engine. */
+  for({ address, signal }: { readonly address: GatewayAddress; readonly signal: AbortSignal }): Promise<Target> {
+    return this.of(address.engine ?? this.defaultSpec, signal);
   }
 
   /** @throws CwmError of the engine. */

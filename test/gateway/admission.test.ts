@@ -53,9 +53,9 @@ async function admission() {
 test('on the socket of the control API, its token lets in, and everything that is not the gateway is left to the API', async () => {
   const app = new Hono().all('*', (c) => c.text('the API'));
   const gateway = {
-    handle: async (...[, res, { path: of, project }]: Parameters<Handle>) => {
+    handle: async (...[, res, { path: of, project, engine = '' }]: Parameters<Handle>) => {
       const server = 'http://model.test';
-      res.end(`${project} ${of}${engineKeyFor(server, { now: 'http://other.test', own: '' }) ?? ''}`);
+      res.end(`${project} ${of}${engine}${engineKeyFor(server, { now: 'http://other.test', own: '' }) ?? ''}`);
     },
   };
   const server = await listenOnFirst(app, socketAddresses(makeDirectory()), socketDoor(gateway, parts, 'right'));
@@ -75,6 +75,8 @@ test('on the socket of the control API, its token lets in, and everything that i
   expect(await ask('/v1/models', 'Bearer right', { ...key, 'x-cwm-engine-key-for': 'http://third.test' })).toBe(
     'null /v1/models',
   );
+  const named = { 'x-cwm-engine': encodeURIComponent('embedded:/m/ö.gguf') };
+  expect(await ask('/v1/models', 'Bearer right', named)).toBe('null /v1/modelsembedded:/m/ö.gguf');
   expect(await ask('/v1/chat/completions', 'Bearer wrong')).toBe('403');
   expect(await ask('/t/right/v1/models')).toBe('403');
   expect(await ask('/')).toBe('the API');

@@ -49,7 +49,7 @@ test('what is no chat takes the one place of a server, and the conversation in i
   };
   const gateway = {
     outside,
-    targets: { defaultSpec: 's', of: async () => target },
+    targets: { defaultSpec: 's', for: async () => target },
     place: new OnePlace(),
     recorder: { storedOf: note('stored') },
     recogniser: { all: [] },

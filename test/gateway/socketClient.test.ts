@@ -38,7 +38,8 @@ async function chattingServer(): Promise<string> {
 
 test("a conversation that a client of ours sends over the socket is one session, recognised as another program's is, and has the model server's key", async () => {
   const engine = await chattingServer();
-  const { client } = await start({ engine, engineKey: 'KEY' });
+  // That of new sessions is another one, which answers no chat.
+  const { client } = await start({ engineKey: 'KEY' });
   const ask = async (messages: object[]): Promise<string> => {
     const body = JSON.stringify({ model: 'tiny', messages, stream: true, stream_options: { include_usage: true } });
     const how = { name: 'vscode-chat', engine, signal: new AbortController().signal };
@@ -55,6 +56,7 @@ test("a conversation that a client of ours sends over the socket is one session,
   await expect
     .poll(async () => (await client.call('listSessions', {})).items.map(({ title }) => title))
     .toEqual(['Say hi.']);
+  expect((await client.call('listSessions', {})).items[0]?.engine).toBe(engine);
   const { items } = await client.call('gatewayClients', {});
   expect(items).toMatchObject([{ name: 'vscode-chat', requests: 2, turns: 2, sessions: 1 }]);
 });

@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:
 import type { Disposable } from '../../base/disposable.ts';
 import { gatewayAddress, type GatewayAddress } from '../../gateway/address.ts';
 import { answerFailure, errorFormOf } from '../../gateway/passing/failures.ts';
-import { engineKeyForHeader, engineKeyHeader } from '../../protocol/backendRecord.ts';
+import { engineHeader, engineKeyForHeader, engineKeyHeader } from '../../protocol/backendRecord.ts';
 import { CwmError, toCwmError } from '../../protocol/errors.ts';
 import type { ToolRight } from '../../protocol/routes/gateway.ts';
 import { currentClient, withRequest } from '../requestScope.ts';
@@ -101,8 +101,10 @@ export const socketDoor = (gateway: GatewayDoor['gateway'], parts: GatewayDoor['
       handle: (req, res, asked, client) => {
         const engineKey = one(req.headers[engineKeyHeader]) ?? undefined;
         const engineKeyFor = one(req.headers[engineKeyForHeader]) ?? undefined;
+        const named = one(req.headers[engineHeader]);
+        const engine = named === null ? {} : { engine: decodeURIComponent(named) };
         return withRequest({ client: currentClient(), engineKey, engineKeyFor }, () =>
-          gateway.handle(req, res, asked, client),
+          gateway.handle(req, res, { ...asked, ...engine }, client),
         );
       },
     },

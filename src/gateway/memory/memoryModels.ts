@@ -11,11 +11,9 @@ export const memorySuffix = '+memory';
 const advertisedTokens = 1_000_000;
 
 /** Every model of the server, and each once more with memory. */
-export async function listModels(
-  { targets, upstream }: GatewayContext,
-  { req, res, address, signal }: GatewayRequest,
-): Promise<void> {
-  const target = await targets.of(targets.defaultSpec, signal);
+export async function listModels({ targets, upstream }: GatewayContext, request: GatewayRequest): Promise<void> {
+  const { req, res, address, signal } = request;
+  const target = await targets.for(request);
   const headers = upstreamHeaders(req.headers, target.address.token);
   const path = address.path.replace(/(?:\+|%2B)memory(?=$|\?)/i, '');
   const reply = await upstream.send(target.address, { method: 'GET', path, headers, body: null }, signal);

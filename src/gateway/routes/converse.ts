@@ -131,7 +131,7 @@ const pass =
         isAnswering,
       });
     }
-    let target = await targets.of(targets.defaultSpec, signal);
+    let target = await targets.for(request);
     const enter = async (): Promise<Passing> => {
       const recognised = given.recognise();
       const lineage = await lineageOf(gateway, given.project, recognised);

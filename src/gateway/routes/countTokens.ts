@@ -5,14 +5,12 @@ import { messagesAsChat } from '../formats/messagesFormat.ts';
 import { readBody } from '../passing/readBody.ts';
 
 /** Counts the tokens of a request of Messages with the model server's own template and tokenizer, which computes nothing. */
-export async function countTokens(
-  { targets, upstream }: GatewayContext,
-  { req, res, signal }: GatewayRequest,
-): Promise<void> {
+export async function countTokens({ targets, upstream }: GatewayContext, request: GatewayRequest): Promise<void> {
+  const { req, res, signal } = request;
   const body = objectOf(parsed((await readBody(req)).toString('utf8')));
   if (!body || !Array.isArray(body['messages']))
     throw new CwmError('InvalidParameter', 'The body of the request is no JSON object with a list of messages.');
-  const { address, description } = await targets.of(targets.defaultSpec, signal);
+  const { address, description } = await targets.for(request);
   const headers = {
     'content-type': 'application/json',
     ...(address.token !== undefined && { authorization: `Bearer ${address.token}` }),

@@ -10,7 +10,7 @@ import { isOnePlace, makeRoom } from './room.ts';
 export async function passThrough(gateway: GatewayContext, request: GatewayRequest): Promise<void> {
   const { targets, outside, recorder } = gateway;
   const body = request.req.method === 'POST' ? await readBody(request.req) : null;
-  const target = await targets.of(targets.defaultSpec, request.signal);
+  const target = await targets.for(request);
   if (body === null || !isOnePlace(target)) return await send(gateway, request, body);
   const lineage = await outside.lineageOf(null, null, (error) => recorder.failed(error, null));
   const room = await makeRoom(gateway, target, null, outside.saltOf(lineage), request.signal);
@@ -30,10 +30,11 @@ function withoutReuse(body: Buffer): Buffer {
 
 async function send(
   { targets, upstream }: GatewayContext,
-  { req, res, address, signal }: GatewayRequest,
+  request: GatewayRequest,
   body: Buffer | null,
 ): Promise<void> {
-  const target = await targets.of(targets.defaultSpec, signal);
+  const { req, res, address, signal } = request;
+  const target = await targets.for(request);
   const answer = await upstream.send(
     target.address,
     {
