@@ -30,6 +30,7 @@ export interface BackendArguments {
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
   readonly ratePerMinute: number | null;
+  readonly maxOperations: number;
   /** Whether plain http to another machine is refused. */
   readonly requiresTls: boolean;
   /** Undefined: states are synchronised only when somebody asks for it. */
@@ -87,6 +88,7 @@ export function parseBackendArguments(args: readonly string[], env: NodeJS.Proce
     logLevel: settings.logLevel,
     logFormat: settings.logFormat,
     ratePerMinute: settings.rateLimit,
+    maxOperations: settings.maxOperations,
     requiresTls: settings.requireTls === 'on',
     continueFrom: settings.continueFrom,
     isolation: settings.isolation,

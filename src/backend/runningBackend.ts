@@ -48,6 +48,8 @@ export interface BackendOptions {
   readonly logFormat?: LogFormat;
   /** Changes that every client may ask for in a minute; 0 is no limit, null the default ({@link limitsByKind}). */
   readonly ratePerMinute?: number | null;
+  /** Operations that run at once; 0 is no limit. Default: 10. */
+  readonly maxOperations?: number;
   /** By which the changes of a minute are counted. Default: the system's. */
   readonly clock?: Pick<Clock, 'elapsedMs'>;
   /** Versions of the control API that the backend answers; default: those of this program. */
@@ -142,7 +144,7 @@ class StartedBackend implements RunningBackend {
   readonly #streamsEnded = new AbortController();
   readonly #operationsEnded = new AbortController();
   readonly #stopped = Promise.withResolvers<void>();
-  readonly #limit = new OperationLimit();
+  readonly #limit: OperationLimit;
   readonly #place: OwnPlace;
   readonly #retirement: Retirement;
   #stopping = false;
@@ -151,6 +153,7 @@ class StartedBackend implements RunningBackend {
 
   constructor(options: BackendOptions) {
     this.#options = options;
+    this.#limit = new OperationLimit(options.maxOperations);
     this.#place = new OwnPlace(options.storage);
     this.#retirement = new Retirement(
       this.#limit,

@@ -5,9 +5,9 @@ export class OperationLimit {
   readonly max: number;
   readonly #running = new Set<Promise<unknown>>();
 
-  /** @param max default 10 */
+  /** @param max 0: no limit. Default: 10. */
   constructor(max = 10) {
-    this.max = max;
+    this.max = max === 0 ? Infinity : max;
   }
 
   get running(): number {

@@ -83,6 +83,15 @@ export const backendSettings = {
     means: 'a whole number of changes a minute, 0 for no limit',
     help: 'changes that each client may ask for in a minute; 0 is no limit',
   },
+  maxOperations: {
+    flag: 'max-operations',
+    kind: 'number',
+    isWhole: true,
+    maximum: 999_999,
+    default: 10,
+    means: 'a whole number of operations, 0 for no limit',
+    help: 'operations that run at once; 0 is no limit',
+  },
   continueFrom: {
     flag: 'continue-from',
     kind: 'choice',

@@ -159,6 +159,17 @@ describe('control API', () => {
     });
   });
 
+  it('S0-62 runs as many operations at once as --max-operations says', async () => {
+    const tested = await start({ maxOperations: 1 });
+    tested.fake.on('thaw', (_, signal) => untilAborted(signal));
+    const leave = new AbortController();
+    const running = tested.client.call('thaw', { window: 'w' }, { signal: leave.signal });
+    await until('one operation runs', () => tested.fake.calls.length === 1);
+    await expect(tested.client.call('thaw', { window: 'w' })).rejects.toMatchObject({ code: 'CWM-7003' });
+    leave.abort();
+    await expect(running).rejects.toMatchObject({ code: 'CWM-6003' });
+  });
+
   it('aborts an operation when its client goes away', async () => {
     const tested = await start();
     tested.fake.on('prime', (_, signal) => untilAborted(signal));
