@@ -11,7 +11,9 @@ import { writeSlimEngine } from './scripts/slimEngine.ts';
 
 const root = import.meta.dirname;
 /** VS Code reads so much of the extension at every start. */
-const mostExtensionBytes = 150_000;
+const mostStartBytes = 150_000;
+/** All that VS Code may load of it, without the pages. */
+const mostExtensionBytes = 300_000;
 const { values } = parseArgs({
   options: { watch: { type: 'boolean' }, outdir: { type: 'string' }, target: { type: 'string' } },
 });
@@ -112,8 +114,13 @@ function checkExtension({ outputs }) {
   }
   const bytes = [...atStart].reduce((sum, file) => sum + (outputs[file]?.bytes ?? 0), 0);
   print('  of these at the start', bytes);
-  if (bytes > mostExtensionBytes)
-    throw new Error(`VS Code loads ${bytes} bytes of the extension at its start; the limit is ${mostExtensionBytes}.`);
+  if (bytes > mostStartBytes)
+    throw new Error(`VS Code loads ${bytes} bytes of the extension at its start; the limit is ${mostStartBytes}.`);
+  const scripts = Object.entries(outputs).filter(([file]) => !file.endsWith('.map'));
+  const whole = scripts.reduce((sum, [, output]) => sum + output.bytes, 0);
+  print('  of these as a whole', whole);
+  if (whole > mostExtensionBytes)
+    throw new Error(`The extension has ${whole} bytes; the limit is ${mostExtensionBytes}.`);
 }
 
 /** @param {string} file @param {number} bytes */

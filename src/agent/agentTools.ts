@@ -1,14 +1,13 @@
-import { backendTools, backendToolShapes } from './backendTools.ts';
+import { backendToolShapes } from './backendTools.ts';
 import { conversationTools, conversationToolShapes } from './conversationTools.ts';
-import { lookTools, lookToolShapes } from './lookTools.ts';
+import { lookToolShapes } from './lookTools.ts';
+import { mainTools } from './mainTools.ts';
 import { pageTools, pageToolShapes } from './pageTools.ts';
-import { windowTools, windowToolShapes } from './windowTools.ts';
+import { windowToolShapes } from './windowTools.ts';
 
 /** Every tool by its name, in the order in which clients list them. */
 export const agentTools = {
-  ...windowTools,
-  ...lookTools,
-  ...backendTools,
+  ...mainTools,
   ...conversationTools,
   ...pageTools,
 } as const;

@@ -1,4 +1,4 @@
-import { agentTools } from '../../agent/agentTools.ts';
+import { mainTools } from '../../agent/mainTools.ts';
 import type { MainToolName } from '../../agent/toolNames.ts';
 
 export interface Confirmation {
@@ -9,7 +9,7 @@ export interface Confirmation {
 /** What a person is asked before an agent's call deletes something, takes the model server's time or changes what happens by itself; null: nothing. */
 export function confirmation(name: MainToolName, input: object): Confirmation | null {
   const message = messageOf(name, input);
-  return message === null ? null : { title: agentTools[name].title, message };
+  return message === null ? null : { title: mainTools[name].title, message };
 }
 
 function messageOf(name: MainToolName, input: object): string | null {

@@ -5,7 +5,7 @@ import {
   type PreparedToolInvocation,
 } from 'vscode';
 import type { AgentTool } from '../../agent/agentTool.ts';
-import { agentTools } from '../../agent/agentTools.ts';
+import { mainTools } from '../../agent/mainTools.ts';
 import type { MainToolName } from '../../agent/toolNames.ts';
 import type { RouteName } from '../../protocol/api.ts';
 import { toCwmError } from '../../protocol/errors.ts';
@@ -19,7 +19,7 @@ import { confirmation } from './confirmation.ts';
 export function prepared(name: MainToolName, input: object): PreparedToolInvocation {
   const asked = confirmation(name, input);
   return {
-    invocationMessage: agentTools[name].title,
+    invocationMessage: mainTools[name].title,
     ...(asked && { confirmationMessages: asked }),
   };
 }
@@ -34,7 +34,7 @@ export async function invoke(
   const cancelled = signalOf(token);
   try {
     // The pair of a tool and its own input; the types of a table lose that.
-    const tool = agentTools[name] as AgentTool<object, object>;
+    const tool = mainTools[name] as AgentTool<object, object>;
     const { signal } = cancelled;
     const answer = await tool.run(
       {
