@@ -201,7 +201,7 @@ export const clientConfigs: Readonly<Record<string, ClientConfig>> = {
     hint: ({ base, token, model, codeUser }) =>
       codeUser === null
         ? `The files of this VS Code are on another machine. Add a model of the vendor "customendpoint" there, with the URL ${chatUrl(base, token)}`
-        : `Choose the model "${model} (Context Window Manager)" in VS Code's chat.`,
+        : `Choose the model "${model} (Context Window Manager)" in VS Code's chat. A window that does not list it yet does so after "Developer: Reload Window".`,
   },
   curl: {
     label: 'curl',

@@ -34,8 +34,9 @@ const answerTokens = 12;
 const wanted = ['read', 'view', 'list', 'ls', 'glob', 'llm_', 'shell', 'bash', 'exec', 'run_'];
 
 /**
- * A model server with what a small model cannot do: a message that has USETOOL gets a call of one of the client's tools, and one that has
- * SLOWLY gets an answer without an end. Everything else is the model server's own, with short answers.
+ * A model server with what a small model cannot do: a message that has USETOOL gets a call of one of the client's tools, USETOOL:NAME {JSON}
+ * of the tool whose name ends so, with these arguments, and one that has SLOWLY gets an answer without an end. Everything else is the model
+ * server's own, with short answers.
  */
 export async function scriptedServer(upstream: () => string, cleanUps: (() => Promise<unknown>)[], file = 'a.txt') {
   const seen: SeenChat[] = [];
@@ -49,7 +50,7 @@ export async function scriptedServer(upstream: () => string, cleanUps: (() => Pr
     const left = new AbortController();
     const isChat = url === '/v1/chat/completions';
     const chat = isChat ? (JSON.parse(body.toString()) as Chat) : null;
-    const script = chat && scriptOf(chat);
+    const script = chat && scriptOf(chat, `call_${seen.length + 1}`);
     const asked: SeenChat | null = chat && {
       chat,
       isScripted: script !== null,
@@ -106,19 +107,36 @@ function ended(line: string, asked: SeenChat | null): string {
   return line.replace(/"finish_reason":\s*"length"/, '"finish_reason":"stop"');
 }
 
-type Script = NonNullable<Chat['tools']>[number] | 'slowly' | null;
+type Tool = NonNullable<Chat['tools']>[number];
+interface Call {
+  readonly id: string;
+  readonly tool: Tool;
+  /** JSON that the message has; null: whatever the tool takes. */
+  readonly given: string | null;
+}
+type Script = Call | 'slowly' | null;
 
-function scriptOf({ messages, tools = [] }: Chat): Script {
+function scriptOf({ messages, tools = [] }: Chat, id: string): Script {
   const last = messages.at(-1);
   if (last?.role !== 'user') return null;
-  const said = JSON.stringify(last.content);
+  const said = textOf(last.content);
   if (said.includes('SLOWLY')) return 'slowly';
-  if (!said.includes('USETOOL')) return null;
-  const byName = wanted.flatMap(
-    (begin) => tools.find((each) => each.function.name.toLowerCase().startsWith(begin)) ?? [],
-  );
-  return byName[0] ?? tools[0] ?? null;
+  const [asks, wish, given = null] = /USETOOL(?::(\w+) (\{[^\n]*\}))?/.exec(said) ?? [];
+  if (asks === undefined) return null;
+  const name = (tool: Tool): string => tool.function.name.toLowerCase();
+  const tool =
+    wish === undefined
+      ? (wanted.flatMap((begin) => tools.find((each) => name(each).startsWith(begin)) ?? [])[0] ?? tools[0])
+      : tools.find((each) => name(each).endsWith(wish.toLowerCase()));
+  return tool ? { id, tool, given } : null;
 }
+
+const textOf = (content: unknown): string =>
+  typeof content === 'string'
+    ? content
+    : Array.isArray(content)
+      ? content.map((part: { readonly text?: string }) => part.text ?? '').join('\n')
+      : '';
 
 const chunk = (delta: object, finish_reason: string | null, more: object = {}): string =>
   `data: ${JSON.stringify({ id: 'c', object: 'chat.completion.chunk', created: 1, model: 'gemma', choices: [{ index: 0, delta, finish_reason }], ...more })}\n\n`;
@@ -131,16 +149,12 @@ async function tell(res: ServerResponse, left: AbortSignal): Promise<void> {
   }
 }
 
-function callTool(
-  { stream }: Chat,
-  { function: { name, parameters } }: Exclude<Script, string | null>,
-  res: ServerResponse,
-  file: string,
-) {
+function callTool({ stream }: Chat, { id, tool, given }: Call, res: ServerResponse, file: string) {
+  const { name, parameters } = tool.function;
   const call = {
-    id: 'call_1',
+    id,
     type: 'function',
-    function: { name, arguments: JSON.stringify(filled(parameters ?? {}, file)) },
+    function: { name, arguments: given ?? JSON.stringify(filled(parameters ?? {}, file)) },
   };
   const usage = { prompt_tokens: 10, completion_tokens: 3, total_tokens: 13 };
   if (stream !== true) {

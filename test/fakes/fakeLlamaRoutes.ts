@@ -291,6 +291,7 @@ function completeChat(
   const usage = {
     prompt_tokens: prompt.length,
     completion_tokens: tokens.length,
+    total_tokens: prompt.length + tokens.length,
     prompt_tokens_details: { cached_tokens: timings.cache_n },
   };
   const text = detokenize(tokens.filter((id) => id < 256));

@@ -23,7 +23,8 @@ const add = ({ passed, failed, skipped }: Readonly<typeof outcome>): void => {
 };
 try {
   const only = process.argv.slice(3);
-  const suites = only.length > 0 ? only : ['activation', 'mainJob', 'encryption', 'engineDown', 'chat', story];
+  const suites =
+    only.length > 0 ? only : ['activation', 'mainJob', 'encryption', 'engineDown', 'chat', 'chatDoors', story];
   const vsix = await packageExtension(temporary);
   const log = (line: string): void => console.log(line);
   const fileOf = (name: string): string => path.join(import.meta.dirname, 'suite', `${name}.suite.ts`);

@@ -42,8 +42,10 @@ export async function runInHost(load: () => void): Promise<void> {
 function reportConsole(write: (event: SuiteEvent) => void): void {
   for (const level of ['log', 'info'] as const) {
     const original = console[level].bind(console);
-    // VS Code has put accessors there that swallow an assignment.
+    // VS Code has put accessors there that swallow an assignment. An extension may want to put its own there, and fail where it cannot.
     Object.defineProperty(console, level, {
+      configurable: true,
+      writable: true,
       value: (...values: unknown[]) => {
         write({ kind: 'printed', text: format(...values) });
         original(...values);
