@@ -1,11 +1,16 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { agentTools } from '../../src/agent/agentTools.ts';
 import { venvPython } from '../engines/live/python.ts';
 import { prose } from '../engines/live/liveProduct.ts';
+import { FakeLlamaServer } from '../fakes/fakeLlamaServer.ts';
 import { run } from '../strangers/run.ts';
 import { isNightly } from '../support/nightly.ts';
 import { clientFolder, clientModules, type ClientName } from './install.ts';
+import { scriptedServer } from './scriptedServer.ts';
 import { served, type Served } from './served.ts';
 
 /** Programs of other people against the MCP server by both of its doors, with a real llama.cpp over the real Gemma behind it. */
@@ -84,10 +89,17 @@ test.runIf(isNightly)('the inspector calls 200 times over HTTP, ten at once, and
   expect(status, output).toBe(0);
 });
 
+const inBoth = [
+  'tools-list',
+  'resources-list',
+  'prompts-list',
+  'dns-rebinding-protection',
+  'server-sse-multiple-streams',
+];
 /** The revisions that the conformance suite has, each with what must be seen to pass. */
 test.each([
-  ['2025-11-25', ['server-initialize', 'server-session-lifecycle', 'resources-subscribe', 'dns-rebinding-protection']],
-  ['2026-07-28', ['caching', 'http-header-validation', 'sep-2164-resource-not-found', 'dns-rebinding-protection']],
+  ['2025-11-25', [...inBoth, 'server-initialize', 'server-session-lifecycle', 'resources-subscribe']],
+  ['2026-07-28', [...inBoth, 'caching', 'http-header-validation', 'sep-2164-resource-not-found']],
 ] as const)(
   'the conformance suite of %s finds no fault besides tools and resources of its own that are not here',
   async (revision, passing) => {
@@ -113,5 +125,38 @@ test.runIf(isNightly)(
     expect(lines).toContain('verdict proven');
     expect(lines).toContain('asked Delete the window');
     expect(output).toMatch(/^step [A-Z]/m);
+  },
+);
+
+test.runIf(isNightly)(
+  'OpenCode lists the tools and calls them; it cannot ask, so a delete is refused and says what to do instead',
+  async () => {
+    const home = await mkdtemp(path.join(tmpdir(), 'cwm-opencode-'));
+    cleanUps.push(() => rm(home, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 }));
+    const fake = await FakeLlamaServer.start({
+      faults: { model: 'gemma', contextTokens: 2_000_000, answer: [...Buffer.from('Red.'), 257] },
+    });
+    cleanUps.push(() => fake.stop());
+    const { url, seen } = await scriptedServer(() => fake.url, cleanUps);
+    const config = path.join(home, '.config', 'opencode', 'opencode.json');
+    mkdirSync(path.dirname(config), { recursive: true });
+    const options = { baseURL: `${url}/v1`, apiKey: 'none' };
+    const provider = { scripted: { npm: '@ai-sdk/openai-compatible', options, models: { gemma: {} } } };
+    const mcp = { cwm: { type: 'local', command: doors.stdio().target, enabled: true } };
+    writeFileSync(config, JSON.stringify({ provider, mcp }));
+    const say = async (text: string): Promise<string> => {
+      const env = { PATH: process.env['PATH'], HOME: home };
+      const { status, output } = await run(bin('opencode', 'opencode'), ['run', '-m', 'scripted/gemma', text], {
+        cwd: home,
+        env,
+      });
+      expect(status, output).toBe(0);
+      return JSON.stringify(seen.findLast(({ chat }) => chat.messages.at(-1)?.role === 'tool')?.chat.messages.at(-1));
+    };
+    expect(await say('USETOOL:window_list {}')).toContain('frozen');
+    const offered = new Set(seen.flatMap(({ chat }) => chat.tools?.map((tool) => tool.function.name) ?? []));
+    for (const name of Object.keys(agentTools)) expect(offered).toContain(`cwm_${name}`);
+    expect(await say('USETOOL:window_delete {"window_name":"frozen"}')).toContain('CWM-8001');
+    expect((await backend.client.call('listWindows', {})).items.map(({ name }) => name)).toContain('frozen');
   },
 );

@@ -6,10 +6,18 @@ export interface Ended {
   readonly output: string;
 }
 
-/** Runs a program to its end. @param input for its standard input; default: none. */
-export function run(command: string, args: readonly string[], { cwd, input }: { cwd?: string; input?: string } = {}) {
+interface Running {
+  readonly cwd?: string;
+  /** For its standard input; default: none. */
+  readonly input?: string;
+  /** Default: that of this process. */
+  readonly env?: NodeJS.ProcessEnv;
+}
+
+/** Runs a program to its end. */
+export function run(command: string, args: readonly string[], { cwd, input, env = process.env }: Running = {}) {
   return new Promise<Ended>((resolve, reject) => {
-    const child = spawn(command, args, { cwd, stdio: 'pipe', env: { ...process.env, NO_COLOR: '1' } });
+    const child = spawn(command, args, { cwd, stdio: 'pipe', env: { ...env, NO_COLOR: '1' } });
     let output = '';
     for (const stream of [child.stdout, child.stderr])
       stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
