@@ -63,9 +63,10 @@ export interface EngineOptions {
 
 const maxAttempts = 3;
 /**
- * A store costs what llama.cpp takes to save the whole sequence, however few blocks are new: it saves no part of one. Where at least one
- * token in so many had to be computed, that took far longer, and is stored before the answer. Else the answer does not wait for it, and the one
- * save has the answer's blocks, too: the next turn's prompt begins with them, and so does a checkpoint.
+ * Where at least one token in so many had to be computed, that took far longer than a store, and is stored before the answer, so that a kill
+ * in a long answer loses nothing of it. Else the answer does not wait for a store, and the one save has the answer's blocks, too: the next turn's
+ * prompt begins with them, and so does a checkpoint. A llama.cpp that takes no parts of a state saves the whole sequence each time, however few
+ * blocks are new.
  */
 const largeShare = 8;
 
