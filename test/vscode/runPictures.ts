@@ -13,7 +13,7 @@ import { writeProject } from './ui/projectFolder.ts';
 import { runSteps } from './ui/steps.ts';
 
 const images = path.resolve(import.meta.dirname, '../../docs/images');
-const documented = ['choose-server', 'first-receipt', 'receipt'];
+const documented = ['choose-server', 'receipt'];
 const temporary = mkdtempSync(path.join(tmpdir(), 'cwm-pictures-'));
 const within = (name: string): string => path.join(temporary, name);
 const [storage, folder, home] = [within('storage'), within('orchard'), within('home')];

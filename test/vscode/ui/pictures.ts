@@ -32,7 +32,9 @@ export function pictures(workbench: Workbench, storage: string): Step[] {
       async run() {
         await workbench.openView(view);
         await openChoice();
-        await page.mouse.move(900, 700); // a hover would hide a part of the list
+        // A hover would hide a part of the list.
+        await page.mouse.move(900, 700);
+        await page.locator('.workbench-hover').first().waitFor({ state: 'hidden' });
         const labels = await quickInput.labels();
         const expected = [RegExp(`^${gemmaName}$`), /^random-llama-Q5_1$/];
         for (const label of [...expected, /^example_random-llama-wide-Q5_1$/, /^Generated model$/, /^Another…$/]) {
@@ -92,6 +94,7 @@ export function pictures(workbench: Workbench, storage: string): Step[] {
           (await workbench.editorText().catch(() => '')).includes('Verdict: proven') ? true : undefined;
         await waitUntil('the receipt', shown);
         await workbench.statusBar(/before-lunch .* proven/, workMs);
+        await waitUntil('its colours', async () => ((await colours(page)) >= 5 ? true : undefined));
         await shot('receipt');
       },
     },
@@ -127,6 +130,12 @@ export function pictures(workbench: Workbench, storage: string): Step[] {
     },
   ];
 }
+
+/** How many colours the text of the editor has: VS Code draws it before it has read the language's grammar. */
+const colours = (page: Workbench['page']): Promise<number> =>
+  page
+    .locator('.view-lines span[class^="mtk"]')
+    .evaluateAll((spans) => new Set(spans.map(({ className }) => className.split(' ')[0])).size);
 
 /** What the walkthrough's pictures are called in package.json, in their order. */
 async function picturesOfSteps(): Promise<string[]> {
