@@ -133,8 +133,10 @@ describe('S2-16 the folder that the user works in', () => {
     state.update({ project: a });
     await connection.open();
     await eventually(() => expect(asked()).toHaveLength(1));
-    for (const name of ['c', 'd', 'e', 'b']) state.update({ project: folder(name) });
-    await setImmediate();
+    for (const name of ['c', 'd', 'e', 'b']) {
+      state.update({ project: folder(name) });
+      await setImmediate();
+    }
     answer();
     await eventually(() => expect(asked()).toHaveLength(2));
     await setImmediate();
