@@ -128,7 +128,8 @@ function scriptOf({ messages, tools = [] }: Chat, id: string): Script {
     wish === undefined
       ? (wanted.flatMap((begin) => tools.find((each) => name(each).startsWith(begin)) ?? [])[0] ?? tools[0])
       : tools.find((each) => name(each).endsWith(wish.toLowerCase()));
-  return tool ? { id, tool, given } : null;
+  // OpenCode puts quotes around what it is given, and marks those inside.
+  return tool ? { id, tool, given: given && given.replaceAll('\\"', '"') } : null;
 }
 
 const textOf = (content: unknown): string =>
