@@ -88,9 +88,9 @@ export const clientHeader = 'x-cwm-client';
 /** Request header with the version of the control API that the client speaks. */
 export const apiHeader = 'x-cwm-api';
 
-/** Request header with the API key of a model server that is named by its URL. Kept in memory only. */
 /** On the socket: names the model server that a request of the gateway is for, its URI components encoded. */
 export const engineHeader = 'x-cwm-engine';
+/** Request header with the API key of a model server that is named by its URL. Kept in memory only. */
 export const engineKeyHeader = 'x-cwm-engine-key';
 /** Request header with the URL of the server that the key is for; without it, it is for the server of new sessions. */
 export const engineKeyForHeader = 'x-cwm-engine-key-for';

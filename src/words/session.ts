@@ -138,7 +138,6 @@ export function warmingCosts({ computeMs, kvBytes, loadMs }: Warming): string {
   return computing === null ? '' : `${computing}.`;
 }
 
-/** @param session after it moved. */
 /** What a session's checkpoint has, and what it cost. Nothing where it has none, or nobody knows. */
 export const checkpointRows = (last: Receipt | null | undefined, showTime: ShowTime): readonly Row[] =>
   rowIf(
@@ -162,6 +161,7 @@ export const unsavedSentences = ({ limitMs, unsaved }: Omit<LastEnd, 'pid'>): st
   }),
 ];
 
+/** @param session after it moved. */
 export const movedSentence = ({ title, project }: Session): string =>
   project === null ? `"${title}" belongs to no project now.` : `"${title}" belongs to ${project} now.`;
 
