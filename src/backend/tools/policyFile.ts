@@ -65,6 +65,8 @@ function guarded(policy: Given, file: string, log: FailureLog): EvictionPolicy {
     try {
       const value = call();
       if (typeof value === 'number' && Number.isFinite(value)) return value;
+      // Nobody waits for a promise, whose failure would end the process.
+      Promise.resolve(value).catch(() => undefined);
       throw new TypeError(`"${what}" returned ${String(value)}, which is no number`);
     } catch (error) {
       if (!isTold) log.failure(`the eviction policy "${name}" of ${file} failed, and the oldest messages leave`, error);

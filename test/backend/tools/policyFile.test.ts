@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { parseBackendArguments } from '../../../src/backend/arguments.ts';
 import { loadPolicies } from '../../../src/backend/tools/policyFile.ts';
@@ -87,6 +88,18 @@ describe('policies of eviction from a file of the user', () => {
     );
     expect(writer?.score(candidate, pressure)).toBe(1);
     expect([candidate.page.tokens, pressure.used]).toEqual([40, 900]);
+  });
+
+  test('S1-45 a policy that answers later costs no turn, and its failure does not end the process', async () => {
+    const file = written(`
+      export const handlers = [];
+      const later = { then: (...given) => void handlers.push(...given.map((each) => typeof each)) };
+      export default { name: 'slow', score: () => later };`);
+    const [slow] = await loadPolicies(file, { failure: () => undefined });
+    expect(slow?.score(candidate, pressure)).toBe(0.25);
+    const { handlers } = (await import(pathToFileURL(file).href)) as { readonly handlers: readonly string[] };
+    await Promise.resolve();
+    expect(handlers).toEqual(['function', 'function']);
   });
 
   test('S1-45 the command line names the file', () => {
