@@ -4,6 +4,7 @@ import { parseSessionId } from '../../protocol/ids.ts';
 import type { Message, Session } from '../../protocol/schemas/session.ts';
 import type { CoreContext } from '../context.ts';
 import type { Reporter } from '../ports/reporter.ts';
+import { requireSession } from '../session.ts';
 import {
   endingWith,
   freeBranchName,
@@ -14,6 +15,8 @@ import {
   withBranchAt,
 } from './branchAt.ts';
 import { answer, requireAnswerable, requireMessage } from './send.ts';
+import { isAtRest } from './machine.ts';
+import { updateRecord } from './turn.ts';
 import { withTurn } from './turns.ts';
 
 /**
@@ -61,8 +64,26 @@ export async function regenerate(
 ): Promise<RouteOutput<'regenerate'>> {
   return withTurn(core, parseSessionId(input.session), signal, async (session, signal) => {
     const { branched, question, text } = await askedAgain(core, session, input);
-    return answer(core, branched, { text, message: question, input }, signal, reporter);
+    try {
+      return await answer(core, branched, { text, message: question, input }, signal, reporter);
+    } catch (error) {
+      if (headOf(session) === question.id && branched.activeBranch === session.activeBranch)
+        await endWithQuestion(core, session, question);
+      throw error;
+    }
   });
+}
+
+/** Of an answer that did not come, no other branch has the question: a draft would have its text alone, without pictures, and be of another message. */
+async function endWithQuestion(core: CoreContext, before: Session, question: Message): Promise<void> {
+  const { branches, tokens, draft } = before;
+  try {
+    const session = await requireSession(core, before.id);
+    if (isAtRest(session) && headOf(session) === question.parentId)
+      await updateRecord(core, session, { branches, tokens, draft });
+  } catch {
+    // The error that stopped the turn says more, and the draft has the text.
+  }
 }
 
 /** @throws CwmError as {@link regenerate}, before anything is done. */

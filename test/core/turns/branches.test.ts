@@ -1,4 +1,5 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
+import { CwmError } from '../../../src/protocol/errors.ts';
 import { collectRequests } from '../collectRequests.ts';
 import { codeOf, coreFixture, never, type CoreFixture } from '../coreFixture.ts';
 
@@ -173,6 +174,31 @@ describe('another try', () => {
     expect(items.map(({ id }) => id).slice(0, 3)).toEqual(messages.map(({ id }) => id).slice(0, 3));
     expect(items.slice(3)).toMatchObject([{ parentId: messages[2]!.id, content: { text: 'another way' } }]);
     expect((await cwm.listMessages({ session: 's', branch: 'main' })).total).toBe(4);
+    expect((await fixture.store.check.verify(never())).flatMap(({ problems }) => problems)).toEqual([]);
+  });
+
+  test('a branch that ends with a question ends with it still where no answer comes, and the same call tries again', async () => {
+    const fixture = await coreFixture();
+    const { cwm, engine } = fixture;
+    const messages = await twoTurns(fixture);
+    await cwm.createBranch({ session: 's', name: 'b', at: messages[2]!.id });
+    const away = new CwmError('EngineUnavailable', 'Nothing answers.');
+    const before = await cwm.getSession({ session: 's' });
+    for (const method of ['describe', 'generate'] as const) {
+      const spy = vi.spyOn(engine, method).mockRejectedValue(away);
+      await expect(cwm.regenerate({ session: 's' })).rejects.toThrow('Nothing answers.');
+      spy.mockRestore();
+      const { branches, activeBranch, draft, tokens } = await cwm.getSession({ session: 's' });
+      expect({ branches, activeBranch, draft, tokens }).toEqual({
+        branches: before.branches,
+        activeBranch: 'b',
+        draft: null,
+        tokens: before.tokens,
+      });
+    }
+    engine.answer = 'another way';
+    await cwm.regenerate({ session: 's' });
+    expect((await textsOf(fixture)).slice(2)).toEqual(['And what is it good for?', 'another way']);
     expect((await fixture.store.check.verify(never())).flatMap(({ problems }) => problems)).toEqual([]);
   });
 
