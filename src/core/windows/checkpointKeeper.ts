@@ -432,7 +432,9 @@ export class CheckpointKeeper {
     }
     const waitMs = occasion === 'routine' ? this.#untilDueMs(session) : 0;
     if (waitMs > 0) {
-      if (this.#policy.idleMs > 0) this.#later(id, waitMs);
+      const { idleMs } = this.#policy;
+      // One that rests is saved when it always was: it does not go on.
+      if (idleMs > 0) this.#later(id, this.#turned.get(id)?.restMs === undefined ? Math.min(waitMs, idleMs) : waitMs);
       return not('It was saved a moment ago, and saving takes long.');
     }
     const why = await this.#whyNotWorth(session, signal);

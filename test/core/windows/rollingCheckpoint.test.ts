@@ -378,6 +378,24 @@ describe('what a checkpoint takes', () => {
     expect(saves).toBe(4);
   });
 
+  it('waits no longer than ever once the session rests, however long saving takes', async () => {
+    const fixture = await keeping({ tokenCountThreshold: 1, cooldownMs: 0 });
+    const { clock, cwm, engine } = fixture;
+    const persist = engine.persist.bind(engine);
+    let saves = 0;
+    engine.persist = (context, signal) => {
+      saves++;
+      clock.advance(minute);
+      return persist(context, signal);
+    };
+    await talkedIn(fixture, 's', 'file:///a');
+    await cwm.send({ session: 's', text: 'And why?' });
+    await cwm.settled();
+    expect(saves).toBe(1);
+    await idleFor(fixture, 10 * minute);
+    expect(saves).toBe(2);
+  });
+
   it('proves nothing of a file that went bad before its first checksum', async () => {
     const fixture = await keeping();
     await talkedIn(fixture, 's', 'file:///a');
