@@ -227,8 +227,10 @@ async function openCopy(core: CoreContext, opening: Opening): Promise<string[]> 
   const opened = newSession({
     id,
     title: origin ? `Copy of ${origin.title}` : manifest.name,
+    // What the user said of the original holds for its text, which the copy has.
+    ...(origin?.recorded === false && { recorded: false }),
     ...(manifest.settings && { settings: manifest.settings }),
-    project: (await nullOn(core.store.sessions.get(manifest.session), 'Corrupted'))?.project ?? manifest.project,
+    project: origin?.project ?? manifest.project,
     engine: engineSpec,
     model,
     lineage: manifest.lineage,

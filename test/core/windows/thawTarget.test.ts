@@ -83,6 +83,15 @@ describe('S0-05 what a thaw continues', () => {
     expect((await cwm.getSession({ session: 's' })).lifecycle).toBe('frozen');
   });
 
+  it('is a copy of which nothing is saved unasked, where nothing of the original is', async () => {
+    const { cwm } = await frozen();
+    const recordedOf = async () =>
+      (await cwm.getSession({ session: (await cwm.thaw({ window: 'w', copy: true })).session })).recorded;
+    expect(await recordedOf()).toBeUndefined();
+    await cwm.updateSession({ session: 's', recorded: false });
+    expect(await recordedOf()).toBe(false);
+  });
+
   it('is a copy where the session of the window is gone', async () => {
     const { cwm } = await frozen();
     await cwm.freeze({ session: (await cwm.thaw({ window: 'w', copy: true })).session, window: 'v' });
