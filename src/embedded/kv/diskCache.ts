@@ -1,4 +1,4 @@
-import { ftruncateSync, writeSync } from 'node:fs';
+import { ftruncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { blockHashChain, promptHashes, type PromptHashes } from '../../base/kvBlockHash.ts';
 import type { BlockJob, BlockOutcome, RowRun } from './blockJob.ts';
@@ -181,7 +181,7 @@ export class DiskCache {
       const frame = stateFrame(this.#shape.rows, ids.slice(0, tokens), positionState);
       const state = await this.#lane(0).place(frame.sizeBytes);
       const file = state.open();
-      for (const { offset, bytes } of frame.pieces) writeSync(file, bytes, 0, bytes.length, offset);
+      for (const { offset, bytes } of frame.pieces) writeAll(file, bytes, offset);
       if (tailRows) this.#placeTail(frame, file, tailRows, expected * this.blockTokens);
       await this.#sums.pause();
       const good = await this.#place(frame, file, hashes.slice(0, expected)).finally(() => this.#sums.resume());
@@ -232,8 +232,12 @@ export class DiskCache {
         if (placed === null) break;
         const { good, wanted } = placed;
         const end = blocks + good;
-        // What is in front of the damage is put together again.
-        if (good < wanted) [reach, tailRows] = [end, null];
+        if (good < wanted) {
+          // What is in front of the damage is put together again, and once more where files vanish meanwhile: then in the room of the part that
+          // llama.cpp takes.
+          await taking;
+          [reach, tailRows] = [end, null];
+        }
         const next = good < wanted ? blocks : end;
         if (next < reach) placing = begin(next);
         if (good < wanted) continue;
@@ -256,7 +260,7 @@ export class DiskCache {
       return { blocks, tokens, failure };
     } finally {
       await placing?.catch(() => undefined);
-      this.#releaseSoon();
+      this.releaseSoon();
       this.#sums.resume();
     }
   }
@@ -266,8 +270,8 @@ export class DiskCache {
     await Promise.all(this.#passing.map((lane) => lane.release()));
   }
 
-  /** The next state meets the same failure and reports it. */
-  #releaseSoon(): void {
+  /** The same for a caller that goes on. The next state meets the same failure and reports it. */
+  releaseSoon(): void {
     this.release().catch(() => undefined);
   }
 
@@ -330,7 +334,7 @@ export class DiskCache {
       return tail !== null && this.#storeTail(source, state, named, part);
     } finally {
       await cutting?.end(null);
-      this.#releaseSoon();
+      this.releaseSoon();
       this.#sums.resume();
     }
   }
@@ -340,7 +344,6 @@ export class DiskCache {
     const last = hashes.at(-1);
     if (this.#positions && last !== undefined) this.#positions.remove(last);
     for (const hash of hashes) this.#rows?.remove(hash);
-    this.#releaseSoon();
   }
 
   /** The part of llama.cpp's state that has everything that is missing. */
@@ -372,7 +375,7 @@ export class DiskCache {
     const file = state.open();
     // The part before had another size. Its pages are used again, which takes a quarter of the time of new ones.
     ftruncateSync(file, frame.sizeBytes);
-    for (const { offset, bytes } of frame.pieces) writeSync(file, bytes, 0, bytes.length, offset);
+    for (const { offset, bytes } of frame.pieces) writeAll(file, bytes, offset);
     if (tail) this.#placeTail(frame, file, tail, wanted * this.blockTokens);
     const good = await this.#place(frame, file, hashes.slice(blocks, blocks + wanted));
     this.counters.placeMs += performance.now() - startedMs;

@@ -198,7 +198,7 @@ export class PrefixCache {
       return null;
     });
     if (!assembled || assembled.tokens <= liveTokens) {
-      void disk.release();
+      disk.releaseSoon();
       return 0;
     }
     const { blocks, tokens } = assembled;
@@ -211,10 +211,11 @@ export class PrefixCache {
         throw new OperationFailedError(`llama.cpp loaded ${loaded} of ${loadedIds.length} tokens.`);
     } catch (error) {
       disk.discard([...hashes.slice(0, blocks), ...(loadedTail === null ? [] : [loadedTail])]);
+      disk.releaseSoon();
       throw refused(llama, error);
     }
     disk.counters.loadMs += performance.now() - startedMs;
-    void disk.release();
+    disk.releaseSoon();
     this.#live = { llama, salt, ids: loadedIds, sealedBlocks: blocks, tail: loadedTail };
     return tokens;
   }

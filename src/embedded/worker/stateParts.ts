@@ -58,10 +58,14 @@ export class StateParts {
 
   async saveFrom(path: string, from: number): Promise<void> {
     const tokens = Uint32Array.from(this.#sequence.contextTokens.slice(from));
-    await this.#calls.copySequenceStateFromOtherSequence(part, own);
-    if (from > 0) this.#calls.removeTokenCellsFromSequence(part, 0, from);
-    await this.#calls.saveSequenceStateToFile(path, part, tokens);
-    this.#calls.removeTokenCellsFromSequence(part, 0, -1);
+    try {
+      await this.#calls.copySequenceStateFromOtherSequence(part, own);
+      if (from > 0) this.#calls.removeTokenCellsFromSequence(part, 0, from);
+      await this.#calls.saveSequenceStateToFile(path, part, tokens);
+    } finally {
+      // Rows that kept this name after a failed save would take room in the context that nobody frees.
+      this.#calls.removeTokenCellsFromSequence(part, 0, -1);
+    }
   }
 
   /**

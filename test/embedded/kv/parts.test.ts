@@ -1,6 +1,8 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { BlockOutcome } from '../../../src/embedded/kv/blockJob.ts';
 import type { DiskCache } from '../../../src/embedded/kv/diskCache.ts';
 import { KvThreads } from '../../../src/embedded/kv/kvThreads.ts';
 import { PassingState } from '../../../src/embedded/kv/passingState.ts';
@@ -138,6 +140,48 @@ describe('a state that passes in parts of three blocks', () => {
     restart();
     expect(disk.missing(promptOf().hashes)).toEqual([3, 4, 5]);
     expect((await cache.reuse(llama, promptOf())).tokens).toBe(12);
+  });
+
+  it('keeps the room in which its next part is put together until that is done, when llama.cpp refuses one', async () => {
+    await frozen();
+    restart();
+    const run = vi.spyOn(KvThreads.prototype, 'run');
+    const isWorking = (): boolean => run.mock.settledResults.some(({ type }) => type === 'incomplete');
+    const whileWorking: boolean[] = [];
+    vi.spyOn(PassingState.prototype, 'release').mockImplementation(async () => void whileWorking.push(isWorking()));
+    llama.instead.append = () => {
+      throw new OperationFailedError('the part is refused');
+    };
+    await expect(cache.reuse(llama, promptOf())).rejects.toThrow('the part is refused');
+    expect(whileWorking).toEqual([false, false, false]);
+  });
+
+  it('is never put together where llama.cpp still takes a part, even when files vanish twice', async () => {
+    await frozen();
+    restart();
+    const outcomes: BlockOutcome[][] = [
+      ['done', 'done', 'done'],
+      ['done', 'done', 'missing'],
+      ['done', 'missing'],
+      ['done'],
+    ];
+    vi.spyOn(KvThreads.prototype, 'run').mockImplementation(async () => outcomes.shift() ?? []);
+    const placed: string[] = [];
+    vi.spyOn(PassingState.prototype, 'place').mockImplementation(async function (this: PassingState) {
+      const state = this.onDisk();
+      placed.push(state.path);
+      return state;
+    });
+    vi.spyOn(llama, 'call').mockImplementation(async (name, input) => {
+      if (name === 'adopt') return 16;
+      if (!('path' in input)) throw new Error(`There is no ${name}.`);
+      const before = placed.length;
+      await setImmediate();
+      expect(placed.slice(before)).not.toContain(input.path);
+      return undefined;
+    });
+    expect((await cache.reuse(llama, promptOf())).tokens).toBe(16);
+    expect(placed).toHaveLength(5);
   });
 
   it('is not believed when other tokens came than were given', async () => {

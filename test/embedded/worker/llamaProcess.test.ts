@@ -85,6 +85,16 @@ describe('a llama.cpp process', () => {
     await expect.poll(() => ends).toHaveLength(1);
   });
 
+  it('that cannot save a part of its state keeps its whole context for the next prompt', async () => {
+    const llama = await start();
+    await llama.call('evaluate', { ids: Uint32Array.from(promptIds(600, 1)), candidates: null });
+    const save = llama.call('saveFrom', { path: join(folder.path, 'missing', 'part.state'), from: 32 });
+    await expect(save).rejects.toThrow(OperationFailedError);
+    await llama.call('truncate', { length: 0 });
+    const full = llama.call('evaluate', { ids: Uint32Array.from(promptIds(1024, 2)), candidates: 0 });
+    expect(await full).toMatchObject({ candidates: null });
+  });
+
   it('that is not to try parts of a state takes none', async () => {
     config = { ...config, triesParts: false };
     const llama = await start();
