@@ -1,6 +1,6 @@
 import * as z from 'zod/mini';
 import type { AgentTool } from './agentTool.ts';
-import { count, described, sessionId } from './fields.ts';
+import { count, described, modelServer, sessionId } from './fields.ts';
 
 type Input<Name extends keyof ReturnType<typeof backendToolShapes>> = z.input<
   ReturnType<typeof backendToolShapes>[Name]['input']
@@ -161,9 +161,6 @@ const policy = () => ({
   cooldown_seconds: described(z.int().check(z.gte(0)), 'Least time between two saves of a session.'),
   idle_timeout_minutes: described(z.number().check(z.gte(0)), 'A session that rests for so long is saved; 0 is never.'),
 });
-
-const modelServer = () =>
-  z.object({ kind: z.string(), connected: z.boolean(), hit_rate: count(), cached_tokens: count() });
 
 export const backendToolShapes = () =>
   ({

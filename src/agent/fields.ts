@@ -27,8 +27,14 @@ export const pageInput = (defaultLimit: number) => ({
 
 export const pageOutput = () => ({
   total: z.int(),
+  page: described(z.int(), 'The first is 1.'),
+  total_pages: z.int(),
   has_more: z.boolean(),
   next_cursor: z.nullable(z.string()),
 });
 
 export const count = () => z.nullable(z.number());
+
+/** What the model servers of a kind reused. */
+export const modelServer = () =>
+  z.object({ kind: z.string(), connected: z.boolean(), hit_rate: count(), cached_tokens: count() });

@@ -1,9 +1,9 @@
 import * as z from 'zod/mini';
 import { CwmError } from '../protocol/errors.ts';
 import type { Session } from '../protocol/schemas/session.ts';
-import type { WindowSummary } from '../protocol/schemas/window.ts';
+import type { WindowDetails, WindowSummary } from '../protocol/schemas/window.ts';
 import type { AgentBackend, AgentTool } from './agentTool.ts';
-import { count, described, pageInput, pageOutput, sessionId, windowName } from './fields.ts';
+import { count, described, modelServer, pageInput, pageOutput, sessionId, windowName } from './fields.ts';
 import { pageAnswer, pageOf } from './page.ts';
 
 type Input<Name extends keyof ReturnType<typeof lookToolShapes>> = z.input<
@@ -53,22 +53,27 @@ const windowStatus: AgentTool<Input<'window_status'>, Output<'window_status'>> =
   title: 'Show Status',
   description: 'Shows one window or one session: its state, its tokens, its KV cache and how much of it was reused.',
   effect: 'reads',
-  async run(backend, { session_id, window_name, include_lineage }) {
+  async run(backend, { session_id, window_name, ...include }) {
     if ((session_id === undefined) === (window_name === undefined))
       throw new CwmError('InvalidParameter', 'Name either a session or a window, and not both.');
     return window_name === undefined
-      ? await sessionStatus(backend, session_id ?? '')
-      : await windowStatusOf(backend, window_name, include_lineage ?? true);
+      ? await sessionStatus(backend, session_id ?? '', include)
+      : await windowStatusOf(backend, window_name, include);
   },
 };
+
+/** More than these would fill an agent's own context. */
+const mostBlocks = 1000;
+
+type Include = Omit<Input<'window_status'>, 'session_id' | 'window_name'>;
 
 async function windowStatusOf(
   backend: AgentBackend,
   window: string,
-  withLineage: boolean,
+  include: Include,
 ): Promise<Output<'window_status'>> {
-  const { manifest, kv, summary, lineageWindows, receipts } = await backend.call('getWindow', { window });
-  const { reuse } = summary;
+  const details = await detailsOf(backend, window, include);
+  const { manifest, summary, lineageWindows, receipts } = details;
   const last = receipts.at(-1);
   return {
     type: 'window',
@@ -76,38 +81,33 @@ async function windowStatusOf(
     state: summary.mode,
     model: summary.model,
     token_count: summary.tokens,
-    kv_cache: {
-      block_count: kv.blockTokens === null ? null : Math.floor(summary.tokens / kv.blockTokens),
-      total_size_bytes: summary.kvBytes,
-      storage_tier: last?.tier ?? null,
-      hit_rate: reuse.promptTokens === 0 ? null : reuse.cachedTokens / reuse.promptTokens,
-    },
+    kv_cache: kvCacheOf(details),
     timestamps: { created: manifest.createdAt, updated: last?.at ?? manifest.createdAt, frozen: manifest.createdAt },
     session_id: summary.session,
     description: summary.description,
     tags: summary.tags,
-    lineage: withLineage ? lineageWindows : null,
+    lineage: (include.include_lineage ?? true) ? lineageWindows : null,
+    blocks: blocksOf(details),
+    cache_stats: include.include_cache_stats ? await cacheStatsOf(backend, details) : null,
     last_receipt: last
       ? { operation: last.operation, verdict: last.verdict, summary: last.summary, at: last.at }
       : null,
   };
 }
 
-async function sessionStatus(backend: AgentBackend, id: string): Promise<Output<'window_status'>> {
+/** What a session has of KV is in the window that froze it; of an open one, nobody knows. */
+async function sessionStatus(backend: AgentBackend, id: string, include: Include): Promise<Output<'window_status'>> {
   const session = await backend.call('getSession', { session: id });
-  const frozen = session.frozenAs === null ? null : await backend.call('getWindow', { window: session.frozenAs });
+  const frozen = session.frozenAs === null ? null : await detailsOf(backend, session.frozenAs, include);
   return {
     type: 'session',
     id: session.id,
     state: session.lifecycle,
     model: session.model?.id ?? null,
     token_count: session.tokens?.count ?? 0,
-    kv_cache: {
-      block_count: null,
-      total_size_bytes: frozen?.summary.kvBytes ?? null,
-      storage_tier: null,
-      hit_rate: null,
-    },
+    kv_cache: frozen
+      ? kvCacheOf(frozen)
+      : { block_count: null, total_size_bytes: null, storage_tier: null, hit_rate: null },
     timestamps: {
       created: session.createdAt,
       updated: session.updatedAt,
@@ -116,8 +116,52 @@ async function sessionStatus(backend: AgentBackend, id: string): Promise<Output<
     session_id: session.id,
     description: session.description ?? '',
     tags: session.tags ?? [],
-    lineage: null,
+    lineage: frozen && include.include_lineage ? frozen.lineageWindows : null,
+    blocks: frozen && blocksOf(frozen),
+    cache_stats: frozen && include.include_cache_stats ? await cacheStatsOf(backend, frozen) : null,
     last_receipt: null,
+  };
+}
+
+const detailsOf = (
+  backend: AgentBackend,
+  window: string,
+  { include_blocks: blocks }: Include,
+): Promise<WindowDetails> => backend.call('getWindow', { window, ...(blocks && { blocks }) });
+
+const kvCacheOf = ({ kv, summary, receipts }: WindowDetails): Output<'window_status'>['kv_cache'] => ({
+  block_count: kv.blockTokens === null ? null : Math.floor(summary.tokens / kv.blockTokens),
+  total_size_bytes: summary.kvBytes,
+  storage_tier: receipts.at(-1)?.tier ?? null,
+  hit_rate: hitRateOf(summary),
+});
+
+const hitRateOf = ({ reuse }: WindowSummary): number | null =>
+  reuse.promptTokens === 0 ? null : reuse.cachedTokens / reuse.promptTokens;
+
+const blocksOf = ({ blocks }: WindowDetails): Output<'window_status'>['blocks'] =>
+  blocks?.slice(0, mostBlocks).map(({ hash, sizeBytes, checksum }) => ({ hash, size_bytes: sizeBytes, checksum })) ??
+  null;
+
+async function cacheStatsOf(
+  backend: AgentBackend,
+  { kv, summary }: WindowDetails,
+): Promise<Output<'window_status'>['cache_stats']> {
+  const { cache } = await backend.call('metrics', {});
+  const server = cache.engines.find(({ kind }) => kind === kv.engineKind);
+  return {
+    thaws: summary.reuse.thaws,
+    prompt_tokens: summary.reuse.promptTokens,
+    cached_tokens: summary.reuse.cachedTokens,
+    hit_rate: hitRateOf(summary),
+    model_server: server
+      ? {
+          kind: server.kind,
+          connected: server.connected,
+          hit_rate: server.hitRate,
+          cached_tokens: server.cachedTokens,
+        }
+      : null,
   };
 }
 
@@ -194,7 +238,18 @@ export const lookToolShapes = () =>
       input: z.object({
         session_id: z.optional(sessionId()),
         window_name: z.optional(windowName()),
-        include_lineage: z.optional(described(z.boolean(), 'The windows that it was cloned from. Default: true.')),
+        include_lineage: z.optional(
+          described(
+            z.boolean(),
+            'The windows that it was cloned from. Default: true for a window, false for a session.',
+          ),
+        ),
+        include_blocks: z.optional(
+          described(z.boolean(), `Its KV block files, in order, the first ${mostBlocks} at most. Default: false.`),
+        ),
+        include_cache_stats: z.optional(
+          described(z.boolean(), 'What its thaws, and all requests to servers of its kind, reused. Default: false.'),
+        ),
       }),
       output: z.object({
         type: z.enum(['window', 'session']),
@@ -213,6 +268,19 @@ export const lookToolShapes = () =>
         description: z.string(),
         tags: z.array(z.string()),
         lineage: z.nullable(z.array(z.string())),
+        blocks: described(
+          z.nullable(z.array(z.object({ hash: z.string(), size_bytes: z.number(), checksum: z.string() }))),
+          'Empty where the block files are out of reach.',
+        ),
+        cache_stats: z.nullable(
+          z.object({
+            thaws: z.number(),
+            prompt_tokens: z.number(),
+            cached_tokens: z.number(),
+            hit_rate: count(),
+            model_server: z.nullable(modelServer()),
+          }),
+        ),
         last_receipt: z.nullable(
           z.object({
             operation: z.string(),

@@ -22,10 +22,12 @@ export function pageOf({ limit, offset = 0, cursor }: PageInput, defaultLimit: n
 
 /** How an answer says where the next one begins. */
 export const pageAnswer = (
-  { offset }: Page,
+  { limit, offset }: Page,
   { items, total, hasMore }: { readonly items: readonly unknown[]; readonly total: number; readonly hasMore: boolean },
-): { total: number; has_more: boolean; next_cursor: string | null } => ({
+): { total: number; page: number; total_pages: number; has_more: boolean; next_cursor: string | null } => ({
   total,
+  page: Math.floor(offset / limit) + 1,
+  total_pages: Math.ceil(total / limit),
   has_more: hasMore,
   next_cursor: hasMore ? `at-${offset + items.length}` : null,
 });

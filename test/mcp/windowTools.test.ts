@@ -11,7 +11,7 @@ import { connect, openClient } from './support/openClient.ts';
 const details = (name = 'auth-refactor-1'): RouteOutput<'getWindow'> =>
   ({
     manifest: { name, createdAt: '2026-11-20T10:00:00.000Z' },
-    kv: { blockTokens: 16 },
+    kv: { blockTokens: 16, engineKind: 'vllm' },
     summary: aWindow({ name }),
     lineageWindows: ['root', name],
     receipts: [aReceipt()],
@@ -140,6 +140,7 @@ describe.each(eras)('the tools in the %s form of the protocol', (era) => {
     });
     const client = await openClient({ era, backend });
     const seen: string[] = [];
+    const pages: unknown[] = [];
     let cursor: string | undefined;
     do {
       const { structuredContent } = await client.call('window_list', {
@@ -147,9 +148,15 @@ describe.each(eras)('the tools in the %s form of the protocol', (era) => {
         ...(cursor !== undefined && { cursor }),
       });
       seen.push(...((structuredContent?.['windows'] ?? []) as { name: string }[]).map(({ name }) => name));
+      pages.push([structuredContent?.['page'], structuredContent?.['total_pages']]);
       cursor = (structuredContent?.['next_cursor'] as string | null) ?? undefined;
     } while (cursor !== undefined);
     expect(seen).toEqual(['w0', 'w1', 'w2', 'w3', 'w4']);
+    expect(pages).toEqual([
+      [1, 3],
+      [2, 3],
+      [3, 3],
+    ]);
   });
 
   test('S0-10 the status of a session names the window that froze it', async () => {
@@ -163,7 +170,9 @@ describe.each(eras)('the tools in the %s form of the protocol', (era) => {
       type: 'session',
       state: 'frozen',
       token_count: 8192,
-      kv_cache: { total_size_bytes: 12_600_000, block_count: null },
+      kv_cache: { total_size_bytes: 12_600_000, block_count: 512 },
+      blocks: null,
+      cache_stats: null,
       timestamps: { frozen: '2026-11-20T10:00:00.000Z' },
     });
   });
@@ -178,6 +187,40 @@ describe.each(eras)('the tools in the %s form of the protocol', (era) => {
       last_receipt: { verdict: 'proven' },
     });
   });
+
+  test.each([{ window_name: 'auth-refactor-1' }, { session_id: 'session-1' }])(
+    'S0-10 the status of %j has its blocks and what was reused where that is asked for',
+    async (named) => {
+      const blocks = Array.from({ length: 1001 }, (_, at) => ({ hash: `${at}`, sizeBytes: 9, checksum: 'c' }));
+      const backend = new FakeBackend({
+        getSession: () => aSession({ lifecycle: 'frozen', frozenAs: 'auth-refactor-1' }),
+        getWindow: ({ blocks: areWanted }) => ({ ...details(), ...(areWanted === true && { blocks }) }),
+        metrics: () =>
+          ({
+            cache: { engines: [{ kind: 'vllm', connected: true, cachedTokens: 70, hitRate: 0.7 }] },
+          }) as unknown as RouteOutput<'metrics'>,
+      });
+      const client = await openClient({ era, backend });
+      const plain = await client.call('window_status', named);
+      expect(plain.structuredContent).toMatchObject({ blocks: null, cache_stats: null });
+      const { structuredContent } = await client.call('window_status', {
+        ...named,
+        include_blocks: true,
+        include_cache_stats: true,
+      });
+      const { reuse } = aWindow();
+      expect(structuredContent).toMatchObject({
+        cache_stats: {
+          thaws: reuse.thaws,
+          cached_tokens: reuse.cachedTokens,
+          model_server: { kind: 'vllm', connected: true, hit_rate: 0.7, cached_tokens: 70 },
+        },
+      });
+      const shown = structuredContent?.['blocks'] as object[];
+      expect(shown).toHaveLength(1000);
+      expect(shown[0]).toEqual({ hash: '0', size_bytes: 9, checksum: 'c' });
+    },
+  );
 
   test('S0-11 a clone names its lineage, root first', async () => {
     const backend = new FakeBackend({

@@ -37,7 +37,7 @@ export async function listWindows(
 export async function getWindow(core: CoreContext, input: RouteInput<'getWindow'>): Promise<RouteOutput<'getWindow'>> {
   const name = parseWindowName(input.window);
   const manifest = await requireWindow(core, name);
-  const [{ blocks: _, ...kv }, receipts, session, isPinned, lineageWindows] = await Promise.all([
+  const [{ blocks, ...kv }, receipts, session, isPinned, lineageWindows] = await Promise.all([
     core.store.windows.loadKv(name),
     core.store.receipts.list(name),
     nullOn(core.store.sessions.get(manifest.session), 'Corrupted'),
@@ -52,6 +52,9 @@ export async function getWindow(core: CoreContext, input: RouteInput<'getWindow'
     summary: session ? { ...summary, project: session.project } : summary,
     lineageWindows,
     receipts,
+    ...(input.blocks === true && {
+      blocks: blocks.map(({ hash, sizeBytes, checksum }) => ({ hash, sizeBytes, checksum })),
+    }),
   };
 }
 

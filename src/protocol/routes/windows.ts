@@ -58,7 +58,11 @@ export const windowShapes = () =>
     },
     getWindow: {
       summary: 'One window with its receipts',
-      input: z.object({ window: text }),
+      input: z.object({
+        window: text,
+        /** With the list of its KV block files. Default: false. */
+        blocks: queryFlag,
+      }),
       output: windowDetailsSchema,
     },
     thaw: {

@@ -139,5 +139,7 @@ export const windowDetailsSchema = z.object({
   /** Root first, this window last. */
   lineageWindows: z.array(windowNameSchema),
   receipts: z.array(receiptSchema),
+  /** In order, where they were asked for; empty when the block files are out of reach. An older backend leaves them out. */
+  blocks: z.optional(z.array(z.pick(blockRecordSchema, { hash: true, sizeBytes: true, checksum: true }))),
 });
 export type WindowDetails = z.infer<typeof windowDetailsSchema>;

@@ -31,6 +31,15 @@ describe('clone', () => {
   });
 });
 
+test('S0-10 a window lists its blocks to who asks for them', async () => {
+  const fixture = await coreFixture();
+  await savedWindow(fixture);
+  expect(await fixture.cwm.getWindow({ window: 'w' })).not.toHaveProperty('blocks');
+  const { blocks } = await fixture.cwm.getWindow({ window: 'w', blocks: true });
+  expect(blocks).toHaveLength(fixture.engine.diskBlocks);
+  expect(Object.keys(blocks?.[0] ?? {})).toEqual(['hash', 'sizeBytes', 'checksum']);
+});
+
 describe('delete', () => {
   test('S0-12 blocks that a clone still has stay; the last one to go frees them', async () => {
     const fixture = await coreFixture();
