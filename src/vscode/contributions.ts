@@ -73,6 +73,15 @@ export const commandInputs = {
   'cwm.showConversation': { session: 'string?' },
   'cwm.showMarkdown': { session: 'string?' },
   'cwm.showMemory': { session: 'string?' },
+  /** With `memory`, its id: `text` is what it says from now on, and `confirmed` forgets it. Without it: `text` is remembered for `scope`, with `tool` where that is `tool`. */
+  'cwm.memories': {
+    session: 'string?',
+    memory: 'string?',
+    scope: 'string?',
+    tool: 'string?',
+    text: 'string?',
+    confirmed: 'boolean?',
+  },
   /** `text` is what is searched for first. */
   'cwm.search': { text: 'string?' },
   /** `path` is absolute. `window`: it is frozen as a window of that name. */
@@ -180,6 +189,7 @@ export const commandTitles: Readonly<Record<CommandId, string>> = {
   'cwm.showConversation': 'Show Conversation',
   'cwm.showMarkdown': 'Show Conversation as Markdown',
   'cwm.showMemory': 'Memory of This Session',
+  'cwm.memories': 'Memories…',
   'cwm.search': 'Search Conversations…',
   'cwm.importConversation': 'Import Conversation…',
   'cwm.exportConversation': 'Export Conversation…',
@@ -260,6 +270,7 @@ interface CommandOutputs {
   'cwm.decideTools': RouteOutput<'approveTools'>;
   'cwm.answerQuestion': RouteOutput<'answerQuestion'>;
   'cwm.acceptPlan': RouteOutput<'acceptPlan'>;
+  'cwm.memories': RouteOutput<'remember'>;
   'cwm.importConversation': RouteOutput<'importConversation'>;
   /** `notes`: what is in the file beside the text, and what is not. */
   'cwm.exportConversation': { readonly path: string; readonly notes: readonly string[] };

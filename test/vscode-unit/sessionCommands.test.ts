@@ -8,6 +8,7 @@ import type { App } from '../../src/vscode/app.ts';
 import { sessionSettings } from '../../src/vscode/commands/sessionSettings/sessionSettings.ts';
 import { adoptProject } from '../../src/vscode/commands/projects/adoptProject.ts';
 import { projectBase } from '../../src/vscode/commands/projects/projectBase.ts';
+import { memories } from '../../src/vscode/commands/sessionSettings/memories.ts';
 import { systemPrompts } from '../../src/vscode/commands/sessionSettings/systemPrompts.ts';
 import { trustFolder } from '../../src/vscode/commands/sessions/trustFolder.ts';
 import { exportConversation, importConversation } from '../../src/vscode/commands/sessions/transfer.ts';
@@ -39,6 +40,7 @@ vi.mock('vscode', () => {
   };
   return {
     ProgressLocation: { Notification: 15 },
+    QuickPickItemKind: { Separator: -1 },
     Uri: { from: (parts: object) => parts, file: (path: string) => ({ scheme: 'file', path, fsPath: path }) },
     ThemeIcon: Object,
     window: {
@@ -81,7 +83,7 @@ async function editor() {
   });
   state.update({ project, currentSession: { kind: 'session', session } });
   const parts = {
-    connection: client,
+    connection: Object.assign(client, { open: async () => undefined }),
     puller: { settled: async () => undefined },
     project: { settled: Promise.resolve() },
     state,
@@ -169,6 +171,57 @@ test('system prompts are created, edited, replaced with the text of an editor, a
   user.answers.push('terse', 'Delete');
   await does(systemPrompts(app, {}));
   expect(await texts()).not.toHaveProperty('terse');
+});
+
+test('a memory of each scope is written down, listed by scope, edited, replaced with the text of an editor, and forgotten when the user says so', async () => {
+  const { app, client, does } = await editor();
+  const known = async () => {
+    const { items } = await client.call('listMemories', { session: 's', project: project.uri });
+    return items.map(({ id, text, version, tool }) => [id, text, version, ...(tool === undefined ? [] : [tool])]);
+  };
+  const change = async (...answers: string[]) => does(memories(app, { session: 's' }), ...answers);
+  await change('New Memory…', 'This Session', 'The branch is $(heron).');
+  await change('New Memory…', 'This Project', 'Tests run with vitest.');
+  await change('New Memory…', 'A Tool', 'read_file', 'Paths are relative.');
+  await change('New Memory…', 'All My Sessions', 'Short answers.');
+  expect(await known()).toEqual([
+    ['u1', 'Short answers.', 1],
+    ['t1', 'Paths are relative.', 1, 'read_file'],
+    ['p1', 'Tests run with vitest.', 1],
+    ['s1', 'The branch is $(heron).', 1],
+  ]);
+  await change('Tests run with vitest.', 'Edit…', 'Tests run with "npm test".');
+  user.editor = 'Be brief.\nAnd kind.';
+  await change('Short answers.', 'Replace with the Text of the Active Editor');
+  // A text in a list is no icon.
+  await change('The branch is $ (heron).', 'Forget…', 'Forget');
+  expect(user.said).toContain('Forget "The branch is $(heron)."?');
+  expect(await known()).toEqual([
+    ['u1', 'Be brief.\nAnd kind.', 2],
+    ['t1', 'Paths are relative.', 1, 'read_file'],
+    ['p1', 'Tests run with "npm test".', 2],
+  ]);
+  user.answers.push('Be brief. And kind.', 'Forget…', 'Cancel');
+  expect(await memories(app, {})).toEqual({ kind: 'cancelled' });
+  expect(await known()).toHaveLength(3);
+});
+
+test('a memory is refused where it is typed: empty, or longer than a memory may be', async () => {
+  const { app } = await editor();
+  user.answers.push('New Memory…', 'This Project', ' ');
+  expect(await memories(app, {})).toMatchObject({ kind: 'failed' });
+  user.answers.push('New Memory…', 'This Project', 'é'.repeat(1_025));
+  expect(await memories(app, {})).toMatchObject({ kind: 'failed' });
+  expect(user.said.join('\n')).toContain('2,050 bytes');
+});
+
+test('a keybinding writes a memory down, changes it and forgets it with nothing asked', async () => {
+  const { app, does } = await editor();
+  await does(memories(app, { scope: 'project', text: 'Tests run with vitest.' }));
+  await does(memories(app, { memory: 'p1', text: 'Tests run at night.' }));
+  const forgotten = memories(app, { memory: 'p1', confirmed: true });
+  expect(await forgotten).toMatchObject({ kind: 'done', value: { text: 'Tests run at night.', version: 2 } });
+  expect(await memories(app, { scope: 'everybody', text: 'x' })).toMatchObject({ kind: 'failed' });
 });
 
 test('a window is thawed with a message, and without a request to the model server', async () => {

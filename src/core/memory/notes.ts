@@ -1,12 +1,11 @@
 import { CwmError } from '../../protocol/errors.ts';
 import type { Note } from '../../protocol/memory/records.ts';
-import { memoryScopes, type MemoryScope } from '../../protocol/memory/scopes.ts';
+import { memoryScopes, mostMemoryBytes, type MemoryScope } from '../../protocol/memory/scopes.ts';
 import type { ContextFile } from '../../protocol/schemas/session.ts';
 import type { CoreContext } from '../context.ts';
 import type { Remembering } from './remembering.ts';
 
-/** Of one text, in UTF-8; and of the texts of one scope. They are small, so that all of them fit in front of a session. */
-const mostBytes = 2_048;
+/** Of one scope. */
 const mostNotes = 100;
 const longestTool = 200;
 
@@ -81,8 +80,11 @@ function requireText(text: string): void {
   if (text.trim() === '') throw new CwmError('InvalidParameter', 'There is no text to remember.');
   if (!text.isWellFormed()) throw new CwmError('InvalidParameter', 'The text has half a character.');
   const bytes = Buffer.byteLength(text);
-  if (bytes > mostBytes)
-    throw new CwmError('InvalidParameter', `The text has ${bytes} bytes, and a memory takes at most ${mostBytes}.`);
+  if (bytes > mostMemoryBytes)
+    throw new CwmError(
+      'InvalidParameter',
+      `The text has ${bytes} bytes, and a memory takes at most ${mostMemoryBytes}.`,
+    );
 }
 
 /** How the memories are named among the files of a context. No file has this name. */

@@ -39,6 +39,7 @@ import { compare } from './sessions/compare.ts';
 import { switchBranch } from './sessions/switchBranch.ts';
 import { sessionSettings } from './sessionSettings/sessionSettings.ts';
 import { setExpiry } from './sessions/setExpiry.ts';
+import { memories } from './sessionSettings/memories.ts';
 import { systemPrompts } from './sessionSettings/systemPrompts.ts';
 import { loadKv } from './windows/loadKv.ts';
 import { switchSession } from './sessions/switchSession.ts';
@@ -90,6 +91,7 @@ export const handlers: { readonly [Id in CommandId]: RunCommand<CommandInput<Id>
   'cwm.showConversation': showConversation,
   'cwm.showMarkdown': showMarkdown,
   'cwm.showMemory': showMemory,
+  'cwm.memories': memories,
   'cwm.search': search,
   'cwm.importConversation': importConversation,
   'cwm.exportConversation': exportConversation,

@@ -62,6 +62,6 @@ export type ToMemoryPage =
 
 /** What the page asks for. The fields that a request does not need are left out. */
 export interface MemoryRequest {
-  readonly type: 'ready' | 'read' | 'pin' | 'unpin' | 'fault' | 'earlier';
+  readonly type: 'ready' | 'read' | 'pin' | 'unpin' | 'fault' | 'earlier' | 'memories';
   readonly page?: string;
 }

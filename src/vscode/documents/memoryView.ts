@@ -1,4 +1,4 @@
-import { type Disposable, ViewColumn, type WebviewPanel, window } from 'vscode';
+import { type Disposable, ViewColumn, type WebviewPanel, commands, window } from 'vscode';
 import { DisposableStore } from '../../base/disposable.ts';
 import { readFields } from '../../base/fields.ts';
 import { formatTokens } from '../../base/format.ts';
@@ -8,6 +8,7 @@ import type { RouteOutput } from '../../protocol/api.ts';
 import { isCwmError, toCwmError } from '../../protocol/errors.ts';
 import type { Session } from '../../protocol/schemas/session.ts';
 import type { App } from '../app.ts';
+import type { CommandId } from '../contributions.ts';
 import { failureMessage } from '../render/failure.ts';
 import type { MemoryRequest, ToMemoryPage } from './memoryMessages.ts';
 import { historyLines, memoryPage } from './memoryPage.ts';
@@ -110,6 +111,10 @@ class MemoryView implements Disposable {
         return this.#do('Unpinning a page', () => this.#pin(page, false));
       case 'fault':
         return this.#do('Bringing a page back', () => this.#fault(page));
+      case 'memories':
+        return this.#do('Showing memories', async () => {
+          await commands.executeCommand('cwm.memories' satisfies CommandId, { session: this.#session.id });
+        });
       case undefined:
     }
   }

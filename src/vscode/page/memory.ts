@@ -13,6 +13,9 @@ const tableOnDemand = element('details', {}, element('summary', {}, 'Each answer
 const answers = element('section', { 'aria-labelledby': 'answers' }, element('h2', { id: 'answers' }, 'Reuse'));
 const lists = element('div');
 const earlier = button('', () => ask({ type: 'earlier' }), { class: 'earlier' });
+const memories = button('Memories…', () => ask({ type: 'memories' }), {
+  title: 'What is remembered for you, tools, the project and this session',
+});
 const empty = element('p', { class: 'empty' });
 const status = element('p', { role: 'status', class: 'status' });
 
@@ -24,7 +27,7 @@ document.body.append(
   element(
     'main',
     {},
-    element('header', { class: 'session' }, title, facts),
+    element('header', { class: 'session' }, title, facts, memories),
     empty,
     bar,
     answers,

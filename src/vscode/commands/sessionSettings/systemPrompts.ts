@@ -1,8 +1,8 @@
-import { type QuickPickItem, window, workspace } from 'vscode';
-import { formatCount } from '../../../base/format.ts';
+import { type QuickPickItem, window } from 'vscode';
 import { readableLine } from '../../../base/readableText.ts';
 import type { App } from '../../app.ts';
 import { commandTitles } from '../../contributions.ts';
+import { changeText } from '../../pick/changeText.ts';
 import { showDone } from '../../ui/notifications.ts';
 import { command } from '../command.ts';
 
@@ -77,28 +77,12 @@ async function askWhat({
   readonly id: string;
   readonly text?: string;
 }): Promise<Request | undefined> {
-  const inEditor = window.activeTextEditor?.document.getText();
-  const rows = [
-    // A box for text has one line.
-    ...(text.includes('\n') ? [] : [{ label: 'Edit…', act: async () => askPrompt(text) }]),
-    ...(inEditor === undefined || inEditor === ''
-      ? []
-      : [
-          {
-            label: 'Replace with the Text of the Active Editor',
-            description: `${formatCount(inEditor.length)} characters`,
-            act: async () => inEditor,
-          },
-        ]),
-    { label: 'Show in an Editor', act: async () => (await showText(text), undefined) },
-    { label: 'Delete', description: 'to the trash; sessions that have it retain its text', act: async () => null },
-  ];
-  const chosen = await window.showQuickPick(rows, { title, placeHolder: `The system prompt ${id}` });
-  const next = await chosen?.act();
+  const next = await changeText({
+    title,
+    name: `The system prompt ${id}`,
+    text,
+    deletion: { label: 'Delete', description: 'to the trash; sessions that have it retain its text' },
+    ask: askPrompt,
+  });
   return next === undefined ? undefined : { id, text: next };
-}
-
-/** To be edited; "Replace with the Text of the Active Editor" stores it. */
-async function showText(content: string): Promise<void> {
-  await window.showTextDocument(await workspace.openTextDocument({ content, language: 'markdown' }));
 }
