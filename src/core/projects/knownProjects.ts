@@ -132,12 +132,13 @@ export async function adoptProject(
   if (into === from) throw new CwmError('InvalidParameter', `${into} is one project already.`);
   const { projects } = core.store;
   const [current, base] = [await projects.currentSession(from), await projects.base(from)];
+  // It may refuse, and then nothing is changed.
+  const memories = await carry(from, into);
   // The sessions come last: whatever interrupts it, the next attempt finds what is left to do.
   if (current !== null && (await projects.currentSession(into)) === null)
     await projects.setCurrentSession(into, current);
   if (base) await adoptBase(core, into, base);
   if (!(await projects.isRecorded(from))) await projects.setRecorded(into, false);
-  const memories = await carry(from, into);
   const moved = await moveSessions(core, { from, into }, signal);
   if (moved === 0 && current === null && !base && memories === 0)
     throw new CwmError('InvalidParameter', `${from} has no session.`);

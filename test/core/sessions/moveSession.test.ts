@@ -87,6 +87,19 @@ describe('moving a session to another project', () => {
     expect(await currentOf(one)).toBeNull();
   });
 
+  it('changes nothing where the memories of both are more than a project has', async () => {
+    const { cwm, currentOf, store } = await talking();
+    await cwm.setCurrentSession({ project: one, session: 's' });
+    await store.projects.setRecorded(projectUri(one), false);
+    await cwm.remember({ scope: 'project', project: one, text: 'One more.' }, never());
+    for (let at = 1; at <= 100; at++)
+      await cwm.remember({ scope: 'project', project: two, text: `It is number ${at}.` }, never());
+    await expect(cwm.adoptProject({ project: two, from: one }, never())).rejects.toThrow('at most 100 memories');
+    expect([await currentOf(one), await currentOf(two)]).toEqual(['s', null]);
+    expect(await store.projects.isRecorded(projectUri(two))).toBe(true);
+    expect((await cwm.listMemories({ project: one })).items).toHaveLength(1);
+  });
+
   it.each(['move', 'adopt'])('leaves no checkpoint in a project that is not recorded (%s)', async (how) => {
     const fixture = await coreFixture({}, undefined, (own) => ({ ...own, checkpoints: { enabled: true, idleMs: 0 } }));
     const { cwm, store } = fixture;
