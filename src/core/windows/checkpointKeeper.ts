@@ -402,14 +402,14 @@ export class CheckpointKeeper {
     return isLate && this.isUnsaved(id);
   };
 
-  /** The sessions that have gone on since their checkpoint, the last used first. */
+  /** The sessions that have gone on since their checkpoint and may be saved unasked, the last used first. */
   async #unsaved(): Promise<Unsaved[]> {
     const { store } = this.#core();
     const found: Unsaved[] = [];
     for (const id of this.#turned.keys()) {
       if (!this.isUnsaved(id)) continue;
       const session = await store.sessions.get(id).catch(() => null);
-      if (!session || !hasCheckpointable(session)) continue;
+      if (!session || !hasCheckpointable(session) || (await this.#whyNeverUnasked(session)) !== null) continue;
       const { engine, tokens } = session;
       const manifest = (await store.checkpoints.get(id).catch(() => null))?.manifest;
       const savedTokens = manifest?.engine === engine ? manifest.tokens.count : 0;
@@ -423,9 +423,8 @@ export class CheckpointKeeper {
     const core = this.#core();
     const session = await core.store.sessions.get(id);
     if (!session || !hasCheckpointable(session)) return not('There is nothing to make a checkpoint of.');
-    if (session.recorded === false) return not('Nothing of this session is saved without being asked.');
-    if (session.project !== null && !(await this.isRecorded(session.project)))
-      return not('Nothing of its folder is saved without being asked.');
+    const whyNever = await this.#whyNeverUnasked(session);
+    if (whyNever !== null) return not(whyNever);
     if (!isBehind(await core.store.checkpoints.get(id), session)) {
       this.#made(id);
       return not('Nothing changed since its last checkpoint.');
@@ -445,6 +444,13 @@ export class CheckpointKeeper {
     this.#costs.spent(session.engine, receipt);
     this.#holders.set(session.engine, id);
     return { receipt, why: null };
+  }
+
+  /** What the user said of the session, or of its folder; null: it is saved. */
+  async #whyNeverUnasked({ project, recorded }: Session): Promise<string | null> {
+    if (recorded === false) return 'Nothing of this session is saved without being asked.';
+    const isOfRecorded = project === null || (await this.isRecorded(project));
+    return isOfRecorded ? null : 'Nothing of its folder is saved without being asked.';
   }
 
   /** How long the next one of a session waits that goes on, so that saving takes little of its time. In milliseconds; 0 or less: it is due. */

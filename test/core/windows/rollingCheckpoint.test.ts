@@ -173,7 +173,8 @@ describe('S0-16 a checkpoint that nobody asked for', () => {
       }));
       const { cwm, engine, store } = fixture;
       for (const [id, count] of Object.entries(words)) {
-        await cwm.createSession({ id, ...(id.startsWith('other') && { engine: other.spec }) });
+        const recorded = !id.startsWith('quiet');
+        await cwm.createSession({ id, recorded, ...(id.startsWith('other') && { engine: other.spec }) });
         await cwm.send({ session: id, text: 'ice '.repeat(count), maxTokens: 2 }, never());
       }
       await cwm.settled();
@@ -216,6 +217,11 @@ describe('S0-16 a checkpoint that nobody asked for', () => {
       expect(lost?.unsaved.map(({ session }) => session).sort()).toEqual(['a', 'd']);
       for (const { tokens } of lost?.unsaved ?? []) expect(tokens).toBeGreaterThan(50);
       expect(atMs).toBeLessThan(4600);
+    });
+
+    it('names none of which nothing is saved without being asked', async () => {
+      const { lost } = await ending({ a: 180, b: 300, c: 200, quiet: 190 }, () => 1500);
+      expect(lost?.unsaved.map(({ session }) => session)).toEqual(['a']);
     });
 
     it('does not give all its time to one whose cost nobody knows', async () => {
