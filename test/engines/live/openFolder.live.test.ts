@@ -134,6 +134,6 @@ test('S0-16 "cwm stop" names the session that a llama-server which hangs could n
   process.kill(server.pid, 'SIGSTOP');
   onTestFinished(() => void process.kill(server.pid, 'SIGCONT'));
   const { stdout } = await cliOn(storage).run('stop');
-  expect(stdout).toContain('The KV of 1 session was not saved within the 4 s that there are for that.');
+  expect(stdout).toContain('The KV of 1 session was not saved within 4 s, which is the limit.');
   expect(stdout).toContain(`  · s: ${tokens} tokens`);
 });
