@@ -63,15 +63,21 @@ export function ranWith(call: PastCall, calls: readonly PastCall[], tools: Tools
   return resolved && resolved.used.size > 0 ? JSON.stringify(resolved.given) : call.arguments;
 }
 
-/** A line for each reference of the call that ran: what it stood for. */
-export function referenceLines(messages: readonly Message[], call: ToolCall, tools: Tools): string[] {
+/** A line for each reference of the call that ran: what it stood for. @param calls those of `messages`. */
+export function referenceLines(
+  messages: readonly Message[],
+  calls: readonly PastCall[],
+  call: ToolCall,
+  tools: Tools,
+): string[] {
   const at = messages.findLastIndex(
     ({ content }) => 'calls' in content && content.calls.some(({ id }) => id === call.id),
   );
   const asked = messages[at]?.content;
   const written = asked && 'calls' in asked ? asked.calls.find(({ id }) => id === call.id) : undefined;
   if (!written || written.arguments === call.arguments) return [];
-  const resolved = resolvedOf(written, callsOf(messages.slice(0, at)), tools);
+  const before = calls.filter((past) => past.at < at);
+  const resolved = resolvedOf(written, before, tools);
   return [...(resolved?.used ?? [])].map(([name, text]) => {
     const begins = text.slice(0, shownCharacters).toWellFormed();
     return `[$\{${name}} stood for ${formatCount(text.length)} characters: ${JSON.stringify(begins)}]`;

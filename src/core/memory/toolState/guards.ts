@@ -1,5 +1,6 @@
 import type { Message } from '../../../protocol/schemas/session.ts';
 import { withoutNotes } from './bindings.ts';
+import { MessageFold } from './messageFold.ts';
 import { canonical, type PastCall } from './toolHistory.ts';
 
 /** What a guard says of a call before it runs. A call is never changed: it runs as it was decided on, or it does not run. */
@@ -65,8 +66,10 @@ const guards: readonly Guard[] = [
     return isSaturated ? warn('runaway', `The last ${sameResults} results of ${call.name} are the same.`) : allow;
   },
   function ungrounded({ call, messages }) {
-    const said = new Set(messages.flatMap((message) => numbersIn(textIn(message))));
-    const invented = numbersIn(call.arguments).filter((number) => number.length > 2 && !said.has(number));
+    const given = numbersIn(call.arguments);
+    const said = given.length === 0 ? null : numbers.of(messages);
+    if (said === null || said.size >= mostNumbers) return allow;
+    const invented = given.filter((number) => !said.has(number));
     if (invented.length === 0) return allow;
     return warn('ungrounded', `Nobody said ${invented.slice(0, 3).join(', ')} in this conversation.`);
   },
@@ -84,7 +87,18 @@ export function guardCall(given: Given): Verdict {
 const mostAlike = (texts: readonly string[]): number =>
   Math.max(0, ...texts.map((text) => texts.filter((other) => other === text).length));
 
-const numbersIn = (text: string): string[] => text.match(/\d+(?:\.\d+)?/g) ?? [];
+/** Those that nobody invents by counting. */
+const numbersIn = (text: string): string[] =>
+  (text.match(/\d+(?:\.\d+)?/g) ?? []).filter((number) => number.length > 2);
+
+/** In a conversation with as many, nobody can say of one that it is nowhere. */
+const mostNumbers = 50_000;
+const numbers = new MessageFold<Set<string>>(
+  () => new Set(),
+  (said, message) => {
+    if (said.size < mostNumbers) for (const number of numbersIn(textIn(message))) said.add(number);
+  },
+);
 
 /** What the model could have a number from: everything but its own calls. */
 function textIn({ content }: Message): string {

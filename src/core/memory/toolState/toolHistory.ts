@@ -1,4 +1,5 @@
 import type { Message } from '../../../protocol/schemas/session.ts';
+import { MessageFold } from './messageFold.ts';
 
 /** Calls that are looked at (S1-94). */
 const mostCalls = 1_000;
@@ -19,30 +20,34 @@ export interface PastCall {
   readonly askedAt: number;
 }
 
+interface History {
+  /** Place of the user's last message. */
+  begun: number;
+  /** Of all calls, also those that are looked at no more. */
+  count: number;
+  calls: Omit<PastCall, 'isOfThisTurn'>[];
+  readonly given: Map<string, { readonly text: string; readonly at: number }>;
+}
+
+const histories = new MessageFold<History>(
+  () => ({ begun: -1, count: 0, calls: [], given: new Map() }),
+  (history, { role, content }, at) => {
+    if (role === 'user' && content.type !== 'context') history.begun = at;
+    if (content.type === 'tool-calls' || content.type === 'question')
+      for (const call of content.calls) history.given.set(call.id, { text: call.arguments, at });
+    if (content.type !== 'tool-result') return;
+    const { call, name, text, outcome } = content;
+    const id = `call-${String(++history.count).padStart(4, '0')}`;
+    const asked = history.given.get(call) ?? { text: '', at };
+    history.calls.push({ id, name, arguments: asked.text, text, outcome, at, askedAt: asked.at });
+    if (history.calls.length > 2 * mostCalls) history.calls = history.calls.slice(-mostCalls);
+  },
+);
+
 /** The calls of a conversation, oldest first. The messages are the only record: what is derived from them cannot differ from them. */
 export function callsOf(messages: readonly Message[]): PastCall[] {
-  const begun = messages.findLastIndex(({ role, content }) => role === 'user' && content.type !== 'context');
-  const given = new Map<string, { readonly text: string; readonly at: number }>();
-  const calls: PastCall[] = [];
-  for (const [at, { content }] of messages.entries()) {
-    if (content.type === 'tool-calls' || content.type === 'question')
-      for (const call of content.calls) given.set(call.id, { text: call.arguments, at });
-    if (content.type !== 'tool-result') continue;
-    const { call, name, text, outcome } = content;
-    const id = `call-${String(calls.length + 1).padStart(4, '0')}`;
-    const asked = given.get(call) ?? { text: '', at };
-    calls.push({
-      id,
-      name,
-      arguments: asked.text,
-      text,
-      outcome,
-      isOfThisTurn: at > begun,
-      at,
-      askedAt: asked.at,
-    });
-  }
-  return calls.slice(-mostCalls);
+  const { begun, calls } = histories.of(messages);
+  return calls.slice(-mostCalls).map((call) => ({ ...call, isOfThisTurn: call.at > begun }));
 }
 
 /** Arguments in one order of their fields, so that equal ones are equal texts. */

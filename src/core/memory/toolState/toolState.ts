@@ -47,7 +47,7 @@ export async function runGuarded(
     ...answer,
     text: [
       ...(answer.hasFailed ? [] : [`[$v${number}]`]),
-      ...referenceLines(messages, call, tools),
+      ...referenceLines(messages, calls, call, tools),
       ...(verdict.verdict === 'warn' ? [`[Guard ${verdict.guard}: ${verdict.reason}]`] : []),
       answer.text,
       ...(answer.hasFailed ? procedureLines(calls, tool.name).map((line) => `[${line}]`) : []),

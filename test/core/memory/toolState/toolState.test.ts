@@ -172,6 +172,42 @@ describe('the state of tools', () => {
     expect(await talk.call('read', { path: 'b' }, null)).toContain('[Fixed before: call-0002 worked');
   });
 
+  test('in a conversation of 10,000 messages each is read once for all the calls of its turns, and what is new with each call', async () => {
+    const talk = new Talk();
+    let reads = 0;
+    for (let at = talk.messages.length; at < 10_000; at++) {
+      const { content, ...message } = aMessage(`m${at}`, at + 1, `Line ${at}.`);
+      talk.messages.push(Object.defineProperty(message as Message, 'content', { get: () => (reads++, content) }));
+    }
+    await talk.call('read', { port: 8765 }, 'one');
+    const first = reads;
+    expect(first).toBeGreaterThan(9_999);
+    await talk.call('list', { path: '${v0}', port: 8765 });
+    expect(await talk.call('list', { port: 777_777 })).toContain('Nobody said 777777');
+    await talk.call('read', { port: 9_998 }, null);
+    talk.asks('And now port 4711?');
+    expect(await talk.call('read', { port: 4_711 })).toBe('[$v0]\nfine');
+    expect(reads).toBe(first);
+    expect(talk.ran.slice(0, 2)).toEqual([{ port: 8765 }, { path: 'one', port: 8765 }]);
+  });
+
+  test('calls and numbers of a branch are its own, also where another branch of the same messages went on', async () => {
+    const talk = new Talk();
+    await talk.call('read', { path: 'a' }, 'port 1111');
+    const other = new Talk();
+    other.messages.splice(0, 1, ...talk.messages);
+    await talk.call('read', { path: 'b', port: 1111 }, 'port 2222');
+    await other.call('list', { path: 'c', port: 1111 }, 'port 3333');
+    expect(await talk.call('list', { port: 3333 })).toContain('Nobody said 3333');
+    expect(await other.call('list', { port: 2222 })).toContain('Nobody said 2222');
+    expect(callsOf(other.messages).map(({ arguments: given }) => given)).toEqual([
+      '{"path":"a"}',
+      '{"path":"c","port":1111}',
+      '{"port":2222}',
+    ]);
+    expect(callsOf(talk.messages.slice(0, 3))).toHaveLength(1);
+  });
+
   test('S1-06 without virtual memory a call just runs', async () => {
     const talk = new Talk(false);
     for (let at = 0; at < 12; at++) expect(await talk.call('read', { path: '${v9}' }, 'one')).toBe('one');
