@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import { beforeEach, expect, test, vi } from 'vitest';
+import { beforeEach, describe, expect, test, vi } from 'vitest';
 import { LanguageModelChatToolMode } from 'vscode';
 import type { CancellationToken, LanguageModelChatRequestMessage, LanguageModelResponsePart } from 'vscode';
 import type { App } from '../../src/vscode/app.ts';
@@ -57,12 +57,17 @@ vi.mock('vscode', () => ({
   workspace: { getConfiguration: () => ({ get: () => 'http://h:1' }) },
 }));
 
+const stored = vi.hoisted(() => ({ something: false }));
+vi.mock('../../src/vscode/following/wakeUp.ts', () => ({ somethingIsStored: async () => stored.something }));
+
 const sent: { path: string; body: Record<string, unknown>; engine: string; signal: AbortSignal }[] = [];
 let answer: () => Readable & { statusCode?: number };
 const answering = (statusCode: number, ...pieces: string[]) =>
   Object.assign(Readable.from(pieces.map((piece) => Buffer.from(piece))), { statusCode });
 
 const app = {
+  context: {},
+  state: { current: { connection: { kind: 'connected' } } },
   connection: {
     isOpen: true,
     gateway: async (path: string, body: string, engine: string, signal: AbortSignal) => {
@@ -115,6 +120,60 @@ test('the models of the server are offered with a context that input and output 
     { id: 'm', maxInputTokens: 31_808, maxOutputTokens: 8192, capabilities: { toolCalling: true } },
   ]);
   expect(informationOf('m')).toMatchObject({ maxInputTokens: 6144, maxOutputTokens: 2048 });
+});
+
+describe('before a backend is connected', () => {
+  let fresh: ReturnType<typeof languageModels>;
+  const offered = async (silent = true) =>
+    (await fresh.provideLanguageModelChatInformation({ silent }, token))?.map(({ id }) => id);
+  const connection = (kind: string, isOpen: boolean): void => {
+    app.connection.isOpen = isOpen;
+    app.state.current.connection.kind = kind;
+  };
+  beforeEach(() => {
+    stored.something = false;
+    fresh = languageModels(app as unknown as App);
+    connection('idle', false);
+    return () => connection('connected', true);
+  });
+
+  test('a fresh profile has a model to pick, and listing it starts nothing', async () => {
+    const call = vi.spyOn(app.connection, 'call');
+    expect(await offered()).toEqual(['model-server']);
+    expect(call).not.toHaveBeenCalled();
+    call.mockRestore();
+    // The start of the backend, for @window: the model that VS Code sends with is there until others are.
+    stored.something = true;
+    connection('starting', false);
+    expect(await offered()).toEqual(['model-server']);
+    connection('connected', true);
+    expect(await offered()).toEqual(['m']);
+  });
+
+  test('its first message goes to the model that the server uses, and it stays for the rest of the conversation', async () => {
+    const [model] = (await fresh.provideLanguageModelChatInformation({ silent: true }, token)) ?? [];
+    if (!model) throw new Error('none');
+    const progress = { report: () => undefined };
+    const options = { toolMode: LanguageModelChatToolMode.Auto };
+    const answered = fresh.provideLanguageModelChatResponse(model, [user(new Text('Hi'))], options, progress, token);
+    connection('connected', true);
+    expect(await offered()).toEqual(['m', 'model-server']);
+    await answered;
+    expect(sent[0]?.body['model']).toBe('m');
+  });
+
+  test('who opens the list of models starts the backend, and sees those of the server', async () => {
+    expect(await offered(false)).toEqual(['m']);
+  });
+
+  test('where something is stored, the models follow with the connection; where that fails, a message can say why', async () => {
+    stored.something = true;
+    expect(await offered()).toEqual([]);
+    connection('starting', false);
+    expect(await offered()).toEqual([]);
+    connection('failed', false);
+    expect(await offered()).toEqual(['model-server']);
+  });
 });
 
 test('a model takes images where its server says so', () => {

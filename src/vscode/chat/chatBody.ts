@@ -16,6 +16,12 @@ type ChatPart =
   | { readonly type: 'text'; readonly text: string }
   | { readonly type: 'image_url'; readonly image_url: { readonly url: string } };
 
+/** What a model is asked, as JSON. */
+export interface Asked {
+  readonly model: string;
+  readonly [field: string]: unknown;
+}
+
 /**
  * A conversation of VS Code's chat in the form of chat completions, which is what the gateway recognises it by.
  * Its answer is as long as VS Code was told at most: a model that never ends would hold its server.
@@ -24,7 +30,7 @@ export function chatBody(
   { id, maxOutputTokens }: Pick<LanguageModelChatInformation, 'id' | 'maxOutputTokens'>,
   messages: readonly LanguageModelChatRequestMessage[],
   { tools = [], toolMode, modelOptions = {} }: Partial<ProvideLanguageModelChatResponseOptions>,
-): object {
+): Asked {
   return {
     max_tokens: maxOutputTokens,
     ...modelOptions,

@@ -12,9 +12,10 @@ import { CwmError, toCwmError } from '../../protocol/errors.ts';
 import type { EngineStatus } from '../../protocol/schemas/health.ts';
 import { problemText } from '../../words/failure.ts';
 import type { App } from '../app.ts';
-import { chatBody, countedMessages } from './chatBody.ts';
+import { type Asked, chatBody, countedMessages } from './chatBody.ts';
 import { engineOfNewSessions } from '../settings/engineSpec.ts';
 import { readChatStream, type StreamedCall } from './chatStream.ts';
+import { somethingIsStored } from '../following/wakeUp.ts';
 import { signalOf } from './signalOf.ts';
 
 /** Of a server that does not say how much its model takes. */
@@ -25,27 +26,44 @@ const mostAnswerTokens = 8192;
 const charactersPerToken = 3.5;
 /** The gateway says so of a request that the model server refuses. Any other failure may pass, such as a server that is not there. */
 const refusedCount = /does not count/;
+/** Of the model that is listed before anybody asked the server which it has. */
+const unaskedId = 'model-server';
+/** So much that the first message of an agent, with its tools, fits; the server refuses what it does not take. */
+const unaskedContextTokens = 32_768;
 /** VS Code counts the same messages again with each turn. */
 const mostCounts = 2000;
 
 /** The models of the model server for VS Code's own chat. Requests take the gateway's way, so that conversations become sessions as there. */
 export function languageModels(app: App): LanguageModelChatProvider {
   const counts = new Map<string, number | null>();
-  const post = async (path: string, body: object, signal: AbortSignal): Promise<IncomingMessage> => {
+  /** Whether VS Code knows the model that stands for those of a server that nobody asked. */
+  let isOffered = false;
+  /** It stays listed then: VS Code refuses the next request of the same conversation to a model that is gone. */
+  let isUsed = false;
+  const post = async (path: string, { model, ...body }: Asked, signal: AbortSignal): Promise<IncomingMessage> => {
+    // At once: with the connection that this opens, VS Code asks for the models.
+    isUsed ||= model === unaskedId;
     const engine = await engineOfNewSessions(app.connection);
-    return await app.connection.gateway(path, JSON.stringify(body), engine, signal);
+    const named = model === unaskedId ? (await app.connection.call('listModels', { engine }, { signal })).used : model;
+    return await app.connection.gateway(path, JSON.stringify({ ...body, model: named }), engine, signal);
+  };
+  const listed = async (): Promise<LanguageModelChatInformation[]> => {
+    // Those of the server that answers, which a setting may name.
+    const [{ models, used, engine }, { engines }] = await Promise.all([
+      app.connection.call('listModels', { engine: await engineOfNewSessions(app.connection) }),
+      app.connection.call('health', { probe: true }),
+    ]);
+    const status = engines.find(({ spec }) => spec === engine);
+    const offered = models.filter(({ use, id }) => use !== 'other' || id === used);
+    return [...offered.map(({ id }) => informationOf(id, status)), ...(isUsed ? [unaskedInformation()] : [])];
   };
   return {
-    async provideLanguageModelChatInformation() {
-      // VS Code asks at its start: nothing is started for that. The event follows when a backend is connected.
-      if (!app.connection.isOpen) return [];
-      // Those of the server that answers, which a setting may name.
-      const [{ models, used, engine }, { engines }] = await Promise.all([
-        app.connection.call('listModels', { engine: await engineOfNewSessions(app.connection) }),
-        app.connection.call('health', { probe: true }),
-      ]);
-      const status = engines.find(({ spec }) => spec === engine);
-      return models.filter(({ use, id }) => use !== 'other' || id === used).map(({ id }) => informationOf(id, status));
+    async provideLanguageModelChatInformation({ silent }) {
+      // VS Code asks silently at its start, too, where nothing may start for that, and anew with the event when a backend is connected.
+      if (!silent || app.connection.isOpen) return await listed();
+      // Without any model, VS Code refuses every message, those to @window as well.
+      isOffered ||= !(await isConnecting(app));
+      return isOffered ? [unaskedInformation()] : [];
     },
     async provideLanguageModelChatResponse(model, messages, options, progress, token) {
       const cancelled = signalOf(token);
@@ -82,6 +100,18 @@ export function languageModels(app: App): LanguageModelChatProvider {
   };
 }
 
+/** Whether a connection is opened without a command, so that the models follow soon. */
+async function isConnecting({ state, context }: App): Promise<boolean> {
+  const { kind } = state.current.connection;
+  return kind === 'starting' || (kind === 'idle' && (await somethingIsStored(context)));
+}
+
+/** The first message to it starts the backend. */
+const unaskedInformation = (): LanguageModelChatInformation => ({
+  ...informationOf(unaskedId, { maxModelLen: unaskedContextTokens }),
+  name: "Your Model Server's Model",
+});
+
 /** VS Code takes input and output together for the model's context. */
 export function informationOf(
   id: string,
@@ -104,7 +134,7 @@ export function informationOf(
 
 /** By the model server; null: it does not count this, and need not be asked again; undefined: it did not answer. */
 async function counted(
-  post: (path: string, body: object, signal: AbortSignal) => Promise<IncomingMessage>,
+  post: (path: string, body: Asked, signal: AbortSignal) => Promise<IncomingMessage>,
   model: string,
   messages: readonly object[],
   token: CancellationToken,

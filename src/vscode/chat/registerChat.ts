@@ -31,20 +31,22 @@ function models(app: App): Disposable[] {
   const load = () => (loaded ??= import('./languageModels.ts').then(({ languageModels }) => languageModels(app)));
   let loaded: Promise<Models> | undefined;
   let shown = '';
+  const provider = lm.registerLanguageModelChatProvider(modelVendor, {
+    onDidChangeLanguageModelChatInformation: changed.event,
+    provideLanguageModelChatInformation: async (...given) =>
+      (await load()).provideLanguageModelChatInformation(...given),
+    provideLanguageModelChatResponse: async (...given) => (await load()).provideLanguageModelChatResponse(...given),
+    provideTokenCount: async (...given) => (await load()).provideTokenCount(...given),
+  });
   return [
     changed,
+    provider,
+    // The first event comes at once, to a provider that is registered: without one, VS Code's picker asks no provider at its start.
     app.state.render(['connection', 'engine'], (state) => {
       const now = modelsKey(state);
       if (now === shown) return;
       shown = now;
       changed.fire();
-    }),
-    lm.registerLanguageModelChatProvider(modelVendor, {
-      onDidChangeLanguageModelChatInformation: changed.event,
-      provideLanguageModelChatInformation: async (...given) =>
-        app.connection.isOpen ? (await load()).provideLanguageModelChatInformation(...given) : [],
-      provideLanguageModelChatResponse: async (...given) => (await load()).provideLanguageModelChatResponse(...given),
-      provideTokenCount: async (...given) => (await load()).provideTokenCount(...given),
     }),
   ];
 }

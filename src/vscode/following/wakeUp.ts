@@ -21,7 +21,8 @@ export async function wakeUp(app: App): Promise<void> {
   inBackground(app.log, 'Looking at what starts at login', renewLogin(app.context, app.log));
 }
 
-async function somethingIsStored(context: ExtensionContext): Promise<boolean> {
+/** Whether anything was ever stored, so that {@link wakeUp} connects. */
+export async function somethingIsStored(context: ExtensionContext): Promise<boolean> {
   const storage = storageDirectory();
   const older = olderStorageDirectory(context);
   return (await hasStore(storage)) || (older !== null && (await findOlderStore(older, storage)) !== 'none');

@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { LanguageModelChatMessage, lm, type LanguageModelChatResponse, type LanguageModelTextPart } from 'vscode';
 import { mainToolNames } from '../../../src/agent/toolNames.ts';
 import { chatToolName, modelVendor } from '../../../src/vscode/contributions.ts';
-import { done, set, until, useFreshStorage } from './support.ts';
+import { done, set, state, until, useFreshStorage } from './support.ts';
 
 /** With the AI features of the editor on: nobody signs in, and no model is there, so that VS Code hands nothing to a participant. */
 describe("the editor's own chat", function () {
@@ -15,6 +15,16 @@ describe("the editor's own chat", function () {
     await set('cwm.embedded.threads', 1);
   });
   after(() => storage.remove());
+
+  it('V8 has a model to pick in a new profile, which starts nothing until it gets a message', async () => {
+    assert.equal(state().connection.kind, 'idle');
+    const [model] = await some('models', async () => lm.selectChatModels({ vendor: modelVendor }));
+    assert.ok(model);
+    assert.equal(state().connection.kind, 'idle');
+    const few = { modelOptions: { max_tokens: 2 } };
+    await textOf(await model.sendRequest([LanguageModelChatMessage.User('The first.')], few));
+    assert.equal(state().connection.kind, 'connected');
+  });
 
   it('V8 S0-01 offers the twelve operations to agents as tools', async () => {
     const names = await until('the tools', () => {
@@ -27,7 +37,7 @@ describe("the editor's own chat", function () {
   it('V8 S0-13 a tool answers from the backend that the editor uses', async () => {
     const session = await done('cwm.newSession', { title: 'for an agent' });
     assert.deepEqual(
-      (await sessionsOf({ limit: 5 })).map(({ session_id, title }) => [session_id, title]),
+      (await sessionsOf({ search: 'for an agent' })).map(({ session_id, title }) => [session_id, title]),
       [[session.id, 'for an agent']],
     );
   });
