@@ -172,7 +172,10 @@ export class PrefixCache {
     return disk.cutsAnywhere ? disk.endsWith(hashes[liveBlocks] ?? '') : disk.reach(hashes, maxBlocks) > liveBlocks;
   }
 
-  /** The number of tokens that were read from disk, when they are more than the live ones; else 0, and nothing has changed. */
+  /**
+   * The number of tokens that were read from disk; 0 when nothing has changed. They are more than the live ones, unless damage, or a full
+   * disk, ended a load in parts: by then, the first part has replaced the sequence.
+   */
   async #load(
     llama: Llama,
     disk: DiskCache,

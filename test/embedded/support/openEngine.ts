@@ -23,10 +23,15 @@ export interface EngineParts {
   readonly batchTokens: number;
   /** As in `DiskCacheOptions`. */
   readonly partStateBytes?: number;
+  /** Files in memory that `start` gives its processes, in which a state passes. Default: none. */
+  readonly memoryFiles?: readonly number[];
+  /** What KV is encrypted with, 32 bytes. Default: in clear. */
+  readonly kvKey?: Uint8Array | null;
 }
 
 /** An engine in this process, over llama.cpp processes of its caller. */
-export async function openEngine({ start, wrap, folder, samplePath, threads, batchTokens, ...more }: EngineParts) {
+export async function openEngine({ start, wrap, folder, samplePath, threads, batchTokens, ...rest }: EngineParts) {
+  const { memoryFiles = [], kvKey = null, ...more } = rest;
   let blocks: BlockFolder | null = null;
   const supervisor = new LlamaSupervisor(
     async (onEnd) => {
@@ -39,7 +44,7 @@ export async function openEngine({ start, wrap, folder, samplePath, threads, bat
   const { shape } = parseStateFile(bufferSource(readFileSync(samplePath)), null);
   const counters = newBlockCounters();
   const payloadBytes = shape.rows && kvBytesPerToken(shape.rows) * 32;
-  const seal = { key: null };
+  const seal = { key: kvKey };
   blocks = new BlockFolder({ path: folder, seal, counters, log: () => undefined, kind: 'rows', payloadBytes });
   const disk = new DiskCache({
     counters,
@@ -48,7 +53,7 @@ export async function openEngine({ start, wrap, folder, samplePath, threads, bat
     rows: blocks,
     positions: null,
     runFolder: folder,
-    passing: [0, 1, 2].map((place) => new PassingState(folder, null, place)),
+    passing: [0, 1, 2].map((place) => new PassingState(folder, memoryFiles[place] ?? null, place)),
     threads,
     ...more,
   });

@@ -1,7 +1,17 @@
-import { mkdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { KvThreads } from '../../../src/embedded/kv/kvThreads.ts';
+import { openMemoryFile } from '../../../src/embedded/kv/passingState.ts';
 import {
   LlamaProcess,
   OperationFailedError,
@@ -10,17 +20,18 @@ import {
 } from '../../../src/embedded/worker/llamaProcess.ts';
 import type { OperationInput, WorkerConfig } from '../../../src/embedded/worker/workerProtocol.ts';
 import { promptIds } from '../support/engineProcess.ts';
-import { generate, openEngine, shortRequest } from '../support/openEngine.ts';
+import { generate, openEngine, shortRequest, type EngineParts } from '../support/openEngine.ts';
 import { scratch, smallModel, type Scratch } from '../support/smallModel.ts';
 
 describe('a llama.cpp process', () => {
   let folder: Scratch;
   let config: WorkerConfig;
+  let memoryFiles: readonly number[] = [];
   const running: Llama[] = [];
   const threads = new KvThreads(2);
 
   const start = async (onEnd: (reason: string) => void = () => undefined): Promise<Llama> => {
-    const llama = await LlamaProcess.start(config, onEnd);
+    const llama = await LlamaProcess.start(config, onEnd, memoryFiles);
     running.push(llama);
     return llama;
   };
@@ -35,6 +46,7 @@ describe('a llama.cpp process', () => {
 
   beforeEach(() => {
     folder = scratch();
+    memoryFiles = [];
     config = {
       modelPath: smallModel(folder.path),
       contextTokens: 1024,
@@ -107,7 +119,7 @@ describe('a llama.cpp process', () => {
     const engineOver = (
       wrap: (llama: Llama) => Llama,
       batchTokens = 32,
-      more: { readonly partStateBytes?: number } = {},
+      more: Pick<EngineParts, 'partStateBytes' | 'memoryFiles' | 'kvKey'> = {},
     ) => openEngine({ start, wrap, folder: folder.path, samplePath: config.samplePath, threads, batchTokens, ...more });
     /** So that each part is one block. */
     const smallParts = { partStateBytes: 1 };
@@ -123,7 +135,7 @@ describe('a llama.cpp process', () => {
       expect(fromDisk).toEqual({ ...cold, cached: 288 });
     });
 
-    it('whose state is loaded in parts and saved in parts gives the same bits as one whose state passes whole', async () => {
+    const bitForBit = async (passing: Pick<EngineParts, 'memoryFiles' | 'kvKey'>): Promise<void> => {
       const whole = await engineOver((llama) => llama, 512);
       const turn = { topLogprobs: 1, tail: 'store' } as const;
       const expected = await generate(whole.engine, turn);
@@ -143,7 +155,7 @@ describe('a llama.cpp process', () => {
           return llama.call(name, input, timeoutMs);
         },
       });
-      const { engine, supervisor, first } = await engineOver(listened, 512, smallParts);
+      const { engine, supervisor, first } = await engineOver(listened, 512, { ...smallParts, ...passing });
       expect(first.info.takesParts).toBe(true);
       first.kill();
       await expect.poll(() => supervisor.restarts).toBe(1);
@@ -157,7 +169,21 @@ describe('a llama.cpp process', () => {
       expect(calls).toContain('saveFrom');
       await generate(engine, { promptIds: [1, 2, 3] });
       expect(await generate(engine, { topLogprobs: 1, promptIds: longer })).toEqual({ ...expectedLonger, cached: 480 });
-    });
+    };
+
+    it('whose state is loaded in parts and saved in parts gives the same bits as one whose state passes whole', () =>
+      bitForBit({}));
+
+    it.runIf(openMemoryFile() !== null)(
+      'gives the same bits where encrypted and quantised KV passes in parts through memory',
+      async () => {
+        config = { ...config, kvType: 'q8_0' };
+        memoryFiles = [0, 1, 2].map(() => openMemoryFile() ?? -1);
+        await bitForBit({ memoryFiles, kvKey: Buffer.alloc(32, 7) });
+        expect(readdirSync(folder.path).filter((name) => name.startsWith('sequence'))).toEqual([]);
+        for (const file of memoryFiles) closeSync(file);
+      },
+    );
 
     it('that dies between two parts of a state costs a process, and no answer', async () => {
       let parts = 0;
