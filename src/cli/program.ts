@@ -1,4 +1,4 @@
-import { Command } from 'commander';
+import { Command, CommanderError } from 'commander';
 import { productVersion } from '../protocol/version.ts';
 import type { Perform } from './action.ts';
 import { registerAudit } from './commands/storage/audit.ts';
@@ -80,11 +80,38 @@ export async function runCommandLine(
   program.commandsGroup('Help:').helpCommand('help [command]', 'show what a command does, and its options');
   try {
     check();
-    await program.parseAsync(args, { from: 'user' });
+    await program.parseAsync(withoutHelpWord(program, args), { from: 'user' });
     return exitCode;
   } catch (error) {
-    return reportFailure(terminal, error, args.includes('--json'), usage);
+    const command = namedCommand(program, args).map((each) => each.name());
+    return reportFailure(terminal, error, args.includes('--json'), { text: usage, command: command.join(' ') });
   }
+}
+
+/**
+ * `help A B` as `A B --help`: commander knows one word only, and answers a wrong one with the help of everything.
+ *
+ * @throws CommanderError for a command that there is not.
+ */
+function withoutHelpWord(program: Command, args: readonly string[]): readonly string[] {
+  const [first, ...words] = args;
+  const asked = words.filter((word) => word !== 'help' && !word.startsWith('-'));
+  if (first !== 'help' || asked.length === 0) return args;
+  const found = namedCommand(program, asked);
+  const at = asked.findIndex((word, index) => found[index]?.name() !== word);
+  if (at !== -1 && (found[at - 1] ?? program).commands.length > 0)
+    throw new CommanderError(exitCodes.usage, 'commander.unknownCommand', `error: unknown command '${asked[at]}'`);
+  return [...found.map((command) => command.name()), '--help'];
+}
+
+/** The command that a command line names, below those that it belongs to. */
+function namedCommand(program: Command, args: readonly string[]): Command[] {
+  const found: Command[] = [];
+  for (const word of args) {
+    const next = (found.at(-1) ?? program).commands.find((command) => command.name() === word);
+    if (next) found.push(next);
+  }
+  return found;
 }
 
 /** The commands under the headings of `cwm help`, in its order. */

@@ -22,7 +22,7 @@ interface ConnectWish {
   readonly project?: string | undefined;
   /** That it asks for. Default: the first one of the model server. */
   readonly model?: string | undefined;
-  /** Whose models; default: the one of new sessions. */
+  /** Must be the one of new sessions, which is the default: the gateway passes to no other. */
   readonly engine?: string | undefined;
 }
 
@@ -35,6 +35,8 @@ export interface ConnectPlan {
   readonly model: string;
   /** Of the client before it. */
   readonly requests: number;
+  /** The client has a token, which the new one replaces. */
+  readonly replacesToken: boolean;
   /** Makes the change, with a token of its own. @returns how to use the client then. */
   make(): Promise<string>;
 }
@@ -50,6 +52,7 @@ const shownToken = 'TOKEN';
 export async function planConnection(desk: ConnectDesk, wish: ConnectWish): Promise<ConnectPlan> {
   const { kind, project, engine } = wish;
   const config = configOf(kind);
+  if (engine !== undefined) await requireServed(desk, engine);
   const { items } = await desk.call('gatewayClients', {});
   const { url } = await desk.call('openGateway', {});
   const on = engine === undefined ? {} : { engine };
@@ -67,12 +70,22 @@ export async function planConnection(desk: ConnectDesk, wish: ConnectWish): Prom
     url: `${base}/v1`,
     model,
     requests: items.find(({ name }) => name === kind)?.requests ?? 0,
+    replacesToken: items.some(({ name, createdAt }) => name === kind && createdAt !== null),
     make: async () => {
       const change = (token: string): ConfigChange | null => config.change(setupWith(token));
       const token = shown ? await writeWithToken(shown, newToken, change) : await newToken();
       return config.hint(setupWith(token));
     },
   };
+}
+
+/** A client that asks the gateway for another server's model would get "not found" for each request. @throws CwmError InvalidParameter */
+async function requireServed(desk: ConnectDesk, engine: string): Promise<void> {
+  const { defaultEngine } = await desk.call('health', {});
+  if (engine === defaultEngine) return;
+  throw new CwmError('InvalidParameter', `The gateway passes to ${defaultEngine}, the model server of new sessions.`, {
+    hint: `Run "cwm use ${engine}" first.`,
+  });
 }
 
 /** Without what the model server does not say, or does not answer. */

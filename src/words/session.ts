@@ -5,6 +5,7 @@ import type { LastEnd } from '../protocol/backendRecord.ts';
 import type { ProjectResolution } from '../protocol/schemas/projectConfig.ts';
 import type { Receipt } from '../protocol/schemas/receipt.ts';
 import type { Lifecycle, Session } from '../protocol/schemas/session.ts';
+import type { MemorySettings } from '../protocol/schemas/sessionSettings.ts';
 import type { PendingCall, PendingTools, Question } from '../protocol/schemas/toolCall.ts';
 import type { Warming } from '../protocol/schemas/warming.ts';
 import { formatStamp, plural } from './amounts.ts';
@@ -63,7 +64,7 @@ export function sessionRows(session: Session, showTime: ShowTime, project: strin
 }
 
 function settingsRows({ settings = {} }: Session): readonly Row[] {
-  const { systemPrompt, sampling = {}, mode, role, tools } = settings;
+  const { systemPrompt, sampling = {}, mode, role, tools, memory } = settings;
   const drawn = [
     ...(sampling.temperature === undefined ? [] : [`temperature ${sampling.temperature}`]),
     ...(sampling.topP === undefined ? [] : [`top-p ${sampling.topP}`]),
@@ -82,8 +83,17 @@ function settingsRows({ settings = {} }: Session): readonly Row[] {
     ...rowIf('Mode', mode),
     ...rowIf('Role', role),
     ...rowIf('Tools', tools?.policy),
+    ...rowIf('Memory', memory?.enableVm ? memoryWords(memory) : null),
   ];
 }
+
+const memoryWords = ({ maxL0Tokens, policy, vmMode }: MemorySettings): string =>
+  [
+    'on',
+    ...(maxL0Tokens === undefined ? [] : [`requests of at most ${formatTokens(maxL0Tokens)}`]),
+    ...(policy === undefined ? [] : [`policy ${policy}`]),
+    ...(vmMode === undefined ? [] : [vmMode]),
+  ].join(', ');
 
 const undecided = (pending: PendingTools | undefined): PendingCall[] =>
   (pending?.calls ?? []).filter(({ why, decision }) => why !== undefined && decision === undefined);

@@ -59,6 +59,20 @@ test('cwm connect shows what a configuration becomes, changes it only on yes, an
   expect(await say(me, 'connect', 'claude-code', '--undo')).toMatch(/nothing says that "cwm connect" changed it\.\n$/);
 });
 
+test('cwm connect refuses a model server that the gateway does not pass to, and leaves the token as it is', async () => {
+  const { storage, client } = await start();
+  const me = { storage, cwd: makeDirectory() };
+  const { defaultEngine } = await client.call('health', {});
+  const refused = await outcomeOf(me, 'connect', 'curl', '--engine', 'http://127.0.0.1:9');
+  expect(refused).toMatchObject({ code: 1, stdout: '' });
+  expect(refused.stderr).toContain(`The gateway passes to ${defaultEngine}, the model server of new sessions.`);
+  expect(refused.stderr).toContain('Run "cwm use http://127.0.0.1:9" first.');
+  expect((await client.call('gatewayClients', {})).items).toEqual([]);
+
+  expect(await say(me, 'connect', 'curl', '--engine', defaultEngine)).toMatch(/^curl needs no file\.\nRun: curl .*\n$/);
+  expect(await say(me, 'connect', 'curl')).toMatch(/\nThe token that it had before does not work any more\.\n$/);
+});
+
 test('cwm connect --undo leaves a file that names the gateway for another reason, and says what to do', async () => {
   const home = makeDirectory();
   const { storage, client } = await start();

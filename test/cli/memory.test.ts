@@ -24,7 +24,7 @@ test('cwm memory shows what the prompt has, reads and pins a page, and says why 
   expect(await say(me, 'memory', 'pin', 's', page)).toBe(`Page ${page} stays in the prompt.\n`);
   expect(await say(me, 'memory', 'unpin', 's', page)).toBe(`Page ${page} may leave the prompt.\n`);
   expect(await say(me, 'memory', 'why', 's', page)).toMatch(
-    /^Page .* was whole in the prompts of the answers 2 to 2\.\n.*pin/,
+    /^Page .* was whole in the prompt of answer 2\.\n\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC: pin/,
   );
   expect((await outcomeOf(me, 'memory', 'fault', 's', page)).stderr).toContain('is in the prompt already');
 
@@ -57,9 +57,11 @@ test('cwm session set changes of the memory what it says, and keeps the rest', a
   await set('--memory', 'on', '--memory-policy', 'lru', '--memory-mode', 'strict');
   await set('--memory', 'on', '--memory-tokens', '8000');
   expect(await memory()).toEqual({ enableVm: true, policy: 'lru', vmMode: 'strict', maxL0Tokens: 8000 });
-  await set('--memory-mode', 'passive');
+  expect(await set('--memory-mode', 'passive')).toMatch(
+    /\n +Memory +on, requests of at most 8,000 tokens, policy lru, passive\n/,
+  );
   expect(await memory()).toEqual({ enableVm: true, policy: 'lru', vmMode: 'passive', maxL0Tokens: 8000 });
-  await set('--memory', 'off');
+  expect(await set('--memory', 'off')).not.toContain('Memory');
   expect(await memory()).toBeUndefined();
 });
 

@@ -21,7 +21,7 @@ describe('cwm usage', () => {
   ])('ends with 2 for %s, and says what to do', async (_, args) => {
     const words = await runInProcess(...args);
     expect(words).toMatchObject({ code: 2, stdout: '' });
-    expect(words.stderr).toMatch(/^cwm: .+\n {5}Run "cwm --help"/s);
+    expect(words.stderr).toMatch(/^cwm: .+[.?]\n {5}Run "cwm .*--help" to see /);
     const json = await runInProcess(...args, '--json');
     expect(json).toMatchObject({ code: 2, stdout: '' });
     expect(JSON.parse(json.stderr)).toEqual({
@@ -47,6 +47,34 @@ describe('cwm usage', () => {
       expect(outcome).toMatchObject({ code: 2, stdout: '' });
       expect(outcome.stderr).toContain(heading);
     }
+  });
+
+  it.each([
+    ['the command that was used wrongly', ['session', 'show'], 'Run "cwm session show --help" to see what it takes.'],
+    ['the command that was meant', ['sesion'], "Unknown command 'sesion'. Did you mean session?\n"],
+  ])('names %s', async (_, args, words) => {
+    expect((await runInProcess(...args)).stderr).toContain(words);
+  });
+
+  it.each(['session set', 'branch new', 'freeze', 'memory'])(
+    'shows for "cwm help %s" what "--help" shows',
+    async (command) => {
+      const words = command.split(' ');
+      const asked = await runInProcess('help', ...words);
+      expect(asked.code).toBe(0);
+      expect(asked).toEqual(await runInProcess(...words, '--help'));
+    },
+  );
+
+  it.each([
+    ['frezee', ['frezee']],
+    ['nwe', ['session', 'nwe']],
+    ['frezee', ['frezee', 'freeze']],
+    ['nwe', ['clients', 'nwe']],
+  ])('refuses help for a command that there is not: %s', async (wrong, words) => {
+    const { code, stdout, stderr } = await runInProcess('help', ...words);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr).toContain(`cwm: Unknown command '${wrong}'.\n`);
   });
 
   it('shows its help and its version on stdout and ends with 0', async () => {

@@ -41,7 +41,11 @@ async function connect(run: Run, kind: string, { project, served, yes }: Connect
   }
   const hint = await plan.make();
   run.print({ client: kind, file: change?.file ?? null, url: plan.url, model: plan.model }, () =>
-    [change ? `${label} is set up in ${change.file}.` : `${label} needs no file.`, hint].join('\n'),
+    [
+      change ? `${label} is set up in ${change.file}.` : `${label} needs no file.`,
+      hint,
+      ...(change === null && plan.replacesToken ? ['The token that it had before does not work any more.'] : []),
+    ].join('\n'),
   );
   if (!run.terminal.isWatched || run.json) return;
   run.terminal.err('Waiting for its first request; Ctrl-C ends that.\n');

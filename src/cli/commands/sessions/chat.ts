@@ -76,7 +76,7 @@ async function talk(run: Run, { id, pendingTools }: Session, prompter: Prompter)
       // Somebody else may have answered it.
       if (question) [question] = await stillAsked(run, id);
       // What was stopped says so itself, and how it goes on.
-      if (!wasStopped || line.startsWith('/freeze')) reportFailure(run.terminal, error, run.json, '');
+      if (!wasStopped || line.startsWith('/freeze')) reportFailure(run.terminal, error, run.json);
     }
   }
 }

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { formatCount } from '../../../base/format.ts';
 import { readableLine } from '../../../base/readableText.ts';
 import type { RouteOutput } from '../../../protocol/api.ts';
+import { formatStamp } from '../../../words/amounts.ts';
 import { primedSentence } from '../../../words/prime.ts';
 import type { Perform } from '../../action.ts';
 import { wholeNumber } from '../../arguments.ts';
@@ -123,10 +124,14 @@ function statsText(stats: RouteOutput<'memoryState'>['stats']): string {
 function historyText({ page, inPrompt, leftWith, events, searches }: RouteOutput<'memoryHistory'>): string {
   return [
     inPrompt
-      ? `Page ${page} was whole in the prompts of the answers ${inPrompt.from} to ${inPrompt.to}.`
+      ? `Page ${page} was whole in ${inPrompt.from === inPrompt.to ? `the prompt of answer ${inPrompt.from}` : `the prompts of the answers ${inPrompt.from} to ${inPrompt.to}`}.`
       : `No recorded prompt had the whole of page ${page}.`,
-    ...(leftWith ? [`It left with ${leftWith.segment} at ${leftWith.at}. ${leftWith.why}`] : []),
-    ...events.map(({ what, actor, reason, at }) => `${at}: ${what} by ${actor}${reason ? ` (${reason})` : ''}`),
-    ...searches.map(({ query, reason, at }) => `${at}: found by the model (${reason}): ${readableLine(query)}`),
+    ...(leftWith ? [`It left with ${leftWith.segment} at ${formatStamp(leftWith.at)}. ${leftWith.why}`] : []),
+    ...events.map(
+      ({ what, actor, reason, at }) => `${formatStamp(at)}: ${what} by ${actor}${reason ? ` (${reason})` : ''}`,
+    ),
+    ...searches.map(
+      ({ query, reason, at }) => `${formatStamp(at)}: found by the model (${reason}): ${readableLine(query)}`,
+    ),
   ].join('\n');
 }

@@ -53,7 +53,7 @@ export function registerSession(program: Command, perform: Perform): void {
   withSettingsOptions(withModelOption(withCommonOptions(session.command('new'))))
     .description('create a session')
     .option('--id <id>', 'id of the session; a random one by default')
-    .option('--project <folder>', 'folder of the project that the session belongs to')
+    .option('--project <folder>', 'folder of the project that the session belongs to; by default it belongs to none')
     .option('--no-base', 'begin empty, under a salt of its own, also where the project has a base')
     .option('--memories', 'begin with what is remembered for you, for tools and for the project ("cwm memory list")')
     .option('--no-memories', 'begin without them, even if the project says otherwise')

@@ -134,7 +134,9 @@ async function markdownOf(run: Run, session: string): Promise<string> {
 async function readText(run: Run, file: string): Promise<{ content: string; kvOffset: number | null }> {
   const path = absolutePath(file, run.terminal.cwd);
   const { bytes, kvOffset } = await readConversationFile(path).catch((error: unknown) => {
-    throw new CwmError('InvalidParameter', `${path} cannot be read (${(error as Error).message}).`);
+    throw new CwmError('InvalidParameter', `${path} cannot be read (${(error as Error).message}).`, {
+      hint: 'Check the path.',
+    });
   });
   const decoded = decodeText(bytes);
   if ('text' in decoded) return { content: decoded.text, kvOffset };
@@ -145,6 +147,8 @@ async function writeText(run: Run, file: string, content: string): Promise<void>
   const path = absolutePath(file, run.terminal.cwd);
   // A conversation is nobody else's to read, and a file that is there stays.
   await writeFile(path, content, { flag: 'wx', mode: 0o600 }).catch((error: unknown) => {
-    throw new CwmError('InvalidParameter', `${path} cannot be written (${(error as Error).message}).`);
+    throw new CwmError('InvalidParameter', `${path} cannot be written (${(error as Error).message}).`, {
+      hint: 'Name a new file, in a folder that you can write to. A file that is there stays.',
+    });
   });
 }
