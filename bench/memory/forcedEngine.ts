@@ -34,6 +34,7 @@ export class ForcedEngine {
       sent: promptIds.length,
       reused: reuse.cachedTokens ?? 0,
       needed: promptIds.length + request.maxTokens,
+      messages: request.messages.length,
     });
     const said = isSummary
       ? { text: 'The two spoke of parsers, caches and tokens, one paragraph after the other.' }

@@ -12,6 +12,8 @@ export interface Counted {
   readonly reused: number;
   /** Prompt, tools and the answer's budget. */
   readonly needed: number;
+  /** Messages of the request, those in front of the conversation among them. */
+  readonly messages: number;
 }
 
 const [opens, closes] = [1, 2];
@@ -64,7 +66,8 @@ export class CountingEngine {
     const sent = promptIds.length;
     const reused = Math.min(commonPrefixLength(this.#last, promptIds), sent - 1);
     const isSummary = messages.at(-1)?.content.startsWith('Summarise our conversation') === true;
-    this.counted.push({ kind: isSummary ? 'summary' : 'answer', sent, reused, needed: sent + maxTokens });
+    const kind = isSummary ? 'summary' : 'answer';
+    this.counted.push({ kind, sent, reused, needed: sent + maxTokens, messages: messages.length });
     if (sent + maxTokens > this.maxModelLen)
       throw new CwmError('ContextTooLong', `The engine refuses ${sent} tokens and an answer of ${maxTokens}.`);
     const said = isSummary

@@ -19,10 +19,19 @@ test(
     });
     expect(Math.max(...faults)).toBeLessThanOrEqual(2);
     expect(summaries.length).toBeGreaterThan(3);
-    const { thrash, effective, tlbHits } = talked.stats;
+    const { thrash, effective, tlbHits, tokensInPrompt, tokensSaved } = talked.stats;
     expect(thrash).toBeLessThan(0.5);
     expect(effective).toBeGreaterThan(0.6);
     expect(tlbHits).toBeGreaterThanOrEqual(0);
+    // A request refers to each message that it has.
+    const references = talked.turns.flat().reduce((sum, { messages }) => sum + messages, 0);
+    const faultRate = talked.stats.faults / references;
+    expect(faultRate).toBeGreaterThan(0);
+    expect(faultRate).toBeLessThan(0.05);
+    // What stands for pages that left, beside all the text of the conversation.
+    const metadata = ((1 - (effective ?? 0)) * tokensInPrompt) / (tokensInPrompt + tokensSaved);
+    expect(metadata).toBeGreaterThan(0);
+    expect(metadata).toBeLessThan(0.1);
   },
 );
 
