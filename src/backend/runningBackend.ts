@@ -211,14 +211,15 @@ class StartedBackend implements RunningBackend {
       { caller: currentCaller, isLive: (client) => folders?.isListening(client) ?? false },
       (event) => events.tell(event),
     );
-    await rm(join(this.#place.directory, lastEndFile), { force: true });
+    const lastEnd = join(this.#place.directory, lastEndFile);
     this.#later('close the services', async () => {
       const lost = await services.close();
-      if (lost)
-        await writeFile(join(this.#place.directory, lastEndFile), JSON.stringify({ pid: process.pid, ...lost }), {
-          mode: 0o600,
-        });
+      if (lost) await writeFile(lastEnd, JSON.stringify({ pid: process.pid, ...lost }), { mode: 0o600 });
     });
+    // It is of another process, which its number says: what cannot be deleted keeps no backend from its start.
+    await rm(lastEnd, { force: true }).catch((error: unknown) =>
+      log.failure('what the last end came to cannot be deleted', error),
+    );
 
     const tcp = new TcpListener(this.#options, services.gateway);
     const idle = new IdleWatch(

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import { connect } from 'node:net';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -7,9 +7,11 @@ import { readLastEnd } from '../../../src/client/backendRecord.ts';
 import { requestBackend, type BackendRequest } from '../../../src/client/transport.ts';
 import { CwmError } from '../../../src/protocol/errors.ts';
 import { backendsInProcess, type BackendUnderTest } from '../support/backendInProcess.ts';
+import { temporaryDirectories } from '../support/temporaryDirectory.ts';
 import { someSession, untilAborted } from '../support/fakeDomain.ts';
 import { until } from '../../support/until.ts';
 
+const makeDirectory = temporaryDirectories();
 const start = backendsInProcess();
 
 async function raw({ backend }: BackendUnderTest, request: BackendRequest): Promise<{ status: number; body: unknown }> {
@@ -221,6 +223,16 @@ describe('control API', () => {
     await again.client.call('shutdown', {});
     await again.backend.stopped;
     expect(await readLastEnd(tested.storage, record)).toBeNull();
+  });
+
+  it('S0-16 starts and ends although what the last end came to can be neither deleted nor written', async () => {
+    const storage = makeDirectory();
+    mkdirSync(join(storage, 'last-end.json'));
+    const tested = await start({ storage, lost: { limitMs: 4000, unsaved: [{ session: 's', tokens: 7 }] } });
+    await tested.client.call('shutdown', {});
+    await tested.backend.stopped;
+    expect(tested.closed()).toBe(1);
+    expect(await readLastEnd(storage, tested.backend.record)).toBeNull();
   });
 
   it('S0-04 aborts what is in work when it stops, and waits for it before it closes the store', async () => {
