@@ -95,6 +95,14 @@ describe('a conversation of another program becomes a session', () => {
     ]);
   });
 
+  test.each([1_762_682_400, 1_762_682_400_000, '2025-11-09T10:00:00Z'])(
+    'a time is of the year that it says, in seconds, milliseconds or words: %s',
+    async (time) => {
+      const { items } = await imported(JSON.stringify([{ role: 'user', content: 'Hello.', created_at: time }]));
+      expect(items[0]?.createdAt).toBe('2025-11-09T10:00:00.000Z');
+    },
+  );
+
   test('ShareGPT, alone and in a list', async () => {
     for (const content of [shareGpt, [shareGpt]]) {
       const { result, said } = await imported(JSON.stringify(content));

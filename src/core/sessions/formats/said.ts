@@ -95,7 +95,8 @@ export const arrayOf = (value: unknown): readonly unknown[] | null => (Array.isA
 /** ISO 8601 of a time in any form that programs write; left out when it is none. */
 export function createdAtOf(value: unknown): { readonly createdAt?: string } {
   if (typeof value !== 'string' && typeof value !== 'number') return {};
-  const time = new Date(value);
+  // The services of OpenAI count seconds; so small a number of milliseconds would be of 1973 at the latest.
+  const time = new Date(typeof value === 'number' && value < 1e11 ? value * 1000 : value);
   return Number.isNaN(time.getTime()) ? {} : { createdAt: time.toISOString() };
 }
 
