@@ -52,8 +52,6 @@ describe("agent mode of the editor's own chat, with nobody signed in", function 
     await set('cwm.gateway.port', await freePort());
     await set('cwm.engine', engine);
     await workspace.getConfiguration().update(utilityDefault, 'mainAgent', ConfigurationTarget.Global);
-    await done('cwm.newSession', { title: 'so that a backend runs' });
-    await modelOf(modelVendor);
     // It turns VS Code's own extension on, which is off in a new profile. What it opens waits for a person.
     void commands.executeCommand('workbench.action.chat.manage');
     await waitFor("VS Code's own chat", async () => (await commands.getCommands(true)).includes(chatIsReady));
@@ -65,6 +63,13 @@ describe("agent mode of the editor's own chat, with nobody signed in", function 
     await storage.remove();
     await set('cwm.gateway.port', undefined);
     for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp();
+  });
+
+  it('V8 @window answers in a new profile, where no backend has run', async () => {
+    assert.equal(state().connection.kind, 'idle');
+    const { errorDetails } = await written('@window /status');
+    assert.equal(errorDetails, undefined, JSON.stringify(errorDetails));
+    assert.equal(state().connection.kind, 'connected');
   });
 
   it('V8 turns and a call of a tool by the models of the extension are one session of the folder', async () => {
