@@ -13,7 +13,7 @@ const root = import.meta.dirname;
 /** VS Code reads so much of the extension at every start. */
 const mostStartBytes = 150_000;
 /** All that VS Code may load of it, without the pages. */
-const mostExtensionBytes = 300_000;
+const mostExtensionBytes = 310_000;
 const { values } = parseArgs({
   options: { watch: { type: 'boolean' }, outdir: { type: 'string' }, target: { type: 'string' } },
 });
