@@ -1,3 +1,5 @@
+import { fileURLToPath } from 'node:url';
+import { readableLine } from '../base/readableText.ts';
 import { formatBytes, formatCount } from '../base/format.ts';
 
 /** `1 file`, `1,200 files` */
@@ -15,5 +17,14 @@ export const bytesOrNull = (bytes: number | null): string | null => (bytes === n
 /** An ISO stamp as people write it: `2026-11-20 10:00:00 UTC`. Any other text stays as it is. */
 export const formatStamp = (stamp: string): string =>
   stamp.replace(/^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.\d+)?Z$/, '$1 $2 UTC');
+
+/** A project as people name it: the path of a folder on this machine, and the URI of any other. */
+export function folderWords(project: string): string {
+  try {
+    return readableLine(fileURLToPath(project));
+  } catch {
+    return project;
+  }
+}
 
 export const capitalised = (word: string): string => word.charAt(0).toUpperCase() + word.slice(1);

@@ -80,7 +80,7 @@ export function baseMadeSentences({
   const time = timeToFirstTokenMs === null ? '' : ` in ${formatDuration(timeToFirstTokenMs)}`;
   const reused = cachedTokens ? `, of which ${formatCount(cachedTokens)} were reused` : '';
   return [
-    `New sessions begin with ${plural(base.files.length, 'file')}: ${formatTokens(promptTokens)}${reused}${time}.`,
+    `New sessions of this project begin with ${plural(base.files.length, 'file')}: ${formatTokens(promptTokens)}${reused}${time}.`,
     ...skipped.slice(0, mostNamedFiles).map(({ path, why }) => `  ${path}: ${why}`),
     ...(skipped.length > mostNamedFiles ? [`  and ${skipped.length - mostNamedFiles} more`] : []),
     ...notes.map((note) => `  · ${note}`),

@@ -8,7 +8,7 @@ import type { Lifecycle, Session } from '../protocol/schemas/session.ts';
 import type { MemorySettings } from '../protocol/schemas/sessionSettings.ts';
 import type { PendingCall, PendingTools, Question } from '../protocol/schemas/toolCall.ts';
 import type { Warming } from '../protocol/schemas/warming.ts';
-import { formatStamp, plural } from './amounts.ts';
+import { folderWords, formatStamp, plural } from './amounts.ts';
 import { type Row, rowIf, type ShowTime } from './rows.ts';
 
 /** A session that takes turns is `open` for people; the stored word is older. */
@@ -173,7 +173,7 @@ export const unsavedSentences = ({ limitMs, unsaved }: Omit<LastEnd, 'pid'>): st
 
 /** @param session after it moved. */
 export const movedSentence = ({ title, project }: Session): string =>
-  project === null ? `"${title}" belongs to no project now.` : `"${title}" belongs to ${project} now.`;
+  project === null ? `"${title}" belongs to no project now.` : `"${title}" belongs to ${folderWords(project)} now.`;
 
 /** How a project was found. */
 export const tierWords: Readonly<Record<ProjectResolution['tier'], string>> = {
@@ -199,12 +199,12 @@ export const adoptionSentences = (
   from: { readonly name: string; readonly project: string; readonly sessions: number; readonly isGone: boolean },
   into: { readonly name: string; readonly project: string; readonly sessions: number },
 ): string[] => [
-  `${plural(from.sessions, 'session')} of "${readableLine(from.name)}" (${from.project}${from.isGone ? ', which no longer exists' : ''}), with their windows,`,
-  `would belong to "${readableLine(into.name)}" (${into.project}), which has ${into.sessions === 0 ? 'none' : plural(into.sessions, 'session')}.`,
+  `${plural(from.sessions, 'session')} of "${readableLine(from.name)}" (${folderWords(from.project)}${from.isGone ? ', which no longer exists' : ''}), with their windows,`,
+  `would belong to "${readableLine(into.name)}" (${folderWords(into.project)}), which has ${into.sessions === 0 ? 'none' : plural(into.sessions, 'session')}.`,
   'The other project would be forgotten. Its folder stays as it is.',
 ];
 
 export const adoptedSentence = ({ project, from, sessions, memories = 0 }: RouteOutput<'adoptProject'>): string => {
   const what = [plural(sessions, 'session'), ...(memories > 0 ? [plural(memories, 'memory', 'memories')] : [])];
-  return `${what.join(' and ')} of ${from} now ${sessions + memories === 1 ? 'belongs' : 'belong'} to ${project}.`;
+  return `${what.join(' and ')} of ${folderWords(from)} now ${sessions + memories === 1 ? 'belongs' : 'belong'} to ${folderWords(project)}.`;
 };

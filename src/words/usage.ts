@@ -3,7 +3,7 @@ import { readableLine } from '../base/readableText.ts';
 import type { Cost, TokensTaken } from '../protocol/schemas/session.ts';
 import type { ProjectUsage, TokenSums, TokenUsage, Usage, WindowUsage } from '../protocol/schemas/space.ts';
 import type { UsageGroup } from '../protocol/settings/usageGroups.ts';
-import { bytesOfLimit, bytesOrNull, plural } from './amounts.ts';
+import { bytesOfLimit, bytesOrNull, folderWords, plural } from './amounts.ts';
 import type { Row, Table } from './rows.ts';
 
 export interface UsageWords {
@@ -52,7 +52,7 @@ const unseen = 'not observed';
 const projectsTable = (projects: readonly ProjectUsage[], now: Date): Table => ({
   head: ['Project', 'Sessions', 'Windows', 'KV', 'KV elsewhere', 'Records', 'Used'],
   rows: projects.map((row) => [
-    row.project ?? 'no project',
+    row.project === null ? 'no project' : folderWords(row.project),
     formatCount(row.sessions),
     formatCount(row.windows),
     formatBytes(row.kvBytes),

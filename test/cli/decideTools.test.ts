@@ -1,6 +1,5 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { runCommandLine } from '../../src/cli/program.ts';
 import { FakeVllm } from '../fakes/fakeVllm.ts';
@@ -63,8 +62,7 @@ describe('decisions about tools at the command line', () => {
     const backend = await start();
     const folder = join(backend.storage, 'a project');
     mkdirSync(folder);
-    const uri = pathToFileURL(folder).href;
-    expect((await cwm(backend, 'trust', folder)).stdout).toBe(`Trusted: ${uri}\n`);
-    expect((await cwm(backend, 'trust', folder, '--revoke')).stdout).toBe(`Not trusted any more: ${uri}\n`);
+    expect((await cwm(backend, 'trust', folder)).stdout).toBe(`Trusted: ${folder}\n`);
+    expect((await cwm(backend, 'trust', folder, '--revoke')).stdout).toBe(`Not trusted any more: ${folder}\n`);
   });
 });

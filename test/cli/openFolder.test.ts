@@ -35,7 +35,7 @@ describe('a folder that is opened', () => {
     const place = makeStorage();
     const cwm = cliOn(storage, place);
     expect((await cwm.run('open')).stdout).toMatch(
-      /^Project \S+ \(new folder\)\nfile:.* has no current session\. "cwm chat" begins one\.\n$/,
+      /^Project \S+ \(new folder\)\n\/.* has no current session\. "cwm chat" begins one\.\n$/,
     );
     await cwm.json('session', 'new', '--id', 's', '--project', '.');
     const known = await cwm.run('open');
@@ -148,8 +148,8 @@ describe('adopting a project', () => {
       const { code, said, done } = await answering(lines);
       expect([code, done]).toEqual([1, '']);
       expect(said).toContain(`2 sessions of "`);
-      expect(said).toContain(`(${pathToFileURL(from).href}), with their windows`);
-      expect(said).toContain(`(${pathToFileURL(into).href}), which has 1 session.`);
+      expect(said).toContain(`(${from}), with their windows`);
+      expect(said).toContain(`(${into}), which has 1 session.`);
       expect(said).toContain('Nothing was changed.');
       expect(said).toContain('--yes');
     }

@@ -23,7 +23,7 @@ test('cwm project shows and lists projects, stops their checkpoints, and adopts 
   expect(await say(me, 'project', 'list')).toBe('There are no projects. A session with "--project" makes one.\n');
   await say(me, 'session', 'new', '--id', 's', '--project', '.');
   expect(await say(me, 'project', 'show')).toMatch(/Automatic saves +checkpoints\n +Sessions +1\n/);
-  expect(await say(me, 'project', 'list')).toMatch(/^NAME +SESSIONS +FOLDER\nfirst +1 +file:/);
+  expect(await say(me, 'project', 'list')).toMatch(/^NAME +SESSIONS +FOLDER\nfirst +1 +[^:]+\n$/);
 
   expect(await say(me, 'project', 'record', 'off')).toMatch(
     /is saved without being asked for\. 0 checkpoints deleted\.\n$/,
@@ -33,16 +33,16 @@ test('cwm project shows and lists projects, stops their checkpoints, and adopts 
 
   renameSync(folder, join(place, 'second'));
   const there = { storage, cwd: join(place, 'second') };
-  expect(await say(there, 'project', 'show')).toMatch(/It may be file:.*first, which no longer exists: .*1 session\. /);
+  expect(await say(there, 'project', 'show')).toMatch(/It may be .*first, which no longer exists: .*1 session\. /);
   expect(await say(there, 'project', 'adopt', pathToFileURL(folder).href, '--yes')).toContain('1 session');
-  expect(await say(there, 'project', 'list')).toMatch(/ 1 +file:.*second\n/);
+  expect(await say(there, 'project', 'list')).toMatch(/ 1 +\/.*second\n/);
 });
 
 test('cwm session move takes a session into another project and out of all, and set gives it an expiry', async () => {
   const { storage, client } = await start();
   const me = { storage, cwd: makeDirectory() };
   await client.call('createSession', { id: 's', title: 'Talk' });
-  expect(await say(me, 'session', 'move', 's')).toBe(`"Talk" belongs to ${pathToFileURL(me.cwd).href} now.\n`);
+  expect(await say(me, 'session', 'move', 's')).toBe(`"Talk" belongs to ${me.cwd} now.\n`);
   expect(await say(me, 'session', 'move', 's', '--out')).toBe('"Talk" belongs to no project now.\n');
   expect((await outcomeOf(me, 'session', 'move', 's', '.', '--out')).code).toBe(2);
   expect((await outcomeOf(me, 'session', 'set', 's')).stderr).toContain('Say what to change');
@@ -58,14 +58,16 @@ test('cwm base makes the base of a project, says what changed since, renews it, 
   writeFileSync(join(folder, 'more.ts'), facts);
   const me = { storage, cwd: folder };
   expect(await say(me, 'base', 'show')).toContain('has no base.');
-  expect(await say(me, 'base', 'make', 'facts.ts', 'more.ts')).toMatch(/^New sessions begin with 2 files: /);
+  expect(await say(me, 'base', 'make', 'facts.ts', 'more.ts')).toMatch(
+    /^New sessions of this project begin with 2 files: /,
+  );
   await say(me, 'session', 'new', '--id', 's', '--project', '.');
   await say(me, 'send', 's', 'What is fact 3?', '--max-tokens', '2');
   expect(await say(me, 'base', 'show')).toMatch(/1 session began with it\.\nNo file changed since\.\n$/);
 
   writeFileSync(join(folder, 'more.ts'), `${facts}\nexport const another = 1;`);
   expect(await say(me, 'base', 'show')).toContain('1 file changed');
-  expect(await say(me, 'base', 'renew')).toMatch(/^New sessions begin with 2 files: .*reused/);
+  expect(await say(me, 'base', 'renew')).toMatch(/^New sessions of this project begin with 2 files: .*reused/);
   expect(await say(me, 'base', 'move', 's', '--break-prefix')).toContain("is on its project's base now");
   expect(await say(me, 'base', 'delete')).toMatch(/^New sessions of .* begin empty\.\n$/);
 });

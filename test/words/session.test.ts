@@ -1,3 +1,5 @@
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { expect, test } from 'vitest';
 import { baseMadeSentences } from '../../src/words/prime.ts';
 import {
@@ -33,6 +35,11 @@ test('an expiry and a move are said in a sentence', () => {
   expect(movedSentence({ ...aSession({ id: 's', title: 'Talk' }), project: null })).toBe(
     '"Talk" belongs to no project now.',
   );
+  const movedTo = (project: string) => movedSentence({ ...aSession({ id: 's', title: 'Talk' }), project } as never);
+  const folder = path.resolve('/home/me/my talks');
+  expect(movedTo(pathToFileURL(folder).href)).toBe(`"Talk" belongs to ${folder} now.`);
+  expect(movedTo('vscode-remote://ssh/home/me')).toBe('"Talk" belongs to vscode-remote://ssh/home/me now.');
+  expect(movedTo(`${pathToFileURL(folder).href}%1b%5b31m%0a`)).toBe(`"Talk" belongs to ${folder}␛[31m  now.`);
 });
 
 test('S0-16 what the end of the backend could not save is named, with what that costs', () => {
@@ -78,6 +85,8 @@ test('a base that was made names the first ten files that it left out, and count
     notes: ['A note.'],
   };
   const sentences = baseMadeSentences(made as never);
-  expect(sentences[0]).toMatch(/^New sessions begin with 1 file: 40 tokens, of which 32 were reused in /);
+  expect(sentences[0]).toMatch(
+    /^New sessions of this project begin with 1 file: 40 tokens, of which 32 were reused in /,
+  );
   expect(sentences.slice(-3)).toEqual(['  f9.bin: no text', '  and 2 more', '  · A note.']);
 });

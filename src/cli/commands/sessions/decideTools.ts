@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { CwmError } from '../../../protocol/errors.ts';
-import { plural } from '../../../words/amounts.ts';
+import { folderWords, plural } from '../../../words/amounts.ts';
 import { waitingQuestions, type WaitingQuestion } from '../../../words/session.ts';
 import { wholeNumber } from '../../arguments.ts';
 import type { Perform } from '../../action.ts';
@@ -81,7 +81,7 @@ export function registerTrust(program: Command, perform: Perform): void {
       perform(common, async (run) => {
         const project = await run.project(folder ?? '.');
         run.print(await run.call('trustProject', { project, trusted: !revoke }), ({ trusted }) =>
-          trusted ? `Trusted: ${project}` : `Not trusted any more: ${project}`,
+          trusted ? `Trusted: ${folderWords(project)}` : `Not trusted any more: ${folderWords(project)}`,
         );
       }),
     );

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { readableLine } from '../../../base/readableText.ts';
 import type { RouteOutput } from '../../../protocol/api.ts';
+import { folderWords } from '../../../words/amounts.ts';
 import { projectLine, warmingSentences } from '../../../words/session.ts';
 import type { Perform } from '../../action.ts';
 import { withCommonOptions, type Run } from '../../run.ts';
@@ -55,7 +56,8 @@ async function whenBack(run: Run, opened: Opened): Promise<Opened> {
 
 function openedText({ project, resolution, session, warming, note }: Opened): string {
   const found = [...(resolution ? [projectLine(resolution)] : []), ...(note === undefined ? [] : [note])];
-  if (!session || !warming) return [...found, `${project} has no current session. "cwm chat" begins one.`].join('\n');
+  if (!session || !warming)
+    return [...found, `${folderWords(project)} has no current session. "cwm chat" begins one.`].join('\n');
   const opened = `${readableLine(session.title)} (session ${session.id})`;
   return [...found, opened, ...warmingSentences(warming)].join('\n');
 }

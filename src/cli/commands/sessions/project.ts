@@ -1,7 +1,7 @@
 import { Argument, type Command } from 'commander';
 import type { RouteOutput } from '../../../protocol/api.ts';
 import { formatFacts, formatTable } from '../../terminal/layout.ts';
-import { plural } from '../../../words/amounts.ts';
+import { folderWords, plural } from '../../../words/amounts.ts';
 import { adoptedSentence, adoptionSentences, likenessWords, tierWords } from '../../../words/session.ts';
 import type { Perform } from '../../action.ts';
 import { withCommonOptions, type Run } from '../../run.ts';
@@ -41,7 +41,7 @@ export function registerProject(program: Command, perform: Perform): void {
                 rows: items.map(({ name, sessions, project, isGone }) => [
                   name,
                   String(sessions),
-                  isGone ? `${project} (not there any more)` : project,
+                  isGone ? `${folderWords(project)} (not there any more)` : folderWords(project),
                 ]),
               }),
         );
@@ -60,8 +60,8 @@ export function registerProject(program: Command, perform: Perform): void {
         const said = await run.call('recordProject', { project: await run.project(folder ?? '.'), recorded });
         run.print(said, ({ project, dropped }) =>
           recorded
-            ? `Checkpoints of ${project} are made without being asked for.`
-            : `Nothing of ${project} is saved without being asked for. ${plural(dropped, 'checkpoint')} deleted.`,
+            ? `Checkpoints of ${folderWords(project)} are made without being asked for.`
+            : `Nothing of ${folderWords(project)} is saved without being asked for. ${plural(dropped, 'checkpoint')} deleted.`,
         );
       }),
     );
@@ -96,7 +96,7 @@ function projectText(found: RouteOutput<'findProject'>): string {
   const { project, name, tier, configPath, trusted, recorded = true, sessions, candidates } = found;
   const facts: [string, string][] = [
     ['Project', name],
-    ['Folder', project ?? ''],
+    ['Folder', project === null ? '' : folderWords(project)],
     ['Found', tierWords[tier]],
     ...(configPath === null ? [] : [['Configuration', configPath] satisfies [string, string]]),
     ['Trusted', trusted ? 'yes' : 'no'],
@@ -107,7 +107,7 @@ function projectText(found: RouteOutput<'findProject'>): string {
     formatFacts(facts),
     ...candidates.map(
       ({ project: other, why, sessions, isGone }) =>
-        `It may be ${other}${isGone ? ', which no longer exists' : ''}: ${likenessWords[why]}, ${plural(sessions, 'session')}. "cwm project adopt ${other}" brings them here.`,
+        `It may be ${folderWords(other)}${isGone ? ', which no longer exists' : ''}: ${likenessWords[why]}, ${plural(sessions, 'session')}. "cwm project adopt ${other}" brings them here.`,
     ),
   ].join('\n');
 }

@@ -1,7 +1,7 @@
 import { Option, type Command } from 'commander';
 import type { Lifecycle, Session } from '../../../protocol/schemas/session.ts';
 import type { MemorySettings } from '../../../protocol/schemas/sessionSettings.ts';
-import { formatStamp } from '../../../words/amounts.ts';
+import { folderWords, formatStamp } from '../../../words/amounts.ts';
 import { sessionDeletedSentence } from '../../../words/trash.ts';
 import type { Table } from '../../../words/rows.ts';
 import { checkpointRows, expirySentence, lifecycleWords, movedSentence, sessionRows } from '../../../words/session.ts';
@@ -195,6 +195,7 @@ const sessionsTable = (sessions: readonly Session[], now: Date): Table => ({
 });
 
 const sessionText = (session: Session, more: readonly Row[] = []): string =>
-  [`Session ${session.title}`, formatFacts([...sessionRows(session, formatStamp, session.project), ...more])].join(
-    '\n',
-  );
+  [
+    `Session ${session.title}`,
+    formatFacts([...sessionRows(session, formatStamp, session.project && folderWords(session.project)), ...more]),
+  ].join('\n');
