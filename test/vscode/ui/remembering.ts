@@ -71,6 +71,23 @@ export function remembering(workbench: Workbench, storage: string, changeSetting
       },
     },
     {
+      title: 'the view leads to what is remembered: a memory of this session is written down, listed, and forgotten',
+      async run() {
+        const memories = memory.getByRole('button', { name: 'Memories…' });
+        await memories.click();
+        await workbench.quickInput.pick('New Memory…');
+        await workbench.quickInput.pick('This Session');
+        await workbench.quickInput.fill('The plums are ripe.', 'Memories…');
+        await workbench.notification(/Remembered "The plums are ripe\."/);
+        await memories.click();
+        await shot('4-memories');
+        await workbench.quickInput.pick('The plums are ripe.');
+        await workbench.quickInput.pick('Forget…');
+        await workbench.answerDialog('Forget "The plums are ripe."?', 'Forget');
+        await workbench.notification(/Forgot "The plums are ripe\."/);
+      },
+    },
+    {
       title: 'V3 a screen reader is told what the bar and the chart show, and each list and each button by its name',
       async run() {
         const bar = memory.getByRole('region', { name: 'What the next prompt has' });
