@@ -13,7 +13,7 @@ const root = import.meta.dirname;
 /** VS Code reads so much of the extension at every start. */
 const mostStartBytes = 150_000;
 /** All that VS Code may load of it, without the pages. */
-const mostExtensionBytes = 310_000;
+const mostExtensionBytes = 300_000;
 const { values } = parseArgs({
   options: { watch: { type: 'boolean' }, outdir: { type: 'string' }, target: { type: 'string' } },
 });
@@ -44,7 +44,9 @@ const extension = {
   outdir,
   format: 'esm',
   splitting: true,
-  chunkNames: 'extension-[name]-[hash]',
+  // Else each “…” of a title takes six bytes.
+  charset: 'utf8',
+  chunkNames: '[name]-[hash]',
   external: ['vscode'],
   // jsonc-parser's other form requires its parts by names that only run time knows, which no bundle of modules can.
   mainFields: ['module', 'main'],

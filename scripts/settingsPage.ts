@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { format } from 'oxfmt';
+import { serveHelp } from '../src/cli/commands/backend/serveHelp.ts';
 import { backendSettings, variableOf, type BackendSetting } from '../src/protocol/settings/backendSettings.ts';
 import { embeddedFlags } from '../src/protocol/settings/embeddedFlags.ts';
 
@@ -52,7 +53,8 @@ const escaped = (text: string): string => text.replaceAll('|', String.raw`\|`);
 
 /** The whole page, formatted. */
 export async function settingsPage(): Promise<string> {
-  const rows = Object.values<BackendSetting>(backendSettings);
+  const rows = Object.entries<BackendSetting>(backendSettings);
+  const helps: Readonly<Record<string, string>> = serveHelp;
   const range = (row: BackendSetting): string =>
     row.kind === 'number' ? `${row.means}, at most ${row.maximum.toLocaleString('en')}` : row.means;
   const page = [
@@ -60,13 +62,13 @@ export async function settingsPage(): Promise<string> {
     '',
     'The backend reads its settings when it starts: from its command line (`cwm serve --FLAG`), else from the environment, else it takes the',
     'default. VS Code gives the backend that it starts the values of its settings. A value that is out of range is refused, with the name of the',
-    'flag or the variable. `src/protocol/settings/backendSettings.ts` holds the table; `node scripts/settingsPage.ts` makes this page from it.',
+    'flag or the variable. `src/protocol/settings/backendSettings.ts` holds the table, `serveHelp.ts` of the command line says what each sets; `node scripts/settingsPage.ts` makes this page from it.',
     '',
     '| flag | variable | VS Code | default | value | what it sets |',
     '| --- | --- | --- | --- | --- | --- |',
     ...rows.map(
-      (row) =>
-        `| \`--${row.flag}\` | \`${variableOf(row)}\` | ${row.setting === undefined ? '' : `\`${row.setting}\``} | ${row.default ?? ''} | ${escaped(range(row))} | ${escaped(row.help ?? '')} |`,
+      ([name, row]) =>
+        `| \`--${row.flag}\` | \`${variableOf(row)}\` | ${row.setting === undefined ? '' : `\`${row.setting}\``} | ${row.default ?? ''} | ${escaped(range(row))} | ${escaped(helps[name] ?? '')} |`,
     ),
     '',
     '## The embedded model server',

@@ -6,8 +6,6 @@ interface Common {
   readonly flag: string;
   /** What the value is, as an error says it: "must be …". */
   readonly means: string;
-  /** How `cwm serve` describes the option; left out where it has none. */
-  readonly help?: string;
   /** Default of `cwm serve` where it is another one. */
   readonly serveDefault?: number;
   /** The setting of VS Code that has it. */
@@ -53,7 +51,6 @@ export const backendSettings = {
     default: 5,
     serveDefault: 0,
     means: 'a number of minutes, 0 for never',
-    help: 'end after this long without a client; 0 is never',
   },
   engine: { flag: 'engine', kind: 'text', default: null, means: 'a URL, "embedded" or "embedded:FILE"' },
   logLevel: {
@@ -62,7 +59,6 @@ export const backendSettings = {
     values: logLevels,
     default: 'info',
     means: `one of ${logLevels.join(', ')}`,
-    help: `the least urgent lines that the log has: ${logLevels.join(', ')}`,
     setting: 'cwm.logLevel',
   },
   logFormat: {
@@ -71,7 +67,6 @@ export const backendSettings = {
     values: logFormats,
     default: 'json',
     means: `one of ${logFormats.join(', ')}`,
-    help: `how the log is written: ${logFormats.join(' or ')}`,
   },
   rateLimit: {
     flag: 'rate-limit',
@@ -81,7 +76,6 @@ export const backendSettings = {
     suffix: '/min',
     default: null,
     means: 'a whole number of changes a minute, 0 for no limit',
-    help: 'changes that each client may ask for in a minute; 0 is no limit',
   },
   maxOperations: {
     flag: 'max-operations',
@@ -90,7 +84,6 @@ export const backendSettings = {
     maximum: 999_999,
     default: 10,
     means: 'a whole number of operations, 0 for no limit',
-    help: 'operations that run at once; 0 is no limit',
   },
   continueFrom: {
     flag: 'continue-from',
@@ -98,7 +91,6 @@ export const backendSettings = {
     values: continueFromChoices,
     default: 'ids',
     means: continueFromChoices.join(' or '),
-    help: 'what the next prompt begins with: the token ids that the model server saw last, or the conversation rendered again: ids or template',
     setting: 'cwm.continueFrom',
   },
   isolation: {
@@ -107,7 +99,6 @@ export const backendSettings = {
     values: isolations,
     default: 'project',
     means: isolations.join(', '),
-    help: 'which conversations of the gateway share KV: those of a project, none (conversation), or all (off): project, conversation or off',
     setting: 'cwm.isolation',
   },
   healPrefix: {
@@ -116,7 +107,6 @@ export const backendSettings = {
     values: ['on', 'off'],
     default: 'on',
     means: 'on or off',
-    help: 'whether the gateway sends what a client says again in the spelling that the model server saw first: on or off',
     setting: 'cwm.gateway.healPrefix',
   },
   pinSystemPrompt: {
@@ -125,7 +115,6 @@ export const backendSettings = {
     values: ['on', 'off'],
     default: 'off',
     means: 'on or off',
-    help: 'whether the gateway sends the first system prompt of a conversation with all its requests: on or off',
     setting: 'cwm.gateway.pinSystemPrompt',
   },
   memoryPolicyFile: {
@@ -133,7 +122,6 @@ export const backendSettings = {
     kind: 'path',
     default: null,
     means: 'a file',
-    help: "JavaScript module with eviction policies that sessions can name; it runs in the backend, with the backend's rights",
   },
   kvBudgetGb: {
     flag: 'kv-budget-gb',
@@ -142,7 +130,6 @@ export const backendSettings = {
     maximum: tera,
     default: 50,
     means: 'a number of gigabytes, 0 for no limit',
-    help: 'gigabytes for KV; the default counts the embedded model server alone, any other number all servers whose files are reached; 0 is no limit',
     setting: 'cwm.kvBudgetGb',
   },
   storageQuotaGb: {
@@ -152,7 +139,6 @@ export const backendSettings = {
     maximum: tera,
     default: 100,
     means: 'a number of gigabytes, 0 for no limit',
-    help: 'gigabytes for the whole storage; 0 is no limit',
     setting: 'cwm.storageQuotaGb',
   },
   retentionDays: {
@@ -162,7 +148,6 @@ export const backendSettings = {
     maximum: 36_500,
     default: 0,
     means: 'a whole number of days, 0 for ever',
-    help: 'days without use after which a session goes to the trash with its windows; 0 is never',
     setting: 'cwm.retentionDays',
   },
   checkpoints: {
@@ -171,7 +156,6 @@ export const backendSettings = {
     values: ['on', 'off'],
     default: 'on',
     means: 'on or off',
-    help: 'whether sessions get checkpoints without being asked for: on or off',
     setting: 'cwm.checkpoints',
   },
   checkpointAt: {
@@ -182,7 +166,6 @@ export const backendSettings = {
     suffix: '%',
     default: 75,
     means: "a share of the model's context, in percent",
-    help: "a checkpoint is made when a session takes this much of the model's context, in percent; 0 is after every turn",
   },
   checkpointTokens: {
     flag: 'checkpoint-tokens',
@@ -191,7 +174,6 @@ export const backendSettings = {
     maximum: 100_000_000,
     default: 0,
     means: 'a whole number of tokens, 0 for none',
-    help: 'a checkpoint is made when a session has this many tokens; 0 is off',
   },
   checkpointCooldownSeconds: {
     flag: 'checkpoint-cooldown-seconds',
@@ -200,7 +182,6 @@ export const backendSettings = {
     maximum: 999_999,
     default: 60,
     means: 'a number of seconds below a million',
-    help: 'seconds between two checkpoints that the size of a session triggers',
   },
   checkpointIdleMinutes: {
     flag: 'checkpoint-idle-minutes',
@@ -209,7 +190,6 @@ export const backendSettings = {
     maximum: 35_000,
     default: 10,
     means: 'a number of minutes, 0 for never',
-    help: 'a checkpoint is made when a session has been idle for this long; 0 is never',
   },
   requireTls: {
     flag: 'require-tls',
@@ -217,7 +197,6 @@ export const backendSettings = {
     values: ['on', 'off'],
     default: 'on',
     means: 'on or off',
-    help: 'whether a model server on another machine must have an https URL: on or off',
     setting: 'cwm.requireTls',
   },
   http: {
@@ -225,7 +204,6 @@ export const backendSettings = {
     kind: 'text',
     default: null,
     means: '[HOST:]PORT',
-    help: 'answer the API on TCP too, on loopback unless --http-remote is on: [HOST:]PORT',
   },
   httpRemote: {
     flag: 'http-remote',
@@ -233,14 +211,12 @@ export const backendSettings = {
     values: ['on', 'off'],
     default: 'off',
     means: 'on or off',
-    help: 'whether --http may name an address that other machines can reach: on or off',
   },
   httpTokenFile: {
     flag: 'http-token-file',
     kind: 'path',
     default: null,
     means: 'a file',
-    help: 'file with the token that clients of --http must send; it is made where there is none (default: http-token in the storage directory)',
   },
   gatewayPort: {
     flag: 'gateway-port',
@@ -249,7 +225,6 @@ export const backendSettings = {
     maximum: 65_535,
     default: 8765,
     means: 'a port, 0 for one that the system chooses',
-    help: 'port on loopback where the gateway listens once a client is set up; 0 lets the system choose',
     setting: 'cwm.gateway.port',
   },
   encryption: { flag: 'encryption', kind: 'choice', values: ['on', 'off'], default: null, means: 'on or off' },
@@ -259,7 +234,6 @@ export const backendSettings = {
     kind: 'path',
     default: null,
     means: 'a folder',
-    help: 'synchronise the states of selected sessions with this folder, merging changes',
   },
   stateSyncSeconds: {
     flag: 'state-sync-seconds',
@@ -269,7 +243,6 @@ export const backendSettings = {
     maximum: 999_999,
     default: 60,
     means: 'a whole number of seconds below a million, 0 for never',
-    help: 'seconds between synchronisations; 0 is never',
   },
   stateAutoCreate: {
     flag: 'state-auto-create',
@@ -277,14 +250,12 @@ export const backendSettings = {
     values: ['on', 'off'],
     default: 'off',
     means: 'on or off',
-    help: 'whether selecting a session that does not exist creates it: on or off',
   },
   stateDefaultSession: {
     flag: 'state-default-session',
     kind: 'text',
     default: null,
     means: 'the id of a session',
-    help: 'the session that is selected while nobody has selected one',
   },
 } as const satisfies Readonly<Record<string, BackendSetting>>;
 

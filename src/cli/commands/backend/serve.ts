@@ -20,6 +20,7 @@ import type { Perform } from '../../action.ts';
 import { notEmpty } from '../../arguments.ts';
 import { exitCodes } from '../../failure.ts';
 import { withCommonOptions, type Run } from '../../run.ts';
+import { serveHelp } from './serveHelp.ts';
 import { loginChoices, serveAtLogin, type LoginChoice } from './serveAtLogin.ts';
 
 /** By the name of each row of the table that has an option. */
@@ -31,7 +32,8 @@ export function registerServe(program: Command, perform: Perform): void {
   const command = withCommonOptions(program.command('serve')).description(
     'run the backend here until Ctrl-C; without this command it starts when it is needed',
   );
-  for (const row of Object.values<BackendSetting>(backendSettings)) addOption(command, row);
+  for (const [name, what] of Object.entries(serveHelp))
+    addOption(command, backendSettings[name as keyof typeof serveHelp], what);
   for (const name of embeddedFlagNames) {
     command.option(`--embedded-${name} <value>`, `embedded model server: ${embeddedFlags[name]}`, notEmpty);
   }
@@ -50,11 +52,10 @@ export function registerServe(program: Command, perform: Perform): void {
 
 const placeholders = { number: 'n', choice: 'word', text: 'text', path: 'dir' } as const;
 
-function addOption(command: Command, row: BackendSetting): void {
-  if (row.help === undefined) return;
+function addOption(command: Command, row: BackendSetting, what: string): void {
   const { serveDefault } = row;
   const shown = serveDefault ?? row.default;
-  const help = shown === null ? row.help : `${row.help} (default: ${shown})`;
+  const help = shown === null ? what : `${what} (default: ${shown})`;
   const parse = (written: string): string | number | null => {
     try {
       return readBackendSetting(row, written);
