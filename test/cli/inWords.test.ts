@@ -87,6 +87,12 @@ describe('cwm tells a person', () => {
     const frozen = await cwm('import', written, '--id', 'whole', '--window', 'from-elsewhere');
     expect(frozen.stdout).toMatch(/^Imported 1 message[^]*from-elsewhere/);
     expect((await cwm('thaw', 'from-elsewhere')).stdout).toContain('from-elsewhere');
+    const markdown = join(backend.storage, 'talk.md');
+    await cwm('export', 'i', '--output', markdown);
+    expect(await cwm('import', markdown)).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/neither JSON[^]*Known formats: cwindow, [^]*Markdown is only to read/),
+    });
     expect(await cwm('import', `${written}.gone`)).toMatchObject({
       code: 1,
       stderr: expect.stringContaining('ENOENT'),

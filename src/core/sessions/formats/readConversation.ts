@@ -37,9 +37,11 @@ export function readConversation(
   }
   const wanted = format === undefined ? 'of a known format' : `of the format ${format}`;
   throw new CwmError('InvalidParameter', `The file is not ${wanted}.`, {
-    hint: `Known formats: ${conversationFormats.join(', ')}.`,
+    hint: knownFormats,
   });
 }
+
+const knownFormats = `Known formats: ${conversationFormats.join(', ')}. What was exported as Markdown is only to read.`;
 
 /** The one JSON value, or a value for each line. @throws CwmError InvalidParameter. */
 function jsonDocuments(text: string): readonly unknown[] {
@@ -54,6 +56,7 @@ function jsonDocuments(text: string): readonly unknown[] {
       throw new CwmError(
         'InvalidParameter',
         `The file is neither JSON nor JSON in lines (${(whole as Error).message}).`,
+        { hint: knownFormats },
       );
     }
   }
