@@ -12,6 +12,7 @@ import { makeRoom } from '../../src/gateway/routes/room.ts';
 import { passThrough } from '../../src/gateway/routes/through.ts';
 import { withFields } from '../../src/gateway/formats/withFields.ts';
 import { CwmError } from '../../src/protocol/errors.ts';
+import { eventually } from '../support/eventually.ts';
 
 describe('an address of the gateway', () => {
   test.each([
@@ -183,11 +184,11 @@ describe('a stream', () => {
     const tap = { event: ({ raw }: { raw: string }) => raw, end: () => '' };
     const relayed = relayEvents(body, res as unknown as ServerResponse, tap, () => undefined);
     body.write('data: 1\n\n');
-    await vi.waitUntil(() => body.isPaused());
+    await eventually(() => expect(body.isPaused()).toBe(true));
     body.end('data: 2\n\n');
     expect(written).toEqual(['data: 1\n\n']);
     res.emit('drain');
-    await vi.waitUntil(() => written.length === 2);
+    await eventually(() => expect(written).toHaveLength(2));
     res.emit('drain');
     await relayed;
     expect(written.join('')).toBe('data: 1\n\ndata: 2\n\n');

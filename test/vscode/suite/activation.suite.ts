@@ -2,8 +2,8 @@ import { describe, it } from 'mocha';
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { commands } from 'vscode';
-import { commandInputs } from '../../../src/vscode/contributions.ts';
+import { commands, lm } from 'vscode';
+import { commandInputs, modelVendor } from '../../../src/vscode/contributions.ts';
 import { extension, state, until } from './support.ts';
 
 describe('activation', () => {
@@ -18,6 +18,11 @@ describe('activation', () => {
     await until('the tree to be empty', () => state().sessions.kind === 'loaded');
     assert.equal(state().connection.kind, 'idle');
     assert.equal(existsSync(path.join(extension().extensionPath, 'backend.json')), false);
+  });
+
+  it("V8 has a model to pick in VS Code's chat, which starts no backend", async () => {
+    await until('the model', async () => (await lm.selectChatModels({ vendor: modelVendor })).length > 0);
+    assert.equal(state().connection.kind, 'idle');
   });
 
   it('V1 registers every command of the manifest', async () => {
