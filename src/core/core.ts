@@ -95,8 +95,7 @@ export interface Core extends Operations {
   recover(): Promise<string[]>;
   /** Resolves when no background work is running. */
   settled(): Promise<void>;
-  /** Ends the background work; callers end their own operations. */
-  /** @returns the sessions whose KV was not saved in time; null: none. */
+  /** Ends the background work; callers end their own operations. @returns the sessions whose KV was not saved in time; null: none. */
   close(): Promise<Omit<LastEnd, 'pid'> | null>;
 }
 

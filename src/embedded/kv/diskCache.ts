@@ -233,8 +233,8 @@ export class DiskCache {
         const { good, wanted } = placed;
         const end = blocks + good;
         if (good < wanted) {
-          // What is in front of the damage is put together again, and once more where files vanish meanwhile: then in the room of the part that
-          // llama.cpp takes.
+          // The blocks in front of the damage are put together again. Where more files vanish meanwhile, that needs the room of the part that
+          // llama.cpp still reads, so its reading ends first.
           await taking;
           [reach, tailRows] = [end, null];
         }

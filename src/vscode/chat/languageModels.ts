@@ -59,7 +59,7 @@ export function languageModels(app: App): LanguageModelChatProvider {
   };
   return {
     async provideLanguageModelChatInformation({ silent }) {
-      // VS Code asks silently at its start, too, where nothing may start for that, and anew with the event when a backend is connected.
+      // VS Code asks silently at its start. That may start no backend. When one is connected, the event makes VS Code ask again.
       if (!silent || app.connection.isOpen) return await listed();
       // Without any model, VS Code refuses every message, those to @window as well.
       isOffered ||= !(await isConnecting(app));
