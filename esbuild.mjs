@@ -72,6 +72,8 @@ const page = {
 
 const processes = { ...common, ...bundledProcesses, outdir };
 
+extension.plugins = [await laterInOneFile(extension)];
+
 rmSync(outdir, { recursive: true, force: true });
 mkdirSync(outdir, { recursive: true });
 // sql.js looks for it beside the file that it is bundled into.
@@ -91,6 +93,39 @@ if (watch) {
     'dist/node_modules',
     slimEngine.reduce((sum, { bytes }) => sum + bytes, 0),
   );
+}
+
+/**
+ * Everything that the extension loads when it is needed lies in one file, and what it shares with the start in another: else the modules
+ * that any two of them share are a file of their own, and each start opens nineteen files instead of two.
+ *
+ * @param {import('esbuild').BuildOptions} options
+ * @returns {Promise<import('esbuild').Plugin>}
+ */
+async function laterInOneFile(options) {
+  const { metafile } = await build({ ...options, metafile: true, write: false, sourcemap: false });
+  const imported = Object.values(metafile?.inputs ?? {}).flatMap(({ imports }) => imports);
+  const later = new Set(
+    imported.filter(({ kind, external }) => kind === 'dynamic-import' && !external).map(({ path }) => path),
+  );
+  const names = Object.values(metafile?.outputs ?? {}).flatMap(({ entryPoint, exports }) =>
+    entryPoint !== undefined && later.has(entryPoint) ? exports : [],
+  );
+  const twice = names.find((name, at) => names.indexOf(name) !== at);
+  if (twice !== undefined) throw new Error(`Two modules that are loaded later export "${twice}".`);
+  return {
+    name: 'later in one file',
+    setup(building) {
+      building.onResolve({ filter: /^\./ }, ({ path: named, kind, resolveDir }) => {
+        const file = path.relative(root, path.join(resolveDir, named)).replaceAll(path.sep, '/');
+        return kind === 'dynamic-import' && later.has(file) ? { path: 'later', namespace: 'later' } : undefined;
+      });
+      building.onLoad({ filter: /./, namespace: 'later' }, () => ({
+        contents: [...later].map((file) => `export * from './${file}';`).join('\n'),
+        resolveDir: root,
+      }));
+    },
+  };
 }
 
 /**

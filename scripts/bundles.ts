@@ -24,8 +24,8 @@ export const bundledProcesses = {
   define: { 'process.env.NODE_ENV': '"production"' },
   // Finds its native binaries beside its own files: scripts/slimEngine.ts puts it into dist/node_modules.
   external: ['node-llama-cpp'],
-  // Its other form loads its parts by a `require` that no bundler sees.
-  alias: { 'jsonc-parser': 'jsonc-parser/lib/esm/main.js' },
+  // Its other form loads its parts by a `require` that no bundler sees. This part has all that is used of it.
+  alias: { 'jsonc-parser': 'jsonc-parser/lib/esm/impl/parser.js' },
   banner: {
     js: [
       "import { createRequire as bundleCreateRequire } from 'node:module';",

@@ -1,12 +1,4 @@
-import {
-  findNodeAtLocation,
-  getNodeValue,
-  parse,
-  parseTree,
-  printParseErrorCode,
-  type Node,
-  type ParseError,
-} from 'jsonc-parser';
+import { findNodeAtLocation, getNodeValue, parse, parseTree, type Node, type ParseError } from 'jsonc-parser';
 import { CwmError } from '../protocol/errors.ts';
 
 /** A value in an object inside the object of a file. */
@@ -87,7 +79,7 @@ function readJson(text: string): unknown {
   const [first] = problems;
   if (!first) return value;
   const line = text.slice(0, first.offset).split('\n').length;
-  throw new CwmError('InvalidConfig', `The file is no JSON: ${printParseErrorCode(first.error)} in line ${line}.`);
+  throw new CwmError('InvalidConfig', `The file is no JSON: see line ${line}.`);
 }
 
 /** Of a text that {@link readJson} took. */
