@@ -1,5 +1,5 @@
-import type { CheckpointReason } from '../../protocol/schemas/checkpoint.ts';
-import { backendSettings } from '../../protocol/settings/backendSettings.ts';
+import type { CheckpointReason } from '../../../protocol/schemas/checkpoint.ts';
+import { backendSettings } from '../../../protocol/settings/backendSettings.ts';
 
 /** When checkpoints are made without being asked for (S0-16). */
 export interface CheckpointPolicy {
