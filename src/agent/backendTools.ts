@@ -1,6 +1,7 @@
 import * as z from 'zod/mini';
 import type { AgentTool } from './agentTool.ts';
-import { count, described, modelServer, sessionId } from './fields.ts';
+import { CwmError } from '../protocol/errors.ts';
+import { count, described, modelServer, sessionId, tags } from './fields.ts';
 
 type Input<Name extends keyof ReturnType<typeof backendToolShapes>> = z.input<
   ReturnType<typeof backendToolShapes>[Name]['input']
@@ -78,12 +79,16 @@ const autoFreezeConfig: AgentTool<Input<'auto_freeze_config'>, Output<'auto_free
     'Shows when sessions are saved without being asked for, after the changes that are given. Without a field it changes nothing.',
   effect: 'changes',
   async run(backend, input) {
+    if (input.include_prompt === false)
+      throw new CwmError('InvalidParameter', 'A checkpoint without its token ids could not be loaded or proven.');
     const policy = await backend.call('autoFreezeConfig', {
       enabled: input.enabled,
       tokenThreshold: input.token_threshold,
       tokenCountThreshold: input.token_count_threshold,
       cooldownSeconds: input.cooldown_seconds,
       idleMinutes: input.idle_timeout_minutes,
+      namePattern: input.window_name_pattern,
+      tags: input.tags,
     });
     return {
       enabled: policy.enabled,
@@ -91,6 +96,9 @@ const autoFreezeConfig: AgentTool<Input<'auto_freeze_config'>, Output<'auto_free
       token_count_threshold: policy.tokenCountThreshold,
       cooldown_seconds: policy.cooldownSeconds,
       idle_timeout_minutes: policy.idleMinutes,
+      window_name_pattern: policy.namePattern ?? null,
+      tags: policy.tags ?? null,
+      include_prompt: true,
     };
   },
 };
@@ -111,6 +119,8 @@ const autoFreezeCheck: AgentTool<Input<'auto_freeze_check'>, Output<'auto_freeze
       threshold_percent: check.thresholdPercent,
       last_checkpoint: check.last
         ? {
+            window_name: check.last.window,
+            tags: check.lastTags ?? null,
             at: check.last.at,
             token_count: check.last.tokens,
             kv_bytes_written: check.last.kvBytesWritten,
@@ -160,7 +170,14 @@ const policy = () => ({
   token_count_threshold: described(z.int().check(z.gte(0)), 'Number of tokens at which a session is saved; 0 is off.'),
   cooldown_seconds: described(z.int().check(z.gte(0)), 'Least time between two saves of a session.'),
   idle_timeout_minutes: described(z.number().check(z.gte(0)), 'A session that rests for so long is saved; 0 is never.'),
+  include_prompt: described(z.boolean(), 'Always true: without its token ids, nothing could be loaded or proven.'),
 });
+
+const namePattern = () =>
+  described(
+    z.string().check(z.maxLength(128)),
+    'How a checkpoint is called: letters, digits, "_" and "-" around {session_id}, {timestamp} or {count}.',
+  );
 
 export const backendToolShapes = () =>
   ({
@@ -209,7 +226,10 @@ export const backendToolShapes = () =>
         ),
       }),
     },
-    auto_freeze_config: { input: z.partial(z.object(policy())), output: z.object(policy()) },
+    auto_freeze_config: {
+      input: z.partial(z.object({ ...policy(), window_name_pattern: namePattern(), tags: tags() })),
+      output: z.object({ ...policy(), window_name_pattern: z.nullable(namePattern()), tags: z.nullable(tags()) }),
+    },
     auto_freeze_check: {
       input: z.object({ session_id: sessionId() }),
       output: z.object({
@@ -221,7 +241,16 @@ export const backendToolShapes = () =>
         token_limit: count(),
         threshold_percent: count(),
         last_checkpoint: described(
-          z.nullable(z.object({ at: z.string(), token_count: z.number(), kv_bytes_written: count(), ms: z.number() })),
+          z.nullable(
+            z.object({
+              window_name: described(z.string(), 'What its receipt calls it. No list has it.'),
+              tags: z.nullable(z.array(z.string())),
+              at: z.string(),
+              token_count: z.number(),
+              kv_bytes_written: count(),
+              ms: z.number(),
+            }),
+          ),
           'What its last automatic checkpoint has and cost.',
         ),
       }),

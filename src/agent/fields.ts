@@ -12,9 +12,12 @@ export const sessionId = () =>
 export const windowName = () =>
   described(z.string().check(z.minLength(1), z.maxLength(128)), 'Name of the window: letters, digits, "_" and "-".');
 
+export const tags = () =>
+  described(z.array(z.string().check(z.maxLength(32))).check(z.maxLength(10)), 'At most 10 tags.');
+
 export const notes = () => ({
   description: z.optional(described(z.string().check(z.maxLength(1000)), 'What the window is for.')),
-  tags: z.optional(described(z.array(z.string().check(z.maxLength(32))).check(z.maxLength(10)), 'At most 10 tags.')),
+  tags: z.optional(tags()),
 });
 
 export const pageInput = (defaultLimit: number) => ({

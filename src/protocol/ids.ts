@@ -65,10 +65,6 @@ export function parseTags(values: readonly string[]): string[] {
   return [...new Set(values.map((value) => parseName(value, maxTagLength, 'InvalidParameter', 'tag')))];
 }
 
-/** How receipts call the rolling checkpoint of a session. No list has a window of this name because of it. */
-export const checkpointName = (session: SessionId): WindowName =>
-  `auto-${session}`.slice(0, maxWindowNameLength) as WindowName;
-
 /** @throws CwmError InvalidParameter when it is longer than {@link maxDescriptionLength} characters. */
 export function parseDescription(value: string): string {
   const text = value.normalize('NFKC').trim();

@@ -154,6 +154,7 @@ export const checkpointRows = (last: Receipt | null | undefined, showTime: ShowT
     'Checkpoint',
     last &&
       [
+        last.window,
         formatTokens(last.tokens),
         ...(last.verdict === null ? [] : [last.verdict]),
         ...(last.kvBytesWritten === null ? [] : [`${formatBytes(last.kvBytesWritten)} of KV written`]),

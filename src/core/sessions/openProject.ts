@@ -1,15 +1,16 @@
 import type { RouteInput, RouteOutput } from '../../protocol/api.ts';
 import { CwmError, isCwmError, nullOn } from '../../protocol/errors.ts';
-import { parseProjectUri, parseSessionId, type ProjectUri } from '../../protocol/ids.ts';
+import { parseProjectUri, parseSessionId, parseTags, type ProjectUri } from '../../protocol/ids.ts';
 import type { ProjectConfig } from '../../protocol/schemas/projectConfig.ts';
 import type { Session } from '../../protocol/schemas/session.ts';
+import { backendSettings } from '../../protocol/settings/backendSettings.ts';
 import type { CoreContext } from '../context.ts';
 import type { BranchSwitch } from '../ports/projects.ts';
 import { enter } from '../projects/clients.ts';
 import { noteProject } from '../projects/knownProjects.ts';
 import { resolveProject } from '../projects/resolveProject.ts';
-import { dropCheckpoint } from '../windows/checkpoints/rollingCheckpoint.ts';
-import { notBegun } from '../windows/checkpoints/warmings.ts';
+import { dropCheckpoint } from '../windows/rollingCheckpoint.ts';
+import { notBegun } from '../windows/warmings.ts';
 import { requireSession } from '../session.ts';
 
 const notRecorded = 'Nothing of this folder is saved or brought back without being asked.';
@@ -165,7 +166,7 @@ export async function autoFreezeConfig(
   core: CoreContext,
   change: RouteInput<'autoFreezeConfig'>,
 ): Promise<RouteOutput<'autoFreezeConfig'>> {
-  const { enabled, tokenThreshold, tokenCountThreshold, cooldownSeconds, idleMinutes } = change;
+  const { enabled, tokenThreshold, tokenCountThreshold, cooldownSeconds, idleMinutes, namePattern, tags } = change;
   if (tokenThreshold !== undefined && !(tokenThreshold > 0 && tokenThreshold <= 1))
     throw new CwmError('InvalidParameter', '"tokenThreshold" must be a number above 0 and up to 1.');
   for (const [name, value] of Object.entries({ tokenCountThreshold, cooldownSeconds, idleMinutes })) {
@@ -174,12 +175,17 @@ export async function autoFreezeConfig(
     if (value !== undefined && !(value >= 0 && value <= most))
       throw new CwmError('InvalidParameter', `"${name}" must be a number from 0 to ${most}.`);
   }
+  const { form, means } = backendSettings.checkpointName;
+  if (namePattern !== undefined && !form.test(namePattern))
+    throw new CwmError('InvalidParameter', `"namePattern" must be ${means}, 128 characters at most.`);
   const policy = core.checkpoints.configure({
     ...(enabled !== undefined && { enabled }),
     ...(tokenThreshold !== undefined && { tokenThreshold }),
     ...(tokenCountThreshold !== undefined && { tokenCountThreshold }),
     ...(cooldownSeconds !== undefined && { cooldownMs: cooldownSeconds * 1000 }),
     ...(idleMinutes !== undefined && { idleMs: idleMinutes * 60_000 }),
+    ...(namePattern !== undefined && { namePattern }),
+    ...(tags && { tags: parseTags(tags) }),
   });
   return {
     enabled: policy.enabled,
@@ -187,6 +193,8 @@ export async function autoFreezeConfig(
     tokenCountThreshold: policy.tokenCountThreshold,
     cooldownSeconds: policy.cooldownMs / 1000,
     idleMinutes: policy.idleMs / 60_000,
+    namePattern: policy.namePattern,
+    tags: [...policy.tags],
   };
 }
 
@@ -198,14 +206,15 @@ export async function autoFreezeCheck(
   const session = await requireSession(core, parseSessionId(input.session));
   const tokens = session.tokens?.count ?? 0;
   const limitTokens = session.model?.maxModelLen ?? null;
-  const receipt = (await nullOn(core.store.checkpoints.get(session.id), 'Corrupted'))?.receipt;
+  const checkpoint = await nullOn(core.store.checkpoints.get(session.id), 'Corrupted');
   return {
     session: session.id,
     ...(await core.checkpoints.check(session)),
     tokens,
     limitTokens,
     thresholdPercent: limitTokens === null ? null : Math.round((1000 * tokens) / limitTokens) / 10,
-    last: receipt ?? null,
+    last: checkpoint && checkpoint.receipt,
+    ...(checkpoint && { lastTags: checkpoint.manifest.tags }),
   };
 }
 

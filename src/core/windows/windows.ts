@@ -1,3 +1,4 @@
+import { sha256Hex } from '../../base/hash.ts';
 import type { RouteInput, RouteOutput } from '../../protocol/api.ts';
 import { CwmError, isCwmError, isEngineFailure, nullOn, toCwmError } from '../../protocol/errors.ts';
 import { parseProjectUri, parseSessionId, parseTags, parseWindowName, type WindowName } from '../../protocol/ids.ts';
@@ -37,17 +38,20 @@ export async function listWindows(
 export async function getWindow(core: CoreContext, input: RouteInput<'getWindow'>): Promise<RouteOutput<'getWindow'>> {
   const name = parseWindowName(input.window);
   const manifest = await requireWindow(core, name);
-  const [{ blocks, ...kv }, receipts, session, isPinned, lineageWindows] = await Promise.all([
+  const [{ blocks, ...kv }, receipts, session, isPinned, lineageWindows, lineage] = await Promise.all([
     core.store.windows.loadKv(name),
     core.store.receipts.list(name),
     nullOn(core.store.sessions.get(manifest.session), 'Corrupted'),
     core.store.windows.isPinned(name),
     ancestorsOf(core, manifest),
+    nullOn(core.store.lineages.get(manifest.lineage), 'Corrupted'),
   ]);
   const summary = windowSummary({ manifest, kvBytes: kv.kvBytes, receipts, isPinned });
   return {
     manifest,
     kv,
+    // The salt itself would let other clients of the model server reach the KV.
+    saltHash: lineage && sha256Hex(saltOf({ ...lineage, generation: kv.saltGeneration })).slice(0, 16),
     // The manifest says where it was made.
     summary: session ? { ...summary, project: session.project } : summary,
     lineageWindows,

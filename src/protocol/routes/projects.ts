@@ -85,6 +85,10 @@ const policy = () => ({
   cooldownSeconds: z.number(),
   /** 0 is never. */
   idleMinutes: z.number(),
+  /** How receipts call a checkpoint: text with `{session_id}`, `{timestamp}` or `{count}`. Earlier backends leave it out. */
+  namePattern: z.optional(text),
+  /** Of checkpoints, at most 10. Earlier backends leave them out. */
+  tags: z.optional(z.array(text)),
 });
 
 const place = () =>
@@ -161,6 +165,8 @@ export const projectShapes = () =>
         thresholdPercent: z.nullable(z.number()),
         /** Of its checkpoint: what that cost. Null: it has none. Earlier backends leave it out. */
         last: z.optional(z.nullable(receiptSchema)),
+        /** Of its checkpoint. Earlier backends leave them out. */
+        lastTags: z.optional(z.array(text)),
       }),
     },
     currentSession: {

@@ -4,13 +4,15 @@ import { kvRecordSchema, windowManifestSchema } from './window.ts';
 
 /**
  * The rolling checkpoint of a session: as much as a window has, but for the token ids, which the session's own log has. It is made without
- * being asked for, and the next one takes its place. Its manifest's name is for receipts only; no list has it.
+ * being asked for, and the next one takes its place. Its manifest's name and tags are for receipts only; no list has it.
  */
 export const checkpointSchema = z.object({
   manifest: windowManifestSchema,
   kv: kvRecordSchema,
   /** Of when it was made: what it cost, and what computing the context would cost. */
   receipt: receiptSchema,
+  /** How many checkpoints its session had, this one among them. The first stores have none. */
+  count: z.optional(z.number()),
 });
 export type Checkpoint = z.infer<typeof checkpointSchema>;
 

@@ -73,6 +73,8 @@ export const receiptSchema = z.object({
   operation: growing(['freeze', 'checkpoint', 'thaw', 'clone']),
   session: sessionIdSchema,
   window: windowNameSchema,
+  /** True: `window` is what the session's rolling checkpoint is called, which no list of windows has. */
+  ofCheckpoint: z.optional(z.boolean()),
   verdict: z.nullable(growing(verdicts)),
   tier: z.nullable(growing(kvTiers)),
   /** Length of the context, in tokens. */

@@ -135,6 +135,8 @@ export type WindowSummary = z.infer<typeof windowSummarySchema>;
 export const windowDetailsSchema = z.object({
   manifest: windowManifestSchema,
   kv: z.omit(kvRecordSchema, { blocks: true }),
+  /** The beginning of the SHA-256 of its cache salt: the same where windows share KV. Null where it cannot be read; an older backend leaves it out. */
+  saltHash: z.optional(z.nullable(z.string())),
   summary: windowSummarySchema,
   /** Root first, this window last. */
   lineageWindows: z.array(windowNameSchema),

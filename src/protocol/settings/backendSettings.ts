@@ -32,6 +32,8 @@ interface ChoiceSetting extends Common {
 interface TextSetting extends Common {
   readonly kind: 'text' | 'path';
   readonly default: string | null;
+  /** Default: any that is not blank. */
+  readonly form?: RegExp;
 }
 
 export type BackendSetting = NumberSetting | ChoiceSetting | TextSetting;
@@ -191,6 +193,20 @@ export const backendSettings = {
     default: 10,
     means: 'a number of minutes, 0 for never',
   },
+  checkpointName: {
+    flag: 'checkpoint-name',
+    kind: 'text',
+    form: /^(?=.{1,128}$)[\w-]*(\{(session_id|timestamp|count)\}[\w-]*)+$/,
+    default: 'auto-{session_id}-{timestamp}',
+    means: 'letters, digits, "_" and "-" around {session_id}, {timestamp} or {count}',
+  },
+  checkpointTags: {
+    flag: 'checkpoint-tags',
+    kind: 'text',
+    form: /^[\w-]{1,32}(,[\w-]{1,32}){0,9}$/,
+    default: 'auto-freeze',
+    means: 'at most 10 tags with commas between them',
+  },
   requireTls: {
     flag: 'require-tls',
     kind: 'choice',
@@ -298,7 +314,7 @@ function meaning(row: BackendSetting, written: string): string | number | null {
       return row.values.includes(written) ? written : null;
     case 'text':
     case 'path':
-      return written.trim() === '' ? null : written;
+      return written.trim() === '' || row.form?.test(written) === false ? null : written;
     case 'number': {
       const digits =
         row.suffix !== undefined && written.endsWith(row.suffix) ? written.slice(0, -row.suffix.length) : written;

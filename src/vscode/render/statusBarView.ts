@@ -1,4 +1,3 @@
-import { checkpointName } from '../../protocol/ids.ts';
 import { readableLine } from '../../base/readableText.ts';
 import type { Session } from '../../protocol/schemas/session.ts';
 import type { State } from '../state.ts';
@@ -114,8 +113,8 @@ function lastVerdict({ id, thawedFrom }: Session, { receipts }: Pick<State, 'rec
   const thawed = thawedFrom?.verdict ?? null;
   if (receipt === undefined) return thawed;
   // Bringing a checkpoint back leaves the session as it was.
-  const isOfCheckpoint = receipt.window === checkpointName(id);
-  const isThawedSince = (receipt.operation === 'thaw' && !isOfCheckpoint) || receipt.window === thawedFrom?.window;
+  const isThawedSince =
+    (receipt.operation === 'thaw' && !receipt.ofCheckpoint) || receipt.window === thawedFrom?.window;
   return isThawedSince ? (thawed ?? receipt.verdict) : (receipt.verdict ?? thawed);
 }
 

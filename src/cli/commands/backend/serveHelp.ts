@@ -31,6 +31,8 @@ export const serveHelp: Readonly<Record<Exclude<BackendSettingName, Other>, stri
   checkpointTokens: 'a checkpoint is made when a session has this many tokens; 0 is off',
   checkpointCooldownSeconds: 'seconds between two checkpoints that the size of a session triggers',
   checkpointIdleMinutes: 'a checkpoint is made when a session has been idle for this long; 0 is never',
+  checkpointName: 'how receipts and "cwm session show" call a checkpoint',
+  checkpointTags: 'tags of checkpoints, which "auto_freeze_check" tells',
   requireTls: 'whether a model server on another machine must have an https URL: on or off',
   http: 'answer the API on TCP too, on loopback unless --http-remote is on: [HOST:]PORT',
   httpRemote: 'whether --http may name an address that other machines can reach: on or off',

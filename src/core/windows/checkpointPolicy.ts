@@ -1,5 +1,5 @@
-import type { CheckpointReason } from '../../../protocol/schemas/checkpoint.ts';
-import { backendSettings } from '../../../protocol/settings/backendSettings.ts';
+import type { CheckpointReason } from '../../protocol/schemas/checkpoint.ts';
+import { backendSettings } from '../../protocol/settings/backendSettings.ts';
 
 /** When checkpoints are made without being asked for (S0-16). */
 export interface CheckpointPolicy {
@@ -18,10 +18,20 @@ export interface CheckpointPolicy {
   readonly shutdownMs: number;
   /** How long a client that leaves a folder waits for its checkpoint. */
   readonly leaveMs: number;
+  /** What `checkpointName` makes a name of. */
+  readonly namePattern: string;
+  readonly tags: readonly string[];
 }
 
-const { checkpoints, checkpointAt, checkpointTokens, checkpointCooldownSeconds, checkpointIdleMinutes } =
-  backendSettings;
+const {
+  checkpoints,
+  checkpointAt,
+  checkpointTokens,
+  checkpointCooldownSeconds,
+  checkpointIdleMinutes,
+  checkpointName,
+  checkpointTags,
+} = backendSettings;
 
 export const defaultCheckpointPolicy: CheckpointPolicy = {
   enabled: checkpoints.default === 'on',
@@ -32,6 +42,8 @@ export const defaultCheckpointPolicy: CheckpointPolicy = {
   volatileRestMs: 2000,
   shutdownMs: 4000,
   leaveMs: 30_000,
+  namePattern: checkpointName.default,
+  tags: checkpointTags.default.split(','),
 };
 
 export interface SessionSize {

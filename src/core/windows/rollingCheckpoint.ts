@@ -1,25 +1,24 @@
-import { checkpointName, type SessionId, type WindowName } from '../../../protocol/ids.ts';
-import type { Checkpoint } from '../../../protocol/schemas/checkpoint.ts';
-import type { Receipt } from '../../../protocol/schemas/receipt.ts';
-import type { ContextTokens, Session } from '../../../protocol/schemas/session.ts';
-import type { KvRecord, WindowManifest } from '../../../protocol/schemas/window.ts';
-import type { CoreContext } from '../../context.ts';
-import { familyOf, saltOf } from '../../ports/lineages.ts';
-import { nullOn } from '../../../protocol/errors.ts';
-import type { KvRecordPlace } from '../../evidence/frozenContext.ts';
-import { isOpen } from '../../lifecycle.ts';
-import { silent } from '../../ports/reporter.ts';
-import type { Hold } from '../../space/blocksInUse.ts';
-import { isAtRest } from '../../turns/machine.ts';
-import { bringKvBack, type Outcome } from '../thaw/bringKvBack.ts';
-import { isHandleNamed } from '../handles.ts';
-import { readMessages } from '../thaw/lostMessages.ts';
-import { withoutMessages } from '../thaw/openedWithoutKv.ts';
-import { withSummary } from '../receipts.ts';
-import { sealSession } from '../sealSession.ts';
-import { recordOfWindow } from '../thaw/thaw.ts';
-
-const tag = 'auto-freeze';
+import { checkpointName } from '../../protocol/checkpointName.ts';
+import type { SessionId, WindowName } from '../../protocol/ids.ts';
+import type { Checkpoint } from '../../protocol/schemas/checkpoint.ts';
+import type { Receipt } from '../../protocol/schemas/receipt.ts';
+import type { ContextTokens, Session } from '../../protocol/schemas/session.ts';
+import type { KvRecord, WindowManifest } from '../../protocol/schemas/window.ts';
+import type { CoreContext } from '../context.ts';
+import { familyOf, saltOf } from '../ports/lineages.ts';
+import { nullOn } from '../../protocol/errors.ts';
+import type { KvRecordPlace } from '../evidence/frozenContext.ts';
+import { isOpen } from '../lifecycle.ts';
+import { silent } from '../ports/reporter.ts';
+import type { Hold } from '../space/blocksInUse.ts';
+import { isAtRest } from '../turns/machine.ts';
+import { bringKvBack, type Outcome } from './bringKvBack.ts';
+import { isHandleNamed } from './handles.ts';
+import { readMessages } from './lostMessages.ts';
+import { withoutMessages } from './openedWithoutKv.ts';
+import { withSummary } from './receipts.ts';
+import { sealSession } from './sealSession.ts';
+import { recordOfWindow } from './thaw.ts';
 
 /** How long an engine may take to delete a file that nobody needs any more. */
 const forgetMs = 10_000;
@@ -72,11 +71,14 @@ async function replaceCheckpoint(
   const toSeal = { session, tokens, engineSpec: engine, doing, progress, hold, earlier, isUnasked: true };
   const sealed = await sealSession(core, toSeal, signal);
   const at = core.clock.now().toISOString();
-  const name = checkpointName(id);
+  const { namePattern, tags } = core.checkpoints.policy;
+  const count = (before?.count ?? 0) + 1;
+  const name = checkpointName(namePattern, { session: id, at, count });
   const receipt = withSummary({
     operation: 'checkpoint',
     session: id,
     window: name,
+    ofCheckpoint: true,
     ...sealed.fields,
     ms: core.clock.elapsedMs() - startedMs,
     expectedPrefillMs: core.prefill.expectedMs(engine, tokens.count),
@@ -86,12 +88,12 @@ async function replaceCheckpoint(
     formatVersion: 1,
     name,
     description: '',
-    tags: [tag],
+    tags: [...tags],
     mode: 'checkpoint',
     ...sealed.manifest,
     createdAt: at,
   };
-  await core.store.checkpoints.put({ manifest, kv: sealed.kv, receipt });
+  await core.store.checkpoints.put({ manifest, kv: sealed.kv, receipt, count });
   if (before) await forgetReplaced(core, before, sealed.kv.handle);
   return receipt;
 }
@@ -141,6 +143,7 @@ interface Warmable {
   readonly ids: readonly number[];
   /** What computing it took or would take; null: not known. */
   readonly computeMs: number | null;
+  readonly isOfCheckpoint: boolean;
 }
 
 /**
@@ -159,7 +162,8 @@ export const warmFromCheckpoint = (core: CoreContext, id: SessionId, signal: Abo
       if (!checkpoint) return null;
       const { manifest, kv, receipt } = checkpoint;
       const ids = await core.store.sessions.loadTokens(id, manifest.tokens.sha256);
-      return { manifest, kv, ids, record: placeOf(core, checkpoint), computeMs: receipt.expectedPrefillMs };
+      const record = placeOf(core, checkpoint);
+      return { manifest, kv, ids, record, computeMs: receipt.expectedPrefillMs, isOfCheckpoint: true };
     },
     signal,
   );
@@ -179,7 +183,7 @@ export const warmFromBase = (
       const manifest = await windows.get(window);
       if (!manifest) return null;
       const [kv, ids] = [await windows.loadKv(window), await windows.loadTokens(window)];
-      return { manifest, kv, ids, record: recordOfWindow(core, window), computeMs: null };
+      return { manifest, kv, ids, record: recordOfWindow(core, window), computeMs: null, isOfCheckpoint: false };
     },
     signal,
   );
@@ -210,6 +214,7 @@ async function warmFrom(
         operation: 'thaw',
         session: id,
         window: manifest.name,
+        ...(found.isOfCheckpoint && { ofCheckpoint: true }),
         ...outcome,
         ms: core.clock.elapsedMs() - startedMs,
         expectedPrefillMs: core.prefill.expectedMs(manifest.engine, ids.length) ?? found.computeMs,
