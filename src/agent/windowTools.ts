@@ -21,7 +21,8 @@ const windowFreeze: AgentTool<Input<'window_freeze'>, Output<'window_freeze'>> =
   async run(backend, { session_id, window_name, description, tags, checkpoint }) {
     const input = { session: session_id, window: window_name, description, tags, checkpoint };
     const receipt = await backend.call('freeze', input);
-    const { manifest, saltHash = null } = await backend.call('getWindow', { window: receipt.window });
+    // The window is there, whatever can be read of it.
+    const made = await backend.call('getWindow', { window: receipt.window }).catch(() => null);
     return {
       success: true,
       window_name: receipt.window,
@@ -30,8 +31,8 @@ const windowFreeze: AgentTool<Input<'window_freeze'>, Output<'window_freeze'>> =
       total_size_bytes: receipt.kvBytes,
       token_count: receipt.tokens,
       storage_tier: receipt.tier,
-      prompt_hash: manifest.tokens.sha256,
-      cache_salt: saltHash,
+      prompt_hash: made && made.manifest.tokens.sha256,
+      cache_salt: made?.saltHash ?? null,
       summary: receipt.summary,
       notes: receipt.notes,
     };
@@ -145,10 +146,10 @@ export const windowToolShapes = () =>
         total_size_bytes: count(),
         token_count: z.number(),
         storage_tier: z.nullable(z.string()),
-        prompt_hash: described(z.string(), 'SHA-256 of the exact token ids.'),
+        prompt_hash: described(z.nullable(z.string()), 'SHA-256 of the exact token ids.'),
         cache_salt: described(
           z.nullable(z.string()),
-          'The beginning of the SHA-256 of the salt: the same where windows share KV. Nobody is told the salt.',
+          'The beginning of the SHA-256 of the salt: the same where windows share KV. The salt itself is secret.',
         ),
         summary: z.string(),
         notes: z.array(z.string()),

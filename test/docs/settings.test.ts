@@ -44,6 +44,18 @@ test('S0-83 a value that is out of range is refused, with the name of the flag o
   }
 });
 
+test('S0-16 how checkpoints are called and tagged is read from both, and what cannot be a name or a tag is refused', () => {
+  const read = (args: string[], env: Record<string, string> = {}) =>
+    parseBackendArguments(['--storage', '/s', ...args], env).checkpoints;
+  expect(read([])).toMatchObject({ namePattern: 'auto-{session_id}-{timestamp}', tags: ['auto-freeze'] });
+  const env = { CWM_CHECKPOINT_NAME: 'mine-{count}', CWM_CHECKPOINT_TAGS: 'a,b' };
+  expect(read([], env)).toMatchObject({ namePattern: 'mine-{count}', tags: ['a', 'b'] });
+  for (const pattern of ['fixed', '{session}', '../{count}', 'a b{count}', `${'x'.repeat(122)}{count}`])
+    expect(() => read(['--checkpoint-name', pattern]), pattern).toThrow('--checkpoint-name must be letters');
+  for (const tags of ['a,', 'a b', 'x'.repeat(33), Array(11).fill('t').join(',')])
+    expect(() => read(['--checkpoint-tags', tags]), tags).toThrow('--checkpoint-tags must be at most 10 tags');
+});
+
 test('the command line wins over the environment, and an empty variable is none', () => {
   const levelOf = (args: string[], level: string) =>
     parseBackendArguments(['--storage', '/s', ...args], { CWM_LOG_LEVEL: level }).logLevel;

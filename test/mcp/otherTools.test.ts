@@ -64,13 +64,32 @@ test('S0-15 a check of health asks the parts now, and can be about one of them',
 });
 
 test('S0-16 the policy of automatic checkpoints is shown, and changed where a field is given', async () => {
-  const policy = { enabled: true, tokenThreshold: 0.5, tokenCountThreshold: 0, cooldownSeconds: 60, idleMinutes: 10 };
+  const policy = {
+    enabled: true,
+    tokenThreshold: 0.5,
+    tokenCountThreshold: 0,
+    cooldownSeconds: 60,
+    idleMinutes: 10,
+    namePattern: 'auto-{session_id}',
+    tags: ['auto-freeze'],
+  };
   const backend = new FakeBackend({ autoFreezeConfig: () => policy });
   const client = await openClient({ era: 'modern', backend });
   const { structuredContent } = await client.call('auto_freeze_config', { token_threshold: 0.5 });
-  expect(structuredContent).toMatchObject({ token_threshold: 0.5, idle_timeout_minutes: 10 });
+  expect(structuredContent).toMatchObject({
+    token_threshold: 0.5,
+    idle_timeout_minutes: 10,
+    window_name_pattern: 'auto-{session_id}',
+    tags: ['auto-freeze'],
+    include_prompt: true,
+  });
   expect(backend.calls).toMatchObject([{ input: { tokenThreshold: 0.5, enabled: undefined } }]);
+  await client.call('auto_freeze_config', { window_name_pattern: 'kept-{count}', tags: ['a'], include_prompt: true });
+  expect(backend.calls.at(-1)).toMatchObject({ input: { namePattern: 'kept-{count}', tags: ['a'] } });
   expect(await client.call('auto_freeze_config', { token_threshold: 1.5 })).toMatchObject({ isError: true });
+  const { content } = await client.call('auto_freeze_config', { include_prompt: false });
+  expect(content[0]?.text).toContain('could not be loaded or proven');
+  expect(backend.calls).toHaveLength(2);
 });
 
 test('a conversation is read in pages, and a very long message is cut and says so', async () => {

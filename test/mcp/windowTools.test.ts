@@ -38,7 +38,15 @@ describe.each(eras)('the tools in the %s form of the protocol', (era) => {
   });
 
   test('S0-02 a freeze answers with its window, in structure and as the same text', async () => {
-    const backend = new FakeBackend({ freeze: () => aReceipt({ operation: 'freeze', verdict: null }) });
+    const { manifest, ...rest } = details();
+    const sha256 = 'ab'.repeat(32);
+    const getWindow = () => ({
+      ...rest,
+      manifest: { ...manifest, tokens: { ...manifest.tokens, sha256 } },
+      saltHash: '0123456789abcdef',
+    });
+    const freeze = () => aReceipt({ operation: 'freeze', verdict: null });
+    const backend = new FakeBackend({ freeze, getWindow });
     const client = await openClient({ era, backend });
     const result = await client.call('window_freeze', { session_id: 'session-1', window_name: 'w', tags: ['a'] });
     expect(result.structuredContent).toMatchObject({
@@ -48,11 +56,17 @@ describe.each(eras)('the tools in the %s form of the protocol', (era) => {
       total_size_bytes: 12_600_000,
       token_count: 8192,
       storage_tier: 'disk',
+      prompt_hash: sha256,
+      cache_salt: '0123456789abcdef',
     });
     expect(JSON.parse(result.content[0]?.text ?? '')).toEqual(result.structuredContent);
     expect(backend.calls).toMatchObject([
       { name: 'freeze', input: { session: 'session-1', window: 'w', tags: ['a'] } },
+      { name: 'getWindow', input: { window: 'auth-refactor-1' } },
     ]);
+    const alone = await openClient({ era, backend: new FakeBackend({ freeze }) });
+    const unread = await alone.call('window_freeze', { session_id: 'session-1', window_name: 'w' });
+    expect(unread.structuredContent).toMatchObject({ success: true, prompt_hash: null, cache_salt: null });
   });
 
   test('S0-05 a thaw says what was reused, and reports its steps to a client that asks for them', async () => {
@@ -323,5 +337,5 @@ test('the engine that the user named for the server is that of freezes and thaws
   const client = await openClient({ era: 'legacy', backend, engine: 'http://localhost:8000' });
   await client.call('window_freeze', { session_id: 's', window_name: 'w' });
   await client.call('window_list');
-  expect(backend.calls.map(({ input }) => 'engine' in input)).toEqual([true, false]);
+  expect(backend.calls.map(({ input }) => 'engine' in input)).toEqual([true, false, false]);
 });

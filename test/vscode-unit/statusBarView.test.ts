@@ -41,6 +41,7 @@ describe('V3 the status bar', () => {
     const receipt = aReceipt({
       operation: 'thaw',
       window: `auto-${session.id}`,
+      ofCheckpoint: true,
       verdict: 'proven',
       summary: 'All came back.',
     });

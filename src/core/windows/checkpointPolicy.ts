@@ -1,3 +1,4 @@
+import { maxWindowNameLength, type SessionId, type WindowName } from '../../protocol/ids.ts';
 import type { CheckpointReason } from '../../protocol/schemas/checkpoint.ts';
 import { backendSettings } from '../../protocol/settings/backendSettings.ts';
 
@@ -18,7 +19,7 @@ export interface CheckpointPolicy {
   readonly shutdownMs: number;
   /** How long a client that leaves a folder waits for its checkpoint. */
   readonly leaveMs: number;
-  /** What `checkpointName` makes a name of. */
+  /** Of {@link checkpointName}. */
   readonly namePattern: string;
   readonly tags: readonly string[];
 }
@@ -29,7 +30,7 @@ const {
   checkpointTokens,
   checkpointCooldownSeconds,
   checkpointIdleMinutes,
-  checkpointName,
+  checkpointName: namePattern,
   checkpointTags,
 } = backendSettings;
 
@@ -42,9 +43,29 @@ export const defaultCheckpointPolicy: CheckpointPolicy = {
   volatileRestMs: 2000,
   shutdownMs: 4000,
   leaveMs: 30_000,
-  namePattern: checkpointName.default,
+  namePattern: namePattern.default,
   tags: checkpointTags.default.split(','),
 };
+
+export interface NamedCheckpoint {
+  readonly session: SessionId;
+  /** ISO 8601, in UTC. */
+  readonly at: string;
+  /** The first of a session is 1. */
+  readonly count: number;
+}
+
+/**
+ * How receipts call a rolling checkpoint (S0-16). No list has a window of this name because of it.
+ *
+ * @param pattern of the policy; what comes out is cut to 128 characters.
+ */
+export const checkpointName = (pattern: string, { session, at, count }: NamedCheckpoint): WindowName =>
+  pattern
+    .replaceAll('{session_id}', session)
+    .replaceAll('{timestamp}', at.replaceAll(/[-:]|\.\d+/g, ''))
+    .replaceAll('{count}', String(count))
+    .slice(0, maxWindowNameLength) as WindowName;
 
 export interface SessionSize {
   readonly tokens: number;

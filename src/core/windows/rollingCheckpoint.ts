@@ -1,4 +1,3 @@
-import { checkpointName } from '../../protocol/checkpointName.ts';
 import type { SessionId, WindowName } from '../../protocol/ids.ts';
 import type { Checkpoint } from '../../protocol/schemas/checkpoint.ts';
 import type { Receipt } from '../../protocol/schemas/receipt.ts';
@@ -13,6 +12,7 @@ import { silent } from '../ports/reporter.ts';
 import type { Hold } from '../space/blocksInUse.ts';
 import { isAtRest } from '../turns/machine.ts';
 import { bringKvBack, type Outcome } from './bringKvBack.ts';
+import { checkpointName } from './checkpointPolicy.ts';
 import { isHandleNamed } from './handles.ts';
 import { readMessages } from './lostMessages.ts';
 import { withoutMessages } from './openedWithoutKv.ts';

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { CwmError } from '../../../src/protocol/errors.ts';
+import { parseWindowName } from '../../../src/protocol/ids.ts';
 import { collect } from '../../../src/core/space/collect.ts';
 import { defaultLimits } from '../../../src/core/space/limits.ts';
 import { makeSpace } from '../../../src/core/space/space.ts';
@@ -324,19 +325,47 @@ describe('S0-16 a checkpoint that nobody asked for', () => {
       tokenCountThreshold: 0,
       cooldownSeconds: 60,
       idleMinutes: 10,
+      namePattern: 'auto-{session_id}-{timestamp}',
+      tags: ['auto-freeze'],
     });
     await idleFor(fixture, 10 * minute);
     await fixture.cwm.close();
     expect(await fixture.store.checkpoints.get(s)).toBeNull();
   });
 
-  it.each([{ tokenThreshold: 0 }, { tokenThreshold: 1.01 }, { idleMinutes: -1 }, { cooldownSeconds: Infinity }])(
-    'a policy of %o is refused',
-    async (change) => {
-      const { cwm } = await keeping();
-      await expect(cwm.autoFreezeConfig(change)).rejects.toMatchObject({ name: 'InvalidParameter' });
-    },
-  );
+  it('is called by the pattern and has the tags of the policy, in its receipts and nowhere else', async () => {
+    const fixture = await keeping({ namePattern: 'kept_{count}-of-{session_id}', tags: ['a', 'b'] });
+    await talkedIn(fixture, 's', 'file:///a');
+    const made = await fixture.cwm.closeProject({ project: 'file:///a' });
+    expect(made.receipt).toMatchObject({ window: 'kept_1-of-s', ofCheckpoint: true });
+    expect(await fixture.cwm.autoFreezeCheck({ session: 's' })).toMatchObject({
+      last: { window: 'kept_1-of-s' },
+      lastTags: ['a', 'b'],
+    });
+    await fixture.cwm.autoFreezeConfig({ namePattern: 'at-{timestamp}{count}', tags: [] });
+    await fixture.cwm.send({ session: 's', text: 'And why?' });
+    const next = (await fixture.cwm.closeProject({ project: 'file:///a' })).receipt;
+    expect(next?.window).toBe(`at-${next?.at.slice(0, 19).replaceAll(/[-:]/g, '')}Z2`);
+    expect(() => parseWindowName(next?.window ?? '')).not.toThrow();
+    expect((await fixture.cwm.autoFreezeCheck({ session: 's' })).lastTags).toEqual([]);
+    expect((await fixture.cwm.listWindows({})).total).toBe(0);
+  });
+
+  it.each([
+    { tokenThreshold: 0 },
+    { tokenThreshold: 1.01 },
+    { idleMinutes: -1 },
+    { cooldownSeconds: Infinity },
+    { namePattern: 'always-the-same' },
+    { namePattern: 'a/{count}' },
+    { namePattern: '{session}' },
+    { namePattern: `{count}${'x'.repeat(128)}` },
+    { tags: ['a b'] },
+    { tags: Array.from({ length: 11 }, (_, at) => `t${at}`) },
+  ])('a policy of %o is refused', async (change) => {
+    const { cwm } = await keeping();
+    await expect(cwm.autoFreezeConfig(change)).rejects.toMatchObject({ name: 'InvalidParameter' });
+  });
 });
 
 describe('what a checkpoint takes', () => {
