@@ -6,7 +6,7 @@ import type { ContinueFrom, Isolation } from '../protocol/settings/sessionChoice
 import type { AutoSyncConfig } from '../core/tracker/autoSync.ts';
 import { httpTokenFile } from '../protocol/backendRecord.ts';
 import { embeddedFlagNames } from '../protocol/settings/embeddedFlags.ts';
-import type { CheckpointPolicy } from '../core/windows/checkpointPolicy.ts';
+import type { CheckpointPolicy } from '../core/windows/checkpoints/checkpointPolicy.ts';
 import type { TrackerConfig } from '../core/tracker/trackerConfig.ts';
 import type { EncryptionWish } from '../store/encryption/openEncryption.ts';
 import {

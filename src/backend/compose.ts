@@ -10,7 +10,7 @@ import type { AutoSyncConfig } from '../core/tracker/autoSync.ts';
 import type { Sleep } from '../engines/http/timing.ts';
 import type { ContinueFrom, Isolation } from '../protocol/settings/sessionChoices.ts';
 import type { TrackerConfig } from '../core/tracker/trackerConfig.ts';
-import type { CheckpointPolicy } from '../core/windows/checkpointPolicy.ts';
+import type { CheckpointPolicy } from '../core/windows/checkpoints/checkpointPolicy.ts';
 import type { AuditFact } from '../protocol/schemas/audit.ts';
 import { productVersion } from '../protocol/version.ts';
 import { isCwmError, nullOn } from '../protocol/errors.ts';

@@ -1,5 +1,5 @@
 import type { Clock } from '../base/clock.ts';
-import type { BackgroundWork } from './windows/backgroundWork.ts';
+import type { BackgroundWork } from './windows/checkpoints/backgroundWork.ts';
 import type { Sleep } from '../base/clock.ts';
 import type { KeyedQueue } from '../base/serialQueue.ts';
 import type { LineageId, SessionId } from '../protocol/ids.ts';
@@ -19,8 +19,8 @@ import type { Conversations } from './turns/conversations.ts';
 import type { PrefillRates } from './turns/prefillRates.ts';
 import type { Turn } from './turns/turn.ts';
 import type { Space } from './space/space.ts';
-import type { CheckpointKeeper } from './windows/checkpointKeeper.ts';
-import type { Warmings } from './windows/warmings.ts';
+import type { CheckpointKeeper } from './windows/checkpoints/checkpointKeeper.ts';
+import type { Warmings } from './windows/checkpoints/warmings.ts';
 import type { Trackers } from './tracker/trackers.ts';
 
 /** Null: the model has no price, or the model server did not count the tokens. */

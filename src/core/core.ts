@@ -1,5 +1,5 @@
 import type { Clock } from '../base/clock.ts';
-import { BackgroundWork } from './windows/backgroundWork.ts';
+import { BackgroundWork } from './windows/checkpoints/backgroundWork.ts';
 import { KeyedQueue } from '../base/serialQueue.ts';
 import type { LastEnd } from '../protocol/backendRecord.ts';
 import type { CoreRouteName } from '../protocol/api.ts';
@@ -35,9 +35,9 @@ import type { TrackerConfig } from './tracker/trackerConfig.ts';
 import { memoryPlugins, type GivenMemoryPlugins } from './memory/plugins.ts';
 import { Memories } from './memory/memories.ts';
 import { Conversations } from './turns/conversations.ts';
-import { CheckpointKeeper } from './windows/checkpointKeeper.ts';
-import type { CheckpointPolicy } from './windows/checkpointPolicy.ts';
-import { Warmings } from './windows/warmings.ts';
+import { CheckpointKeeper } from './windows/checkpoints/checkpointKeeper.ts';
+import type { CheckpointPolicy } from './windows/checkpoints/checkpointPolicy.ts';
+import { Warmings } from './windows/checkpoints/warmings.ts';
 import { PrefillRates } from './turns/prefillRates.ts';
 
 export interface CoreParts {

@@ -62,7 +62,7 @@ import { clone } from './windows/clone.ts';
 import { freezeComputed } from './sessions/windows/freezeComputed.ts';
 import { pinWindow } from './windows/pinWindow.ts';
 import { prune } from './windows/prune.ts';
-import { resumeForMessage } from './windows/resumeFrozen.ts';
+import { resumeForMessage } from './windows/thaw/resumeFrozen.ts';
 import { deleteWindow, getWindow, listWindows } from './windows/windows.ts';
 
 interface Operation<Name extends CoreRouteName> {

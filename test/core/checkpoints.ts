@@ -1,5 +1,5 @@
 import { coreFixture, type CoreFixture } from './coreFixture.ts';
-import type { CheckpointPolicy } from '../../src/core/windows/checkpointPolicy.ts';
+import type { CheckpointPolicy } from '../../src/core/windows/checkpoints/checkpointPolicy.ts';
 
 /** A core that makes checkpoints without being asked for. */
 export const keeping = (policy: Partial<CheckpointPolicy> = {}): Promise<CoreFixture> =>

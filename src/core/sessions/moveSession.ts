@@ -7,7 +7,7 @@ import { adoptProject, noteNewProject } from '../projects/knownProjects.ts';
 import { resolveProject } from '../projects/resolveProject.ts';
 import { requireSession } from '../session.ts';
 import { isAtRest } from '../turns/machine.ts';
-import { dropCheckpoint } from '../windows/rollingCheckpoint.ts';
+import { dropCheckpoint } from '../windows/checkpoints/rollingCheckpoint.ts';
 import { adoptNotes } from './memory/notes.ts';
 import { recordProject } from './openProject.ts';
 

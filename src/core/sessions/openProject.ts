@@ -9,8 +9,8 @@ import type { BranchSwitch } from '../ports/projects.ts';
 import { enter } from '../projects/clients.ts';
 import { noteProject } from '../projects/knownProjects.ts';
 import { resolveProject } from '../projects/resolveProject.ts';
-import { dropCheckpoint } from '../windows/rollingCheckpoint.ts';
-import { notBegun } from '../windows/warmings.ts';
+import { dropCheckpoint } from '../windows/checkpoints/rollingCheckpoint.ts';
+import { notBegun } from '../windows/checkpoints/warmings.ts';
 import { requireSession } from '../session.ts';
 
 const notRecorded = 'Nothing of this folder is saved or brought back without being asked.';

@@ -17,8 +17,8 @@ import { nextEngine, promptText, requireSession } from '../session.ts';
 import { freeBranchName, headOf, requireMessageOf, switched, withBranchAt } from '../turns/branchAt.ts';
 import { recoverTurn } from '../turns/cutAnswer.ts';
 import { storeAnswer, storeTokens } from '../turns/storeAnswer.ts';
-import { openWithoutWindow } from '../windows/resumeFrozen.ts';
-import { thaw } from '../windows/thaw.ts';
+import { openWithoutWindow } from '../windows/thaw/resumeFrozen.ts';
+import { thaw } from '../windows/thaw/thaw.ts';
 
 /** The session of a conversation that another program leads. */
 export interface OutsideSession {

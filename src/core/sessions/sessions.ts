@@ -13,7 +13,7 @@ import { noteNewProject } from '../projects/knownProjects.ts';
 import { projectDefaults, type ProjectDefaults } from '../projects/projectDefaults.ts';
 import { requireSession } from '../session.ts';
 import { changedSampling, settingsOfNew, updateSession } from '../turns/settings.ts';
-import { dropCheckpoint } from '../windows/rollingCheckpoint.ts';
+import { dropCheckpoint } from '../windows/checkpoints/rollingCheckpoint.ts';
 import { onBase } from './base/onBase.ts';
 
 /**

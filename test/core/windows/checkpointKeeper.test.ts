@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { CoreContext } from '../../../src/core/context.ts';
-import { CheckpointKeeper } from '../../../src/core/windows/checkpointKeeper.ts';
-import { SavingCosts } from '../../../src/core/windows/checkpointPolicy.ts';
+import { CheckpointKeeper } from '../../../src/core/windows/checkpoints/checkpointKeeper.ts';
+import { SavingCosts } from '../../../src/core/windows/checkpoints/checkpointPolicy.ts';
 import type { SessionId } from '../../../src/protocol/ids.ts';
 
 const [a, b] = ['a', 'b'] as SessionId[] as [SessionId, SessionId];

@@ -6,7 +6,7 @@ import type { ThawResult } from '../../../protocol/schemas/turn.ts';
 import type { CoreContext } from '../../context.ts';
 import type { Reporter } from '../../ports/reporter.ts';
 import { requireMessage, send } from '../../turns/send.ts';
-import { thaw } from '../../windows/thaw.ts';
+import { thaw } from '../../windows/thaw/thaw.ts';
 
 /**
  * Opens a window, and then sends the continuation prompt in the opened session, if there is one (S0-05). The thaw is done whatever comes

@@ -1,23 +1,23 @@
-import type { RouteInput } from '../../protocol/api.ts';
-import { nullOn, toCwmError } from '../../protocol/errors.ts';
-import { parseWindowName, type SessionId, type WindowName } from '../../protocol/ids.ts';
-import type { Receipt } from '../../protocol/schemas/receipt.ts';
-import { newSession, type Message, type Session } from '../../protocol/schemas/session.ts';
-import type { KvRecordPlace } from '../evidence/frozenContext.ts';
-import { emptyKv } from '../kv/emptyKv.ts';
-import type { KvRecord, WindowManifest } from '../../protocol/schemas/window.ts';
-import type { Progress, Reporter } from '../ports/reporter.ts';
-import type { CoreContext } from '../context.ts';
-import { familyOf } from '../ports/lineages.ts';
-import { storeReceipt } from './storeReceipt.ts';
+import type { RouteInput } from '../../../protocol/api.ts';
+import { nullOn, toCwmError } from '../../../protocol/errors.ts';
+import { parseWindowName, type SessionId, type WindowName } from '../../../protocol/ids.ts';
+import type { Receipt } from '../../../protocol/schemas/receipt.ts';
+import { newSession, type Message, type Session } from '../../../protocol/schemas/session.ts';
+import type { KvRecordPlace } from '../../evidence/frozenContext.ts';
+import { emptyKv } from '../../kv/emptyKv.ts';
+import type { KvRecord, WindowManifest } from '../../../protocol/schemas/window.ts';
+import type { Progress, Reporter } from '../../ports/reporter.ts';
+import type { CoreContext } from '../../context.ts';
+import { familyOf } from '../../ports/lineages.ts';
+import { storeReceipt } from '../storeReceipt.ts';
 import { bringKvBack, describeSoon, type Outcome } from './bringKvBack.ts';
 import { readMessages } from './lostMessages.ts';
 import { notAsked, withoutIds, withoutLineage, withoutManifest, withoutMessages } from './openedWithoutKv.ts';
-import { withSummary } from './receipts.ts';
+import { withSummary } from '../receipts.ts';
 import { chooseTarget, continued, requireTarget, type ThawTarget } from './thawTarget.ts';
 import { findWindow, type FoundWindow } from './damagedManifest.ts';
-import type { Hold } from '../space/blocksInUse.ts';
-import { makeCurrent } from '../projects/currentSession.ts';
+import type { Hold } from '../../space/blocksInUse.ts';
+import { makeCurrent } from '../../projects/currentSession.ts';
 
 /**
  * Opens a window: loads its KV and measures the reuse, then continues from it in the window's own session, or in a copy ({@link chooseTarget}).

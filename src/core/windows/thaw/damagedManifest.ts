@@ -1,9 +1,9 @@
-import { CwmError, isCwmError, nullOn } from '../../protocol/errors.ts';
-import type { SessionId, WindowName } from '../../protocol/ids.ts';
-import type { Session } from '../../protocol/schemas/session.ts';
-import type { WindowManifest } from '../../protocol/schemas/window.ts';
-import type { CoreContext } from '../context.ts';
-import { requireWindow } from './windows.ts';
+import { CwmError, isCwmError, nullOn } from '../../../protocol/errors.ts';
+import type { SessionId, WindowName } from '../../../protocol/ids.ts';
+import type { Session } from '../../../protocol/schemas/session.ts';
+import type { WindowManifest } from '../../../protocol/schemas/window.ts';
+import type { CoreContext } from '../../context.ts';
+import { requireWindow } from '../windows.ts';
 
 /** What a thaw opens. */
 export interface FoundWindow {

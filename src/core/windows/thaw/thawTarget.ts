@@ -1,13 +1,13 @@
-import type { RouteInput } from '../../protocol/api.ts';
-import { randomId } from '../../base/hash.ts';
-import { CwmError } from '../../protocol/errors.ts';
-import { maxSessionIdLength, parseSessionId, type SessionId, type WindowName } from '../../protocol/ids.ts';
-import type { Message, Session } from '../../protocol/schemas/session.ts';
-import type { WindowManifest } from '../../protocol/schemas/window.ts';
-import { freeBranchName, headOf, requireMessageOf, switched, withBranchAt } from '../turns/branchAt.ts';
-import type { CoreContext } from '../context.ts';
-import { isOpen, moveLifecycle } from '../lifecycle.ts';
-import { isAtRest } from '../turns/machine.ts';
+import type { RouteInput } from '../../../protocol/api.ts';
+import { randomId } from '../../../base/hash.ts';
+import { CwmError } from '../../../protocol/errors.ts';
+import { maxSessionIdLength, parseSessionId, type SessionId, type WindowName } from '../../../protocol/ids.ts';
+import type { Message, Session } from '../../../protocol/schemas/session.ts';
+import type { WindowManifest } from '../../../protocol/schemas/window.ts';
+import { freeBranchName, headOf, requireMessageOf, switched, withBranchAt } from '../../turns/branchAt.ts';
+import type { CoreContext } from '../../context.ts';
+import { isOpen, moveLifecycle } from '../../lifecycle.ts';
+import { isAtRest } from '../../turns/machine.ts';
 
 /**
  * The session in which a thaw continues. `origin`: the window's own, as itself while it is frozen as this window, else on a branch that ends

@@ -1,13 +1,13 @@
-import { unlessAborted } from '../../base/unlessAborted.ts';
-import { CwmError, isCwmError, toCwmError } from '../../protocol/errors.ts';
-import type { ProjectUri, SessionId } from '../../protocol/ids.ts';
-import type { LastEnd } from '../../protocol/backendRecord.ts';
-import type { CheckpointReason } from '../../protocol/schemas/checkpoint.ts';
-import type { Receipt } from '../../protocol/schemas/receipt.ts';
-import type { Session } from '../../protocol/schemas/session.ts';
-import type { CoreContext } from '../context.ts';
-import { saveInTime, type Unsaved } from '../kv/saveInTime.ts';
-import type { EngineKind } from '../ports/engine.ts';
+import { unlessAborted } from '../../../base/unlessAborted.ts';
+import { CwmError, isCwmError, toCwmError } from '../../../protocol/errors.ts';
+import type { ProjectUri, SessionId } from '../../../protocol/ids.ts';
+import type { LastEnd } from '../../../protocol/backendRecord.ts';
+import type { CheckpointReason } from '../../../protocol/schemas/checkpoint.ts';
+import type { Receipt } from '../../../protocol/schemas/receipt.ts';
+import type { Session } from '../../../protocol/schemas/session.ts';
+import type { CoreContext } from '../../context.ts';
+import { saveInTime, type Unsaved } from '../../kv/saveInTime.ts';
+import type { EngineKind } from '../../ports/engine.ts';
 import { defaultCheckpointPolicy, SavingCosts, weighSize, type CheckpointPolicy } from './checkpointPolicy.ts';
 import { hasCheckpointable, isBehind, makeCheckpoint, type SessionWithContext } from './rollingCheckpoint.ts';
 

@@ -1,6 +1,6 @@
-import type { Message } from '../../protocol/schemas/session.ts';
-import type { WindowManifest } from '../../protocol/schemas/window.ts';
-import { emptyKv } from '../kv/emptyKv.ts';
+import type { Message } from '../../../protocol/schemas/session.ts';
+import type { WindowManifest } from '../../../protocol/schemas/window.ts';
+import { emptyKv } from '../../kv/emptyKv.ts';
 import { withoutKv, type Outcome } from './bringKvBack.ts';
 import { lossInWords } from './lostMessages.ts';
 

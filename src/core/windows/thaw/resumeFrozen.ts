@@ -1,12 +1,12 @@
-import { CwmError, isCwmError, nullOn } from '../../protocol/errors.ts';
-import { parseSessionId, type SessionId, type WindowName } from '../../protocol/ids.ts';
-import type { Receipt } from '../../protocol/schemas/receipt.ts';
-import type { Session } from '../../protocol/schemas/session.ts';
-import type { CoreContext } from '../context.ts';
-import { modelDifference } from '../identity.ts';
-import { moveLifecycle } from '../lifecycle.ts';
-import type { Reporter } from '../ports/reporter.ts';
-import { requireWindow } from './windows.ts';
+import { CwmError, isCwmError, nullOn } from '../../../protocol/errors.ts';
+import { parseSessionId, type SessionId, type WindowName } from '../../../protocol/ids.ts';
+import type { Receipt } from '../../../protocol/schemas/receipt.ts';
+import type { Session } from '../../../protocol/schemas/session.ts';
+import type { CoreContext } from '../../context.ts';
+import { modelDifference } from '../../identity.ts';
+import { moveLifecycle } from '../../lifecycle.ts';
+import type { Reporter } from '../../ports/reporter.ts';
+import { requireWindow } from '../windows.ts';
 import { thaw } from './thaw.ts';
 
 /**

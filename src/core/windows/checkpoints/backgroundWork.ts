@@ -1,4 +1,4 @@
-import { unlessAborted } from '../../base/unlessAborted.ts';
+import { unlessAborted } from '../../../base/unlessAborted.ts';
 
 interface Running {
   /** Whether it ends when something comes for which a person waits; else that waits for it. */

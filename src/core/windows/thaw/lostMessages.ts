@@ -1,6 +1,6 @@
-import type { Message } from '../../protocol/schemas/session.ts';
-import type { WindowManifest } from '../../protocol/schemas/window.ts';
-import type { CoreContext } from '../context.ts';
+import type { Message } from '../../../protocol/schemas/session.ts';
+import type { WindowManifest } from '../../../protocol/schemas/window.ts';
+import type { CoreContext } from '../../context.ts';
 
 /** A window's conversation as it can be read now. */
 export interface ReadMessages {

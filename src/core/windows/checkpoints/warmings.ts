@@ -1,15 +1,15 @@
-import { isCwmError, nullOn, toCwmError } from '../../protocol/errors.ts';
-import type { ProjectUri, SessionId } from '../../protocol/ids.ts';
-import type { Receipt } from '../../protocol/schemas/receipt.ts';
-import type { Session } from '../../protocol/schemas/session.ts';
-import type { KvRecord, WindowManifest } from '../../protocol/schemas/window.ts';
-import type { Warming } from '../../protocol/schemas/warming.ts';
-import type { CoreContext } from '../context.ts';
-import { isOpen } from '../lifecycle.ts';
-import { saltOf } from '../ports/lineages.ts';
-import { silent } from '../ports/reporter.ts';
+import { isCwmError, nullOn, toCwmError } from '../../../protocol/errors.ts';
+import type { ProjectUri, SessionId } from '../../../protocol/ids.ts';
+import type { Receipt } from '../../../protocol/schemas/receipt.ts';
+import type { Session } from '../../../protocol/schemas/session.ts';
+import type { KvRecord, WindowManifest } from '../../../protocol/schemas/window.ts';
+import type { Warming } from '../../../protocol/schemas/warming.ts';
+import type { CoreContext } from '../../context.ts';
+import { isOpen } from '../../lifecycle.ts';
+import { saltOf } from '../../ports/lineages.ts';
+import { silent } from '../../ports/reporter.ts';
 import { warmFromBase, warmFromCheckpoint } from './rollingCheckpoint.ts';
-import { resumeUnasked } from './resumeFrozen.ts';
+import { resumeUnasked } from '../thaw/resumeFrozen.ts';
 
 /** Computing this long, in milliseconds, is nothing to do unasked. */
 const askAboveMs = 30_000;

@@ -1,6 +1,6 @@
-import { maxWindowNameLength, type SessionId, type WindowName } from '../../protocol/ids.ts';
-import type { CheckpointReason } from '../../protocol/schemas/checkpoint.ts';
-import { backendSettings } from '../../protocol/settings/backendSettings.ts';
+import { maxWindowNameLength, type SessionId, type WindowName } from '../../../protocol/ids.ts';
+import type { CheckpointReason } from '../../../protocol/schemas/checkpoint.ts';
+import { backendSettings } from '../../../protocol/settings/backendSettings.ts';
 
 /** When checkpoints are made without being asked for (S0-16). */
 export interface CheckpointPolicy {
