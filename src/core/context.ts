@@ -19,6 +19,8 @@ import type { Conversations } from './turns/conversations.ts';
 import type { PrefillRates } from './turns/prefillRates.ts';
 import type { Turn } from './turns/turn.ts';
 import type { Space } from './space/space.ts';
+import type { Recording } from './projects/recording.ts';
+import type { EngineHolders } from './windows/checkpoints/engineHolders.ts';
 import type { CheckpointKeeper } from './windows/checkpoints/checkpointKeeper.ts';
 import type { Warmings } from './windows/checkpoints/warmings.ts';
 import type { Trackers } from './tracker/trackers.ts';
@@ -58,6 +60,8 @@ export interface CoreContext {
   readonly space: Space;
   /** Work on KV for which nobody waits; a turn goes first. */
   readonly background: BackgroundWork<SessionId>;
+  readonly holders: EngineHolders;
+  readonly recording: Recording;
   readonly checkpoints: CheckpointKeeper;
   readonly warmings: Warmings;
   readonly trackers: Trackers;

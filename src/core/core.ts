@@ -36,6 +36,8 @@ import { memoryPlugins, type GivenMemoryPlugins } from './memory/plugins.ts';
 import { Memories } from './memory/memories.ts';
 import { Conversations } from './turns/conversations.ts';
 import { CheckpointKeeper } from './windows/checkpoints/checkpointKeeper.ts';
+import { EngineHolders } from './windows/checkpoints/engineHolders.ts';
+import { Recording } from './projects/recording.ts';
 import type { CheckpointPolicy } from './windows/checkpoints/checkpointPolicy.ts';
 import { Warmings } from './windows/checkpoints/warmings.ts';
 import { PrefillRates } from './turns/prefillRates.ts';
@@ -176,6 +178,8 @@ export function makeCore(parts: CoreParts): Core {
     changes,
     space,
     background: new BackgroundWork<SessionId>(),
+    holders: new EngineHolders(engines, clock),
+    recording: new Recording((project) => store.projects.isRecorded(project)),
     checkpoints,
     warmings,
     trackers,

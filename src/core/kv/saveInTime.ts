@@ -54,3 +54,14 @@ function takeNext(waiting: Unsaved[], leftMs: number): Unsaved | null {
   if (next) waiting.splice(waiting.indexOf(next), 1);
   return next;
 }
+
+/** What the work comes to, or, after that many milliseconds, what `late` does. */
+export async function within<T, Late>(
+  ms: number,
+  work: Promise<T>,
+  late: () => Late | Promise<Late>,
+): Promise<T | Late> {
+  const { promise: time, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  return Promise.race([work, time.then(late)]).finally(() => clearTimeout(timer));
+}

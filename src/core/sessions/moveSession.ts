@@ -71,13 +71,13 @@ export async function adoptSessions(
 ): Promise<RouteOutput<'adoptProject'>> {
   const adopted = await adoptProject(core, input, signal, (from, into) => adoptNotes(core, from, into));
   const project = parseProjectUri(adopted.project);
-  if (!(await core.checkpoints.isRecorded(project))) await recordProject(core, { project, recorded: false }, signal);
+  if (!(await core.recording.isRecorded(project))) await recordProject(core, { project, recorded: false }, signal);
   return adopted;
 }
 
 /** Nothing of a project that is not recorded is saved without being asked for, nor is what came along. */
 async function leaveUnrecorded(core: CoreContext, { id, project }: Session, signal: AbortSignal): Promise<void> {
-  if (project !== null && !(await core.checkpoints.isRecorded(project))) await dropCheckpoint(core, id, signal);
+  if (project !== null && !(await core.recording.isRecorded(project))) await dropCheckpoint(core, id, signal);
 }
 
 const busy = (id: SessionId): CwmError =>

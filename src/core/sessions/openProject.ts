@@ -50,7 +50,7 @@ export async function openProject(
   const { project, config, resolution } = resolved;
   enter(core, folder, resolved);
   // A switch, or a client that knows nothing of trust, must not undo what the user's editor said.
-  if (input.record !== undefined) core.checkpoints.record(project, input.record);
+  if (input.record !== undefined) core.recording.record(project, input.record);
   if (!config?.dry_run) await noteProject(core, resolved, signal);
   const branch = config?.dry_run ? null : await switchBranch(core, project, config, input);
   const session = await sessionOf(core, project);
@@ -66,7 +66,7 @@ export async function openProject(
     if (leaving !== null) core.checkpoints.leaveSoon(leaving);
     return { ...opened, warming: null };
   }
-  const why = !(await core.checkpoints.isRecorded(project))
+  const why = !(await core.recording.isRecorded(project))
     ? notRecorded
     : session.recorded === false
       ? sessionNotRecorded

@@ -150,7 +150,7 @@ export class OutsideTurns {
     let known = this.#recorded.get(project);
     if (!known) {
       known = this.#core()
-        .checkpoints.isRecorded(project)
+        .recording.isRecorded(project)
         .catch(() => true);
       this.#recorded.set(project, known);
     }
@@ -273,7 +273,7 @@ export class OutsideTurns {
    */
   async letPass(engine: string, salt: string, signal: AbortSignal): Promise<Passage | null> {
     const passage = (await this.#core().engines.get(engine).letPass?.(salt, signal)) ?? null;
-    if (passage?.isNew) this.#core().checkpoints.emptied(engine);
+    if (passage?.isNew) this.#core().holders.emptied(engine);
     return passage;
   }
 
@@ -296,7 +296,7 @@ export class OutsideTurns {
 
   /** The session whose turn an engine had last; null: not known. */
   holderOf(engine: string): SessionId | null {
-    return this.#core().checkpoints.holderOf(engine);
+    return this.#core().holders.of(engine);
   }
 
   /** Saves what an engine has in memory, before another conversation takes its place. @throws the signal's reason, and nothing else. */
@@ -306,7 +306,7 @@ export class OutsideTurns {
 
   /** A request takes the engine. @param by null: one of no session. */
   tookEngine(engine: string, by: SessionId | null): void {
-    this.#core().checkpoints.tookEngine(engine, by);
+    this.#core().holders.took(engine, by);
   }
 
   /** Every session of this kind. */

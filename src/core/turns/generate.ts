@@ -129,7 +129,7 @@ export async function continueIds(
 
 /** The engine has computed a request of the turn: it has this conversation in memory now. */
 function tookNow(core: CoreContext, { session, description }: Turn, generation: Generation): void {
-  core.checkpoints.tookEngine(session.engine, session.id);
+  core.holders.took(session.engine, session.id);
   core.took(session.id, tokensTaken(description, generation));
 }
 

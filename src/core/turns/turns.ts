@@ -87,7 +87,7 @@ export async function requireModel(
   signal: AbortSignal,
 ): Promise<EngineDescription> {
   const description = await core.engines.get(spec).describe(signal);
-  core.checkpoints.describes(spec, description.kind);
+  core.holders.describes(spec, description.kind);
   requireSameModel(session.model, description.model);
   return description;
 }

@@ -1,6 +1,9 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { systemClock } from '../../../src/base/clock.ts';
 import type { CoreContext } from '../../../src/core/context.ts';
 import { CheckpointKeeper } from '../../../src/core/windows/checkpoints/checkpointKeeper.ts';
+import type { EngineRegistry } from '../../../src/core/ports/engineRegistry.ts';
+import { EngineHolders } from '../../../src/core/windows/checkpoints/engineHolders.ts';
 import { SavingCosts } from '../../../src/core/windows/checkpoints/checkpointPolicy.ts';
 import type { SessionId } from '../../../src/protocol/ids.ts';
 
@@ -8,35 +11,39 @@ const [a, b] = ['a', 'b'] as SessionId[] as [SessionId, SessionId];
 const engine = 'http://127.0.0.1:8080';
 
 /** It never gets as far as a checkpoint: no record of a session can be read. */
-function keeperOf(): CheckpointKeeper {
+function keeperOf(): { keeper: CheckpointKeeper; holders: EngineHolders } {
+  const clock = { ...systemClock, elapsedMs: () => 1 };
+  const holders = new EngineHolders({ get: () => expect.fail() } as unknown as EngineRegistry, clock);
   const core = {
-    clock: { elapsedMs: () => 1 },
+    clock,
+    holders,
     store: { sessions: { get: () => new Promise(() => undefined) } },
   } as unknown as CoreContext;
-  return new CheckpointKeeper(
+  const keeper = new CheckpointKeeper(
     () => core,
     { enabled: true },
     (error) => expect.fail(String(error)),
     () => undefined,
   );
+  return { keeper, holders };
 }
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
 test('a turn on a server with room for one conversation is in its memory until another conversation takes that', () => {
-  const keeper = keeperOf();
-  keeper.tookEngine(engine, a);
+  const { keeper, holders } = keeperOf();
+  holders.took(engine, a);
   keeper.afterOutsideTurn(a, true);
   expect(keeper.isOnlyInMemory({ id: a, engine })).toBe(true);
-  keeper.tookEngine(engine, b);
+  holders.took(engine, b);
   expect(keeper.isOnlyInMemory({ id: a, engine })).toBe(false);
 });
 
 test('a turn on a server with room for several is in its memory also when another conversation came', () => {
-  const keeper = keeperOf();
+  const { keeper, holders } = keeperOf();
   keeper.afterOutsideTurn(a, false);
-  keeper.tookEngine(engine, b);
+  holders.took(engine, b);
   expect(keeper.isOnlyInMemory({ id: a, engine })).toBe(true);
 });
 

@@ -75,7 +75,7 @@ export async function makeProjectBase(
       reporter,
     );
     const receipt = await freeze(core, { session: session.id, window }, signal, reporter);
-    core.checkpoints.warmed(session);
+    core.holders.took(session.engine, session.id);
     await pinWindow(core, { window, pinned: true });
     const manifest = await core.store.windows.get(window);
     if (!manifest) throw new CwmError('WindowNotFound', `The window "${window}" was deleted while the base was made.`);

@@ -6,9 +6,10 @@ import type { CheckpointReason } from '../../../protocol/schemas/checkpoint.ts';
 import type { Receipt } from '../../../protocol/schemas/receipt.ts';
 import type { Session } from '../../../protocol/schemas/session.ts';
 import type { CoreContext } from '../../context.ts';
-import { saveInTime, type Unsaved } from '../../kv/saveInTime.ts';
-import type { EngineKind } from '../../ports/engine.ts';
+import { within } from '../../kv/saveInTime.ts';
+import { saveBeforeEnd } from './saveBeforeEnd.ts';
 import { defaultCheckpointPolicy, SavingCosts, weighSize, type CheckpointPolicy } from './checkpointPolicy.ts';
+import { TurnedSessions } from './turnedSessions.ts';
 import { hasCheckpointable, isBehind, makeCheckpoint, type SessionWithContext } from './rollingCheckpoint.ts';
 
 /** What became of an attempt: one of both is null. */
@@ -18,26 +19,12 @@ export interface Kept {
   readonly why: string | null;
 }
 
-/** A session that had a turn in this process. */
-interface Turned {
-  /** By the monotonic clock, as all times here. */
-  readonly atMs: number;
-  /** Of its last checkpoint; null when this process made none. */
-  readonly madeAtMs: number | null;
-  /** After how much rest its checkpoint is made; undefined: as the policy says. */
-  readonly restMs: number | undefined;
-  readonly timer: ReturnType<typeof setTimeout> | undefined;
-}
-
 const not = (why: string): Kept => ({ receipt: null, why });
 const gaveWay = 'Something else came first.';
 /** After something came before the checkpoint of a session that was left: the model server may lose its KV soon. */
 const leftAgainMs = 5000;
 
-/**
- * Why a checkpoint is made. `displaced`: its server loses the session now, so that it gives way to nothing. `routine`: the session goes on, and
- * has the next one soon.
- */
+/** `displaced`: its server loses the session now, so that it gives way to nothing. `routine`: the session goes on, and has the next one soon. */
 type Occasion = 'wanted' | 'displaced' | 'routine';
 
 /** Where a whole file is written each time, its cost grows with the context: of the time of a session that goes on, at most this part is saving. */
@@ -47,13 +34,6 @@ const mostOfTime = 0.05;
 const isRefusal = (failure: unknown): boolean =>
   isCwmError(failure, 'EngineUnavailable', 'ModelMismatch') ||
   (isCwmError(failure) && /^CWM-[12378]/.test(failure.code));
-
-/** What the work comes to, or, after that many milliseconds, what `late` does. */
-async function within<T, Late>(ms: number, work: Promise<T>, late: () => Late | Promise<Late>): Promise<T | Late> {
-  const { promise: time, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, ms);
-  return Promise.race([work, time.then(late)]).finally(() => clearTimeout(timer));
-}
 
 /**
  * Makes the rolling checkpoints of sessions, without being asked for (S0-16, D6): when a session's size triggers one, when it has been idle,
@@ -65,19 +45,10 @@ export class CheckpointKeeper {
   readonly #onKvWritten: () => void;
   #policy: CheckpointPolicy;
   #isClosed = false;
-  /** The one whose turn was last comes last. */
-  readonly #turned = new Map<SessionId, Turned>();
-  /** By engine: the session that used it last. */
-  readonly #holders = new Map<string, SessionId>();
-  /** Engines that lose a conversation when another one comes. */
-  readonly #roomForOne = new Set<string>();
-  /** By engine: when its memory was found empty last. */
-  readonly #emptiedAtMs = new Map<string, number>();
+  readonly #turned: TurnedSessions;
   /** Requests of other programs that run past this core. */
   #passing = 0;
   readonly #costs = new SavingCosts();
-  /** Projects of which nothing is kept. */
-  readonly #unrecorded = new Set<ProjectUri>();
   /** Those that somebody left and that could not be kept then. */
   readonly #left = new Set<SessionId>();
   readonly #running = new Set<Promise<unknown>>();
@@ -90,6 +61,7 @@ export class CheckpointKeeper {
     onKvWritten: () => void,
   ) {
     this.#core = core;
+    this.#turned = new TurnedSessions(() => core().clock.elapsedMs());
     this.#policy = { ...defaultCheckpointPolicy, ...policy };
     this.#onKvWritten = onKvWritten;
     this.#onFailure = onFailure;
@@ -104,17 +76,6 @@ export class CheckpointKeeper {
     return (this.#policy = { ...this.#policy, ...change });
   }
 
-  /** Whether sessions of this project are kept, until this is called again or the backend ends. Default: they are. */
-  record(project: ProjectUri, isRecorded: boolean): void {
-    if (isRecorded) this.#unrecorded.delete(project);
-    else this.#unrecorded.add(project);
-  }
-
-  /** Nor where the user said so for good. */
-  async isRecorded(project: ProjectUri): Promise<boolean> {
-    return !this.#unrecorded.has(project) && (await this.#core().store.projects.isRecorded(project));
-  }
-
   /**
    * Call it after each operation that may have been a turn of the session.
    *
@@ -122,7 +83,13 @@ export class CheckpointKeeper {
    */
   afterTurn(id: SessionId, failure: unknown = null): void {
     if (this.#isClosed) return;
-    if (isRefusal(failure) && ![...this.#holders.values()].includes(id)) return;
+    if (
+      isRefusal(failure) &&
+      !this.#core()
+        .holders.all()
+        .some(([, holder]) => holder === id)
+    )
+      return;
     this.#turn(id, undefined);
     this.#track(this.#makeIfLarge(id, true));
   }
@@ -140,10 +107,7 @@ export class CheckpointKeeper {
   }
 
   #turn(id: SessionId, restMs: number | undefined): void {
-    const before = this.#turned.get(id);
-    this.#turned.delete(id);
-    const atMs = this.#core().clock.elapsedMs();
-    this.#turned.set(id, { atMs, madeAtMs: before?.madeAtMs ?? null, restMs, timer: before?.timer });
+    this.#turned.turn(id, restMs);
     this.#later(id, this.#policy.idleMs === 0 ? 0 : (restMs ?? this.#policy.idleMs));
   }
 
@@ -153,67 +117,28 @@ export class CheckpointKeeper {
     return () => void this.#passing--;
   }
 
-  /** The session that used an engine last; null: not known. */
-  holderOf(engine: string): SessionId | null {
-    return this.#holders.get(engine) ?? null;
-  }
-
-  /** A request takes the engine that no operation of this core sends. @param by null: it belongs to no session. */
-  tookEngine(engine: string, by: SessionId | null): void {
-    if (by === null) this.#holders.delete(engine);
-    else this.#holders.set(engine, by);
-  }
-
-  /** The session's KV was brought back. */
-  warmed({ id, engine }: Session): void {
-    this.#holders.set(engine, id);
-  }
-
   /** Whether it had a turn in this process, and no checkpoint since. */
   isUnsaved(id: SessionId): boolean {
-    const turned = this.#turned.get(id);
-    return turned !== undefined && (turned.madeAtMs === null || turned.madeAtMs < turned.atMs);
-  }
-
-  /** The engine's memory was found empty: it was started again. */
-  emptied(engine: string): void {
-    this.#holders.delete(engine);
-    this.#emptiedAtMs.set(engine, this.#core().clock.elapsedMs());
+    return this.#turned.isUnsaved(id);
   }
 
   /** Whether the engine should still have the session's last turn in its memory, and no checkpoint has it. */
   isOnlyInMemory({ id, engine }: Pick<Session, 'id' | 'engine'>): boolean {
-    const isKeptSince = this.#atMs(id) > (this.#emptiedAtMs.get(engine) ?? -1);
-    return this.isUnsaved(id) && isKeptSince && !this.#isDisplaced(id, engine);
+    const isLost = this.#core().holders.wasEmptiedSince(engine, this.#turned.atMs(id));
+    return this.isUnsaved(id) && !isLost && !this.#isDisplaced(id, engine);
   }
 
   /** The engine has room for one conversation, and another one took it. */
   #isDisplaced(id: SessionId, engine: string): boolean {
-    return this.#isVolatile(id, engine) && (this.#holders.get(engine) ?? id) !== id;
-  }
-
-  /** An engine was asked what it is. */
-  describes(engine: string, kind: EngineKind): void {
-    if (kind === 'llama-server') this.#roomForOne.add(engine);
-    else this.#roomForOne.delete(engine);
-  }
-
-  /**
-   * Whether the session used its engine last, as far as this process knows, and the engine was not started again since. One that has room for
-   * several conversations is not asked. @throws the signal's reason, and nothing else.
-   */
-  async isHolder({ id, engine }: Pick<Session, 'id' | 'engine'>, signal: AbortSignal): Promise<boolean> {
-    if (this.#holders.get(engine) !== id) return false;
-    if (!this.#roomForOne.has(engine)) return true;
-    const isUnused = await this.#isUnused(engine, signal);
-    if (isUnused) this.emptied(engine);
-    return !isUnused;
+    return this.#isVolatile(id, engine) && (this.#core().holders.of(engine) ?? id) !== id;
   }
 
   /** Whether an engine may lose a conversation of which no checkpoint was made, when this one comes. */
   mayDisplace(id: SessionId | null): boolean {
     if (!this.#policy.enabled) return false;
-    return [...this.#holders].some(([engine, holder]) => holder !== id && this.#isLostBy(engine, holder));
+    return this.#core()
+      .holders.all()
+      .some(([engine, holder]) => holder !== id && this.#isLostBy(engine, holder));
   }
 
   /** Whether only this engine's memory has the session's last turn, and has room for no other. */
@@ -222,7 +147,7 @@ export class CheckpointKeeper {
   }
 
   #isVolatile(id: SessionId, engine: string): boolean {
-    return this.#turned.get(id)?.restMs !== undefined || this.#roomForOne.has(engine);
+    return this.#turned.restMs(id) !== undefined || this.#core().holders.hasRoomForOne(engine);
   }
 
   /**
@@ -232,14 +157,14 @@ export class CheckpointKeeper {
    * @param by whose turn it is; null: of none that is known. @throws the signal's reason, and nothing else.
    */
   async saveDisplaced(engine: string, by: SessionId | null, signal: AbortSignal): Promise<void> {
-    const holder = this.#holders.get(engine);
-    if (holder === undefined || holder === by || !this.#isLostBy(engine, holder)) return;
-    const { background, prefill, store } = this.#core();
-    const isUnused = await this.#isUnused(engine, signal);
+    const { background, holders, prefill, store } = this.#core();
+    const holder = holders.of(engine);
+    if (holder === null || holder === by || !this.#isLostBy(engine, holder)) return;
+    const isUnused = await holders.isUnused(engine, signal);
     // One that does not tell may have it still: a later try finds out.
     if (isUnused === null) return;
     // One that was started again would have to compute what is to be saved.
-    if (isUnused) return this.emptied(engine);
+    if (isUnused) return holders.emptied(engine);
     const held = await store.sessions.get(holder).catch(() => null);
     const limitMs = prefill.expectedMs(engine, held?.tokens?.count ?? 0) ?? this.#policy.leaveMs;
     let isLate = false;
@@ -253,15 +178,6 @@ export class CheckpointKeeper {
       return background.stop(holder);
     };
     await unlessAborted(within(limitMs, saving, late), signal);
-  }
-
-  /** Whether it was started again and had no request since; null where it does not answer. @throws the signal's reason, and nothing else. */
-  #isUnused(engine: string, signal: AbortSignal): Promise<boolean | null> {
-    const asked = this.#core().engines.get(engine).isUnused?.(signal) ?? Promise.resolve(false);
-    return unlessAborted(
-      asked.catch(() => null),
-      signal,
-    );
   }
 
   /** Makes a checkpoint if the session has gone on and it pays. Rejects only where the failure handler throws. */
@@ -301,15 +217,14 @@ export class CheckpointKeeper {
    * memory now, the last used first. Never rejects.
    */
   async leave(opened: Session | null, leaving: ProjectUri | null): Promise<void> {
-    for (const id of [...this.#turned.keys()].reverse()) {
+    const { holders, store } = this.#core();
+    for (const id of this.#turned.unsaved()) {
       if (this.#isClosed) return;
-      if (id === opened?.id || !this.isUnsaved(id)) continue;
-      const session = await this.#core()
-        .store.sessions.get(id)
-        .catch(() => null);
+      if (id === opened?.id) continue;
+      const session = await store.sessions.get(id).catch(() => null);
       if (!session) continue;
       const isLeft = leaving !== null && session.project === leaving;
-      const isDisplaced = opened?.engine === session.engine && this.#holders.get(session.engine) === id;
+      const isDisplaced = opened?.engine === session.engine && holders.of(session.engine) === id;
       if (isLeft || isDisplaced) this.#left.add(id);
     }
     await this.keepLeft();
@@ -317,7 +232,7 @@ export class CheckpointKeeper {
 
   /** Those that were left and not kept yet, the last used first. Never rejects. */
   async keepLeft(): Promise<void> {
-    for (const id of [...this.#left].sort((one, other) => this.#atMs(other) - this.#atMs(one))) {
+    for (const id of [...this.#left].sort((one, other) => this.#turned.atMs(other) - this.#turned.atMs(one))) {
       if (this.#isClosed) return;
       // What came first must not wait for the next one either.
       if ((await this.keepOfLeft(id)).why === gaveWay) return;
@@ -361,32 +276,26 @@ export class CheckpointKeeper {
   }
 
   /**
-   * Saves what it can within the policy's time: on all model servers at once, and on each the session first that would have most to compute again.
-   * Which ones were not saved in time is a failure that names them.
+   * Saves what it can within the policy's time. Which sessions were not saved in time is a failure that names them.
    *
    * @returns those, with what that costs, and the time that there was; null where nothing was lost.
    */
   async close(): Promise<Omit<LastEnd, 'pid'> | null> {
-    for (const { timer } of this.#turned.values()) clearTimeout(timer);
-    const { background, clock, prefill } = this.#core();
+    this.#turned.stop();
     this.#isClosed = true;
-    await background.stopAll();
+    const core = this.#core();
+    await core.background.stopAll();
     const { enabled, shutdownMs: limitMs } = this.#policy;
-    const isOff = !enabled || limitMs === 0;
-    const unsaved = isOff ? [] : await this.#unsaved();
-    const late = await saveInTime(unsaved, { clock, limitMs }, this.#keepUntil);
+    const ids = enabled && limitMs > 0 ? this.#turned.unsaved() : [];
+    const lost = await saveBeforeEnd(core, ids, this.#costs, limitMs, this.#keepUntil);
     await this.settled();
-    if (late.length === 0) return null;
+    if (lost.length === 0) return null;
+    const named = lost.map(({ session }) => session).join(', ');
     this.#onFailure(
       new CwmError(
         'EngineTimeout',
-        `KV was not saved within the ${limitMs / 1000} s before the backend ended: ${late.join(', ')}.`,
+        `KV was not saved within the ${limitMs / 1000} s before the backend ended: ${named}.`,
       ),
-    );
-    const lost = unsaved.flatMap(({ id, engine, newTokens }) =>
-      late.includes(id)
-        ? { session: id, tokens: newTokens, computeMs: prefill.expectedMs(engine, newTokens) ?? undefined }
-        : [],
     );
     return { limitMs, unsaved: lost };
   }
@@ -402,129 +311,86 @@ export class CheckpointKeeper {
     return isLate && this.isUnsaved(id);
   };
 
-  /** The sessions that have gone on since their checkpoint and may be saved unasked, the last used first. */
-  async #unsaved(): Promise<Unsaved[]> {
-    const { store } = this.#core();
-    const found: Unsaved[] = [];
-    for (const id of this.#turned.keys()) {
-      if (!this.isUnsaved(id)) continue;
-      const session = await store.sessions.get(id).catch(() => null);
-      if (!session || !hasCheckpointable(session) || (await this.#whyNeverUnasked(session)) !== null) continue;
-      const { engine, tokens } = session;
-      const manifest = (await store.checkpoints.get(id).catch(() => null))?.manifest;
-      const savedTokens = manifest?.engine === engine ? manifest.tokens.count : 0;
-      const costMs = this.#costs.expectedMs(engine, tokens.count);
-      found.push({ id, engine, newTokens: tokens.count - savedTokens, costMs });
-    }
-    return found.reverse();
-  }
-
   async #make(id: SessionId, occasion: Occasion, signal: AbortSignal): Promise<Kept> {
     const core = this.#core();
     const session = await core.store.sessions.get(id);
     if (!session || !hasCheckpointable(session)) return not('There is nothing to make a checkpoint of.');
-    const whyNever = await this.#whyNeverUnasked(session);
+    const whyNever = await core.recording.whyNot(session);
     if (whyNever !== null) return not(whyNever);
     if (!isBehind(await core.store.checkpoints.get(id), session)) {
-      this.#made(id);
+      this.#turned.saved(id);
       return not('Nothing changed since its last checkpoint.');
     }
     const waitMs = occasion === 'routine' ? this.#untilDueMs(session) : 0;
     if (waitMs > 0) {
       const { idleMs } = this.#policy;
       // One that rests is saved when it always was: it does not go on.
-      if (idleMs > 0) this.#later(id, this.#turned.get(id)?.restMs === undefined ? Math.min(waitMs, idleMs) : waitMs);
+      if (idleMs > 0) this.#later(id, this.#turned.restMs(id) === undefined ? Math.min(waitMs, idleMs) : waitMs);
       return not('It was saved a moment ago, and saving takes long.');
     }
     const why = await this.#whyNotWorth(session, signal);
     if (why !== null) return not(why);
     const receipt = await makeCheckpoint(core, id, signal).finally(() => this.#onKvWritten());
     if (!receipt) return not('There is nothing to make a checkpoint of.');
-    this.#made(id);
+    this.#turned.saved(id);
     this.#costs.spent(session.engine, receipt);
-    this.#holders.set(session.engine, id);
+    core.holders.took(session.engine, id);
     return { receipt, why: null };
-  }
-
-  /** What the user said of the session, or of its folder; null: it is saved. */
-  async #whyNeverUnasked({ project, recorded }: Session): Promise<string | null> {
-    if (recorded === false) return 'Nothing of this session is saved without being asked.';
-    const isOfRecorded = project === null || (await this.isRecorded(project));
-    return isOfRecorded ? null : 'Nothing of its folder is saved without being asked.';
   }
 
   /** How long the next one of a session waits that goes on, so that saving takes little of its time. In milliseconds; 0 or less: it is due. */
   #untilDueMs({ id, engine, tokens }: SessionWithContext): number {
-    const madeAtMs = this.#turned.get(id)?.madeAtMs ?? null;
+    const sinceMs = this.#turned.sinceSavedMs(id);
     const costMs = this.#costs.expectedMs(engine, tokens.count);
-    return madeAtMs === null || costMs === null ? 0 : madeAtMs + costMs / mostOfTime - this.#core().clock.elapsedMs();
+    return sinceMs === null || costMs === null ? 0 : costMs / mostOfTime - sinceMs;
   }
 
   /** llama-server writes a whole slot file each time, and only of what its slot has; a server without any way to save KV gets no request. */
   async #whyNotWorth(session: SessionWithContext, signal: AbortSignal): Promise<string | null> {
     const { id, engine, tokens } = session;
-    const { engines, prefill } = this.#core();
+    const { engines, holders, prefill } = this.#core();
     const { kind } = await engines.get(engine).describe(signal);
     if (kind === 'openai') return 'The model server cannot save KV.';
-    this.describes(engine, kind);
+    holders.describes(engine, kind);
     if (kind !== 'llama-server') return null;
-    if ((this.#holders.get(engine) ?? id) !== id) return 'The model server has another conversation in its memory.';
+    if ((holders.of(engine) ?? id) !== id) return 'The model server has another conversation in its memory.';
     if (!this.isOnlyInMemory(session)) return 'The model server was started again since its last turn.';
     return this.#costs.pays(engine, tokens.count, prefill.expectedMs(engine, tokens.count))
       ? null
       : 'Computing the context again costs less than saving it.';
   }
 
-  #made(id: SessionId): void {
-    const turned = this.#turned.get(id);
-    if (!turned) return;
-    clearTimeout(turned.timer);
-    this.#turned.set(id, { ...turned, madeAtMs: this.#core().clock.elapsedMs(), timer: undefined });
-  }
-
   async #makeIfLarge(id: SessionId, isHolder: boolean): Promise<void> {
-    const { store } = this.#core();
+    const { holders, store } = this.#core();
     const session = await store.sessions.get(id).catch(() => null);
-    if (!session) return this.#forget(id);
-    if (isHolder) this.#holders.set(session.engine, id);
+    // The operation named a session that is not there.
+    if (!session) return this.#turned.forget(id);
+    if (isHolder) holders.took(session.engine, id);
     if (!hasCheckpointable(session) || !this.#weigh(session, true).triggered) return;
     await this.#keep(id, 'routine');
   }
 
-  /** The operation named a session that is not there. */
-  #forget(id: SessionId): void {
-    clearTimeout(this.#turned.get(id)?.timer);
-    this.#turned.delete(id);
-  }
-
   #weigh(session: Session, isChanged: boolean) {
-    const madeAtMs = this.#turned.get(session.id)?.madeAtMs ?? null;
     return weighSize(this.#policy, {
       tokens: session.tokens?.count ?? 0,
       limitTokens: session.model?.maxModelLen ?? null,
       isChanged,
-      sinceLastMs: madeAtMs === null ? null : this.#core().clock.elapsedMs() - madeAtMs,
+      sinceLastMs: this.#turned.sinceSavedMs(session.id),
     });
   }
 
-  #atMs(id: SessionId): number {
-    return this.#turned.get(id)?.atMs ?? 0;
-  }
-
   #again(id: SessionId): void {
-    const restMs = this.#turned.get(id)?.restMs ?? Math.max(1, this.#policy.cooldownMs);
+    const restMs = this.#turned.restMs(id) ?? Math.max(1, this.#policy.cooldownMs);
     this.#later(id, this.#left.has(id) ? leftAgainMs : restMs);
   }
 
   #later(id: SessionId, afterMs: number): void {
-    const turned = this.#turned.get(id);
-    if (!turned || this.#isClosed) return;
-    clearTimeout(turned.timer);
+    if (this.#isClosed) return;
     const rested = (): Promise<unknown> =>
-      this.#left.has(id) ? this.keepLeft() : this.#keep(id, turned.restMs === undefined ? 'wanted' : 'routine');
-    const timer = afterMs === 0 ? undefined : setTimeout(() => this.#track(rested()), afterMs);
-    timer?.unref();
-    this.#turned.set(id, { ...turned, timer });
+      this.#left.has(id)
+        ? this.keepLeft()
+        : this.#keep(id, this.#turned.restMs(id) === undefined ? 'wanted' : 'routine');
+    this.#turned.plan(id, afterMs, () => this.#track(rested()));
   }
 
   #track(work: Promise<unknown>): void {

@@ -117,15 +117,15 @@ export class Warmings {
    * Resolves when the session is ready. @throws the signal's reason, and those of the store.
    */
   async makeReady(id: SessionId, signal: AbortSignal): Promise<void> {
-    const { background, checkpoints, store } = this.#core();
+    const { background, holders, store } = this.#core();
     const session = await nullOn(store.sessions.get(id), 'Corrupted');
     // A frozen session is resumed by its message.
     if (!session || !isOpen(session) || session.engine.startsWith('embedded')) return;
-    if (await checkpoints.isHolder(session, signal)) return;
+    if (await holders.isHeldBy(session, signal)) return;
     // Server kinds other than llama-server find the blocks of a prompt by themselves.
     const saved = await this.#savedOf(session);
     if (saved?.kv.engineKind !== 'llama-server') return;
-    if (saved.isOfBase && (await this.#isOnBase(checkpoints.holderOf(session.engine), saved.manifest))) return;
+    if (saved.isOfBase && (await this.#isOnBase(holders.of(session.engine), saved.manifest))) return;
     await this.open(session, { project: session.project, leaving: null, insist: false });
     await background.giveWay(id, signal);
   }
@@ -234,10 +234,9 @@ export class Warmings {
   }
 
   #note(session: Session, { verdict, tier, kvBytes, timeToFirstTokenMs }: Receipt): void {
-    const { checkpoints } = this.#core();
     // The server that did not answer has nothing of it, once it does.
     if (verdict === 'text-only') return;
-    checkpoints.warmed(session);
+    this.#core().holders.took(session.engine, session.id);
     if (tier !== 'disk' || !kvBytes || timeToFirstTokenMs === null) return;
     this.#loads.set(session.engine, { bytes: kvBytes, ms: timeToFirstTokenMs });
   }

@@ -1,0 +1,88 @@
+import type { SessionId } from '../../../protocol/ids.ts';
+
+/** A session that had a turn in this process. */
+interface Turned {
+  /** By the monotonic clock, as all times here. */
+  readonly atMs: number;
+  /** Of its last checkpoint; null when this process made none. */
+  readonly madeAtMs: number | null;
+  /** After how much rest its checkpoint is made; undefined: as the policy says. */
+  readonly restMs: number | undefined;
+  readonly timer: ReturnType<typeof setTimeout> | undefined;
+}
+
+/** The sessions that had a turn in this process: when, whether a checkpoint has it, and what is to happen once they rest. */
+export class TurnedSessions {
+  readonly #nowMs: () => number;
+  /** The one whose turn was last comes last. */
+  readonly #turned = new Map<SessionId, Turned>();
+
+  /** @param nowMs the monotonic clock. */
+  constructor(nowMs: () => number) {
+    this.#nowMs = nowMs;
+  }
+
+  /** It has a turn now. @param restMs after how much rest its checkpoint is made; undefined: as the policy says. */
+  turn(id: SessionId, restMs: number | undefined): void {
+    const before = this.#turned.get(id);
+    this.#turned.delete(id);
+    const atMs = this.#nowMs();
+    this.#turned.set(id, { atMs, madeAtMs: before?.madeAtMs ?? null, restMs, timer: before?.timer });
+  }
+
+  /** A checkpoint has its last turn now. */
+  saved(id: SessionId): void {
+    const turned = this.#turned.get(id);
+    if (!turned) return;
+    clearTimeout(turned.timer);
+    this.#turned.set(id, { ...turned, madeAtMs: this.#nowMs(), timer: undefined });
+  }
+
+  /** Whether it had a turn in this process, and no checkpoint since. */
+  isUnsaved(id: SessionId): boolean {
+    const turned = this.#turned.get(id);
+    return turned !== undefined && (turned.madeAtMs === null || turned.madeAtMs < turned.atMs);
+  }
+
+  /** Those that had a turn and no checkpoint since, the last used first. */
+  unsaved(): SessionId[] {
+    return [...this.#turned.keys()].filter((id) => this.isUnsaved(id)).reverse();
+  }
+
+  /** When its last turn was; 0: it had none. */
+  atMs(id: SessionId): number {
+    return this.#turned.get(id)?.atMs ?? 0;
+  }
+
+  /** How long ago its checkpoint was made; null when this process made none. */
+  sinceSavedMs(id: SessionId): number | null {
+    const madeAtMs = this.#turned.get(id)?.madeAtMs ?? null;
+    return madeAtMs === null ? null : this.#nowMs() - madeAtMs;
+  }
+
+  /** As {@link turn} was told. */
+  restMs(id: SessionId): number | undefined {
+    return this.#turned.get(id)?.restMs;
+  }
+
+  /** Once it has rested for so long. It takes the place of what was planned before. @param afterMs 0: nothing is to happen. */
+  plan(id: SessionId, afterMs: number, rested: () => void): void {
+    const turned = this.#turned.get(id);
+    if (!turned) return;
+    clearTimeout(turned.timer);
+    const timer = afterMs === 0 ? undefined : setTimeout(rested, afterMs);
+    timer?.unref();
+    this.#turned.set(id, { ...turned, timer });
+  }
+
+  /** There is no such session. */
+  forget(id: SessionId): void {
+    clearTimeout(this.#turned.get(id)?.timer);
+    this.#turned.delete(id);
+  }
+
+  /** Nothing that was planned happens. */
+  stop(): void {
+    for (const { timer } of this.#turned.values()) clearTimeout(timer);
+  }
+}
