@@ -21,7 +21,7 @@ import { requireSession } from './session.ts';
 import { SessionContextManager } from './projects/sessionContextManager.ts';
 import { recoverInterrupted } from './sessions/recoverInterrupted.ts';
 import { ClientTurns } from './sessions/memory/clientTurns.ts';
-import { OutsideTurns } from './sessions/outsideTurns.ts';
+import { OutsideTurns } from './sessions/outside/outsideTurns.ts';
 import { deleteSessionIf } from './sessions/deleteSession.ts';
 import { Retention } from './space/retention.ts';
 import { createSession } from './sessions/sessions.ts';

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Clock } from '../base/clock.ts';
 import type { ClientTurns } from '../core/sessions/memory/clientTurns.ts';
-import type { OutsideTurns } from '../core/sessions/outsideTurns.ts';
+import type { OutsideTurns } from '../core/sessions/outside/outsideTurns.ts';
 import type { GatewayAddress } from './address.ts';
 import type { Client } from './clients/clients.ts';
 import type { Figures } from './clients/figures.ts';

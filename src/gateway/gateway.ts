@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Clock } from '../base/clock.ts';
 import type { ClientTurns } from '../core/sessions/memory/clientTurns.ts';
-import type { OutsideTurns } from '../core/sessions/outsideTurns.ts';
+import type { OutsideTurns } from '../core/sessions/outside/outsideTurns.ts';
 import { CwmError } from '../protocol/errors.ts';
 import type { Disposable } from '../base/disposable.ts';
 import type { RouteInput, RouteOutput } from '../protocol/api.ts';

@@ -6,7 +6,7 @@ import {
   type EarlierAnswer,
   type OutsideSession,
   type OutsideTurns,
-} from '../../core/sessions/outsideTurns.ts';
+} from '../../core/sessions/outside/outsideTurns.ts';
 import type { Lineage } from '../../core/ports/lineages.ts';
 import { isCwmError } from '../../protocol/errors.ts';
 import type { SessionId } from '../../protocol/ids.ts';

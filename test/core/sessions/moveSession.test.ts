@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
-import { OutsideTurns, outsideTag } from '../../../src/core/sessions/outsideTurns.ts';
+import { OutsideTurns, outsideTag } from '../../../src/core/sessions/outside/outsideTurns.ts';
 import { newSession } from '../../../src/protocol/schemas/session.ts';
 import { projectUri, sessionId } from '../../support/ids.ts';
 import { coreFixture, never } from '../coreFixture.ts';

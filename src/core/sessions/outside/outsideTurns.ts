@@ -1,24 +1,24 @@
-import { randomId, sha256Hex } from '../../base/hash.ts';
-import { SerialQueue } from '../../base/serialQueue.ts';
-import { newSession, type Message, type Session } from '../../protocol/schemas/session.ts';
-import { nullOn } from '../../protocol/errors.ts';
-import type { LineageId, MessageId, ProjectUri, PromptId, SessionId } from '../../protocol/ids.ts';
-import type { Isolation } from '../../protocol/settings/sessionChoices.ts';
-import type { CoreContext } from '../context.ts';
-import { isDue, isOpen, requireOpen } from '../lifecycle.ts';
-import type { EngineDescription, Passage, ReuseEvidence } from '../ports/engine.ts';
-import { newLineage, saltOf, type Lineage } from '../ports/lineages.ts';
-import { openAiMessages } from '../ports/openAiMessages.ts';
-import { resolveProject, withoutContent } from '../projects/resolveProject.ts';
-import { otherProject } from '../projects/strictMode.ts';
-import { renderConversation } from '../prompt/prompt.ts';
-import { silent } from '../ports/reporter.ts';
-import { nextEngine, promptText, requireSession } from '../session.ts';
-import { freeBranchName, headOf, requireMessageOf, switched, withBranchAt } from '../turns/branchAt.ts';
-import { recoverTurn } from '../turns/cutAnswer.ts';
-import { storeAnswer, storeTokens } from '../turns/storeAnswer.ts';
-import { openWithoutWindow } from '../windows/thaw/resumeFrozen.ts';
-import { thaw } from '../windows/thaw/thaw.ts';
+import { randomId, sha256Hex } from '../../../base/hash.ts';
+import { SerialQueue } from '../../../base/serialQueue.ts';
+import { newSession, type Message, type Session } from '../../../protocol/schemas/session.ts';
+import { nullOn } from '../../../protocol/errors.ts';
+import type { LineageId, MessageId, ProjectUri, PromptId, SessionId } from '../../../protocol/ids.ts';
+import type { Isolation } from '../../../protocol/settings/sessionChoices.ts';
+import type { CoreContext } from '../../context.ts';
+import { isDue, isOpen, requireOpen } from '../../lifecycle.ts';
+import type { EngineDescription, Passage, ReuseEvidence } from '../../ports/engine.ts';
+import { newLineage, saltOf, type Lineage } from '../../ports/lineages.ts';
+import { openAiMessages } from '../../ports/openAiMessages.ts';
+import { resolveProject, withoutContent } from '../../projects/resolveProject.ts';
+import { otherProject } from '../../projects/strictMode.ts';
+import { renderConversation } from '../../prompt/prompt.ts';
+import { silent } from '../../ports/reporter.ts';
+import { nextEngine, promptText, requireSession } from '../../session.ts';
+import { freeBranchName, headOf, requireMessageOf, switched, withBranchAt } from '../../turns/branchAt.ts';
+import { recoverTurn } from '../../turns/cutAnswer.ts';
+import { storeAnswer, storeTokens } from '../../turns/storeAnswer.ts';
+import { openWithoutWindow } from '../../windows/thaw/resumeFrozen.ts';
+import { thaw } from '../../windows/thaw/thaw.ts';
 
 /** The session of a conversation that another program leads. */
 export interface OutsideSession {
