@@ -34,8 +34,7 @@ test('what is no chat takes the one place of a server, and the conversation in i
   const note = (what: string) => async () => void done.push(what);
   const target = { spec: 's', address: {}, description: { kind: 'llama-server' }, slots: 1 };
   const outside = {
-    isolation: 'project',
-    lineageOf: async () => ({}),
+    lineages: { isolation: 'project', of: async () => ({}) },
     saltOf: () => 'salt',
     giveWay: note('give way'),
     letPass: async () => ({ isNew: false, mayReuse: false }),

@@ -1,12 +1,9 @@
 import type { Clock } from '../../base/clock.ts';
 import { KeyedQueue } from '../../base/serialQueue.ts';
 import type { EngineDescription, ReuseEvidence } from '../../core/ports/engine.ts';
-import {
-  outsideTag,
-  type EarlierAnswer,
-  type OutsideSession,
-  type OutsideTurns,
-} from '../../core/sessions/outside/outsideTurns.ts';
+import { outsideTag } from '../../core/sessions/outside/outsideLineages.ts';
+import type { OutsideTurns } from '../../core/sessions/outside/outsideTurns.ts';
+import type { EarlierAnswer, OutsideSession } from '../../core/sessions/outside/storeOutsideTurn.ts';
 import type { Lineage } from '../../core/ports/lineages.ts';
 import { isCwmError } from '../../protocol/errors.ts';
 import type { SessionId } from '../../protocol/ids.ts';

@@ -105,7 +105,7 @@ async function lineageOf(
 ): Promise<Lineage> {
   const conversation = recognised?.conversation ?? null;
   const onFailure = (error: unknown): void => recorder.failed(error, null);
-  const lineage = await outside.lineageOf(project, conversation?.lineage ?? null, onFailure);
+  const lineage = await outside.lineages.of(project, conversation?.lineage ?? null, onFailure);
   if (conversation) conversation.lineage = lineage.id;
   return lineage;
 }
@@ -192,7 +192,7 @@ async function ask(
   const { recognised, lineage, room } = passing;
   const receipt = receiptHeaders(gateway, recognised, given.whyLater);
   const isForeign =
-    room.isForeign && outside.isolation !== 'off' && !(recognised?.kind === 'turn' && recognised.known > 0);
+    room.isForeign && outside.lineages.isolation !== 'off' && !(recognised?.kind === 'turn' && recognised.known > 0);
   const added = addedFields(body, asked, target, { salt: outside.saltOf(lineage), isForeign });
   const chat = format.chatBody(text, body, added, previous?.messages);
   const healed = await healedBody(gateway, chat, recognised, format.isChat && body);

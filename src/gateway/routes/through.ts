@@ -12,10 +12,10 @@ export async function passThrough(gateway: GatewayContext, request: GatewayReque
   const body = request.req.method === 'POST' ? await readBody(request.req) : null;
   const target = await targets.for(request);
   if (body === null || !isOnePlace(target)) return await send(gateway, request, body);
-  const lineage = await outside.lineageOf(null, null, (error) => recorder.failed(error, null));
+  const lineage = await outside.lineages.of(null, null, (error) => recorder.failed(error, null));
   const room = await makeRoom(gateway, target, null, outside.saltOf(lineage), request.signal);
   try {
-    await send(gateway, request, room.isForeign && outside.isolation !== 'off' ? withoutReuse(body) : body);
+    await send(gateway, request, room.isForeign && outside.lineages.isolation !== 'off' ? withoutReuse(body) : body);
   } finally {
     room.leave();
   }

@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
-import { OutsideTurns, outsideTag } from '../../../src/core/sessions/outside/outsideTurns.ts';
+import { OutsideLineages, outsideTag } from '../../../src/core/sessions/outside/outsideLineages.ts';
 import { newSession } from '../../../src/protocol/schemas/session.ts';
 import { projectUri, sessionId } from '../../support/ids.ts';
 import { coreFixture, never } from '../coreFixture.ts';
@@ -124,11 +124,11 @@ describe('moving a session to another project', () => {
     const { cwm, store } = await coreFixture();
     const saltFor = async (project: string): Promise<string> => {
       // As after a start of the backend.
-      const outside = new OutsideTurns(() => ({ store }) as never, 'project');
-      return (await outside.lineageOf(projectUri(project), null, (error) => expect.fail(String(error)))).salt;
+      const outside = new OutsideLineages(() => ({ store }) as never, 'project');
+      return (await outside.of(projectUri(project), null, (error) => expect.fail(String(error)))).salt;
     };
-    const outside = new OutsideTurns(() => ({ store }) as never, 'project');
-    const lineage = await outside.lineageOf(projectUri(one), null, (error) => expect.fail(String(error)));
+    const outside = new OutsideLineages(() => ({ store }) as never, 'project');
+    const lineage = await outside.of(projectUri(one), null, (error) => expect.fail(String(error)));
     await store.lineages.create(lineage);
     for (const id of ['s', 'stays']) {
       const createdAt = new Date(0).toISOString();

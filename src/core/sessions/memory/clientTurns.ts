@@ -20,7 +20,7 @@ import { addRecalled } from '../../turns/send.ts';
 import { storeAnswer } from '../../turns/storeAnswer.ts';
 import { newMessage, updateRecord, type Turn } from '../../turns/turn.ts';
 import { beginTurn, requireModel, resumeTurn, withTurn } from '../../turns/turns.ts';
-import { placedAfter, promptId } from '../outside/outsideTurns.ts';
+import { placedAfter, promptId } from '../outside/storeOutsideTurn.ts';
 import { saveDisplaced } from '../windows/saveDisplaced.ts';
 
 /** Tag of a session whose conversation another program leads, with virtual memory. */

@@ -1,61 +1,20 @@
-import { randomId, sha256Hex } from '../../../base/hash.ts';
-import { SerialQueue } from '../../../base/serialQueue.ts';
-import { newSession, type Message, type Session } from '../../../protocol/schemas/session.ts';
-import { nullOn } from '../../../protocol/errors.ts';
-import type { LineageId, MessageId, ProjectUri, PromptId, SessionId } from '../../../protocol/ids.ts';
+import type { Session } from '../../../protocol/schemas/session.ts';
+import type { MessageId, ProjectUri, SessionId } from '../../../protocol/ids.ts';
 import type { Isolation } from '../../../protocol/settings/sessionChoices.ts';
 import type { CoreContext } from '../../context.ts';
-import { isDue, isOpen, requireOpen } from '../../lifecycle.ts';
-import type { EngineDescription, Passage, ReuseEvidence } from '../../ports/engine.ts';
-import { newLineage, saltOf, type Lineage } from '../../ports/lineages.ts';
+import { isDue, isOpen } from '../../lifecycle.ts';
+import type { Passage } from '../../ports/engine.ts';
+import { saltOf, type Lineage } from '../../ports/lineages.ts';
 import { openAiMessages } from '../../ports/openAiMessages.ts';
 import { resolveProject, withoutContent } from '../../projects/resolveProject.ts';
 import { otherProject } from '../../projects/strictMode.ts';
 import { renderConversation } from '../../prompt/prompt.ts';
 import { silent } from '../../ports/reporter.ts';
-import { nextEngine, promptText, requireSession } from '../../session.ts';
-import { freeBranchName, headOf, requireMessageOf, switched, withBranchAt } from '../../turns/branchAt.ts';
-import { recoverTurn } from '../../turns/cutAnswer.ts';
-import { storeAnswer, storeTokens } from '../../turns/storeAnswer.ts';
+import { promptText } from '../../session.ts';
 import { openWithoutWindow } from '../../windows/thaw/resumeFrozen.ts';
 import { thaw } from '../../windows/thaw/thaw.ts';
-
-/** The session of a conversation that another program leads. */
-export interface OutsideSession {
-  readonly id: SessionId;
-  readonly project: ProjectUri | null;
-  /** Whose salt its requests carry. */
-  readonly lineage: Lineage;
-  readonly engine: string;
-  readonly tags: readonly string[];
-}
-
-type SeenIds = { readonly prompt: readonly number[]; readonly output: readonly number[] } | null;
-
-/** An answer that another turn went on with before it was stored. */
-export interface EarlierAnswer {
-  readonly message: MessageId;
-  readonly ids: SeenIds;
-}
-
-/** What such a conversation went on with. */
-export interface OutsideTurn {
-  readonly session: OutsideSession;
-  /** The stored message that it continues; null: it begins. Another one than the last of its branch makes a branch there. */
-  readonly after: MessageId | null;
-  /** In order, the answer last. Each names the one before it. */
-  readonly messages: readonly Message[];
-  /** The client's system prompt; empty for none. */
-  readonly system: string;
-  /** Null where the server told no token ids: the session has those of its last turn then. */
-  readonly ids: SeenIds;
-  /** Of the messages, answers before the last one. */
-  readonly earlier: readonly EarlierAnswer[];
-  readonly description: EngineDescription | null;
-  readonly reuse: ReuseEvidence;
-  /** The server's only memory has it, and loses it with the next conversation or its own end. */
-  readonly isVolatile: boolean;
-}
+import { OutsideLineages, outsideTag } from './outsideLineages.ts';
+import { storeOutsideTurn, type OutsideTurn } from './storeOutsideTurn.ts';
 
 /** What became of an attempt to have a session's KV at hand. */
 export interface Readiness {
@@ -67,81 +26,24 @@ export interface Readiness {
 
 const gone: Readiness = { isThere: false, why: null };
 
-/** Of all conversations, where nothing separates them. */
-const everyones = 'everyone' as LineageId;
-/** Begins the ids of lineages that belong to one conversation. */
-const unshared = 'conversation-';
-/**
- * Begins the ids of lineages that a project's conversations share. A session that moves takes its lineage along, so that the session's project says
- * nothing of whose salt it is.
- */
-const sharedBy = (project: ProjectUri | null): string => `project-${sha256Hex(project ?? '').slice(0, 16)}-`;
-const mostUnstored = 10_000;
 /** Requests of an agent follow each other fast: for so long, in milliseconds, none looks at the disk again. */
 const placeMs = 5000;
 const mostPlaces = 1000;
-
-/** Tag of every session that came through the gateway. */
-export const outsideTag = 'gateway';
-
-export const promptId = 'client' as PromptId;
 
 /**
  * Conversations whose prompts another program makes: it asks the model server through the gateway, and the sessions have what was said.
  */
 export class OutsideTurns {
+  /** Whose salt the requests carry. */
+  readonly lineages: OutsideLineages;
   readonly #core: () => CoreContext;
-  readonly #isolation: Isolation;
-  /** By project: which lineage its new conversations belong to. */
-  readonly #shared = new Map<ProjectUri | null, Promise<LineageId>>();
-  /** Those of conversations that have no session yet, or whose record the store could not read. */
-  readonly #unstored = new Map<LineageId, Lineage>();
-  /** As the store has them: a request must not wait for its files each time. */
-  readonly #read = new Map<LineageId, Lineage>();
   readonly #recorded = new Map<ProjectUri, Promise<boolean>>();
   /** Folders that requests named lately, and whose projects they are. */
   readonly #places = new Map<string, { readonly project: ProjectUri; readonly untilMs: number }>();
-  readonly #creating = new SerialQueue();
 
   constructor(core: () => CoreContext, isolation: Isolation) {
     this.#core = core;
-    this.#isolation = isolation;
-  }
-
-  get isolation(): Isolation {
-    return this.#isolation;
-  }
-
-  /**
-   * The lineage of a conversation. By default, all new ones of a project share that of its latest session, so that what they begin with is
-   * computed once. Nothing is written. A store that fails stands in nobody's way: the conversation has a lineage in memory then. Never rejects.
-   *
-   * @param own what it returned for the conversation before, or what its session has; null for a new one.
-   */
-  async lineageOf(
-    project: ProjectUri | null,
-    own: LineageId | null,
-    onFailure: (error: unknown) => void,
-  ): Promise<Lineage> {
-    if (own === null && this.#isolation === 'conversation')
-      return this.#inMemory(`${unshared}${randomId()}` as LineageId);
-    const separated = this.#isolation === 'off' ? null : project;
-    try {
-      const id = own ?? (await this.#sharedBy(separated));
-      return this.#unstored.get(id) ?? this.#read.get(id) ?? (await this.#readLineage(id));
-    } catch (error) {
-      onFailure(error);
-      const lineage = this.#inMemory(newSharedId(separated));
-      if (own === null) this.#shared.set(separated, Promise.resolve(lineage.id));
-      return lineage;
-    }
-  }
-
-  /** Its generation moves on when damaged KV has to be left behind. */
-  async #readLineage(id: LineageId): Promise<Lineage> {
-    const lineage = await this.#core().store.lineages.get(id);
-    this.#read.set(id, lineage);
-    return lineage;
+    this.lineages = new OutsideLineages(core, isolation);
   }
 
   /** Whether conversations of a project become sessions. Never rejects: what cannot be read stands in nobody's way. */
@@ -197,38 +99,8 @@ export class OutsideTurns {
 
   /** Something else than a turn of this kind happened to a session or a project. */
   changed(): void {
-    this.#read.clear();
+    this.lineages.changed();
     this.#recorded.clear();
-  }
-
-  #sharedBy(project: ProjectUri | null): Promise<LineageId> {
-    const known = this.#shared.get(project);
-    if (known) return known;
-    const finding = this.#isolation === 'off' ? this.#findEveryones() : this.#findShared(project);
-    this.#shared.set(project, finding);
-    finding.catch(() => this.#shared.delete(project));
-    return finding;
-  }
-
-  async #findEveryones(): Promise<LineageId> {
-    if ((await nullOn(this.#core().store.lineages.get(everyones), 'Corrupted')) === null) this.#inMemory(everyones);
-    return everyones;
-  }
-
-  async #findShared(project: ProjectUri | null): Promise<LineageId> {
-    const query = { ...(project !== null && { project }), limit: 100, offset: 0 };
-    const { items } = await this.#core().store.sessions.list(query);
-    const isShared = ({ tags = [], lineage }: Session): boolean =>
-      tags.includes(outsideTag) && lineage.startsWith(sharedBy(project));
-    return items.find(isShared)?.lineage ?? this.#inMemory(newSharedId(project)).id;
-  }
-
-  #inMemory(id: LineageId): Lineage {
-    const lineage = { ...newLineage(), id };
-    this.#unstored.set(id, lineage);
-    // Of conversations that never had an answer.
-    for (const [oldest] of this.#unstored) if (this.#unstored.size > mostUnstored) this.#unstored.delete(oldest);
-    return lineage;
   }
 
   /** What requests under this lineage carry. */
@@ -249,7 +121,7 @@ export class OutsideTurns {
    */
   async makeReady(id: SessionId, signal: AbortSignal): Promise<Readiness> {
     const core = this.#core();
-    this.#read.clear();
+    this.lineages.changed();
     const session = await core.store.sessions.get(id);
     if (!session) return gone;
     if (session.lifecycle === 'frozen' && session.frozenAs !== null) {
@@ -328,94 +200,11 @@ export class OutsideTurns {
   async record(turn: OutsideTurn): Promise<Session> {
     const core = this.#core();
     const { id } = turn.session;
-    await this.#storeLineage(turn.session.lineage);
-    const stored = await core.turns.run(id, () => recordNow(core, turn));
+    await this.lineages.store(turn.session.lineage);
+    const stored = await core.turns.run(id, () => storeOutsideTurn(core, turn));
     core.prefill.observe(turn.session.engine, turn.reuse);
-    await this.#readLineage(turn.session.lineage.id).catch(() => this.#read.delete(turn.session.lineage.id));
+    await this.lineages.renew(turn.session.lineage.id);
     core.checkpoints.afterOutsideTurn(id, turn.isVolatile);
     return stored;
   }
-
-  /** One that is no longer in memory was stored, or had to give way to newer ones while its request ran. */
-  async #storeLineage(lineage: Lineage): Promise<void> {
-    const { id } = lineage;
-    await this.#creating.run(async () => {
-      const { lineages } = this.#core().store;
-      if (!this.#unstored.has(id) && (this.#read.has(id) || (await nullOn(lineages.get(id), 'Corrupted')))) return;
-      await lineages.create(this.#unstored.get(id) ?? lineage);
-      this.#unstored.delete(id);
-    });
-  }
-}
-
-const newSharedId = (project: ProjectUri | null): LineageId => `${sharedBy(project)}${randomId()}` as LineageId;
-
-async function recordNow(core: CoreContext, turn: OutsideTurn): Promise<Session> {
-  const { ids, description, system } = turn;
-  const found = (await core.store.sessions.get(turn.session.id)) ?? (await makeSession(core, turn));
-  requireOpen(found, core.clock.now());
-  const session = await placedAfter(core, await recoverTurn(core, found), turn.after);
-  const messages = await withContexts(core, session, turn);
-  const answer = messages.at(-1);
-  const isCut = answer?.cut !== undefined && answer.cut !== 'limit';
-  const { session: stored } = await storeAnswer(core, session, {
-    messages,
-    length: answer?.sequence ?? session.branches[session.activeBranch]?.length ?? 0,
-    ids: ids && { ...ids, source: 'engine' },
-    events: isCut ? ['send', 'request', 'cancel'] : ['send', 'request', 'streamed', 'answered'],
-    changed: {
-      ...nextEngine(session, turn.session.engine),
-      ...(description && { model: description.model }),
-      ...(promptText(session) !== (system || null) && {
-        settings: { ...session.settings, systemPrompt: { id: promptId, text: system } },
-      }),
-    },
-  });
-  return stored;
-}
-
-/** Each earlier answer with what the engine saw of it, so that a branch can begin there. */
-async function withContexts(
-  core: CoreContext,
-  session: Session,
-  { messages, earlier }: OutsideTurn,
-): Promise<Message[]> {
-  const seen = new Map(earlier.map(({ message, ids }) => [message, ids]));
-  const found: Message[] = [];
-  for (const message of messages) {
-    const ids = seen.get(message.id);
-    const context = ids && (await storeTokens(core, session, message.sequence, { ...ids, source: 'engine' }));
-    found.push({ ...message, ...(context && { context }) });
-  }
-  return found;
-}
-
-async function makeSession(core: CoreContext, { session: start, system }: OutsideTurn): Promise<Session> {
-  return core.space.sessions.take(async () => {
-    const { id, project, engine, lineage, tags } = start;
-    const session = newSession({
-      id,
-      title: id,
-      tags: [...tags],
-      ...(system !== '' && { settings: { systemPrompt: { id: promptId, text: system } } }),
-      project,
-      engine,
-      lineage: lineage.id,
-      createdAt: core.clock.now().toISOString(),
-    });
-    await core.store.sessions.create(session);
-    return requireSession(core, id);
-  });
-}
-
-/** The session on a branch that ends with this message. */
-export async function placedAfter(core: CoreContext, session: Session, after: MessageId | null): Promise<Session> {
-  if (headOf(session) === after) return session;
-  const there = Object.values(session.branches).find(({ head }) => head === after);
-  if (there) return switched(session, there.name);
-  const name = freeBranchName(session, undefined);
-  return switched(
-    withBranchAt(session, name, after === null ? null : await requireMessageOf(core, session, after)),
-    name,
-  );
 }
