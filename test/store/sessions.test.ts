@@ -1,8 +1,9 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { cp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Message } from '../../src/protocol/schemas/session.ts';
 import type { FileStore } from '../../src/store/fileStore.ts';
+import { encodeRecord } from '../../src/store/disk/record.ts';
 import {
   aMessage,
   aSession,
@@ -52,6 +53,35 @@ describe('sessions', () => {
     }
     expect(await store.sessions.get(id)).toMatchObject({ title: 'New', version: 2 });
   });
+
+  it('D6 a session that another program changed or damaged is read again, although it is in memory', async () => {
+    const path = join(directory, 'contexts', id, 'metadata.json');
+    await store.sessions.create(aSession());
+    const inMemory = await store.sessions.get(id);
+    expect(await store.sessions.get(id)).toBe(inMemory);
+    await store.sessions.update(nextVersion(aSession(), { title: 'New' }));
+    expect(await store.sessions.get(id)).toMatchObject({ title: 'New', version: 2 });
+
+    const bytes = await readFile(path);
+    await writeFile(path, encodeRecord(nextVersion(nextVersion(aSession()), { title: 'By another' })));
+    expect(await store.sessions.get(id)).toMatchObject({ title: 'By another', version: 3 });
+
+    await writeFile(path, bytes.subarray(0, -20));
+    await expect(store.sessions.get(id)).rejects.toMatchObject({ code: 'CWM-4004' });
+  });
+
+  it.skipIf(process.platform === 'win32')(
+    'the directory of a session that is in memory is not followed as a link',
+    async () => {
+      const folder = join(directory, 'contexts', id);
+      await store.sessions.create(aSession());
+      await store.sessions.get(id);
+      await cp(folder, join(directory, 'elsewhere'), { recursive: true });
+      await rm(folder, { recursive: true });
+      await symlink(join(directory, 'elsewhere'), folder);
+      await expect(store.sessions.get(id)).rejects.toMatchObject({ code: 'CWM-8001' });
+    },
+  );
 
   it('S4-03 a message of a kind that a later version stored is read whole, and its file stays as it is', async () => {
     await store.sessions.create(aSession());

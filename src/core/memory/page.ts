@@ -72,7 +72,12 @@ function modalityOf({ content }: Message): Modality {
 
 /** Who said it and how it begins, on one line of at most {@link hintCharacters} characters behind the role. */
 export function hintOf(message: Pick<Message, 'role' | 'content'>, characters: number = hintCharacters): string {
-  const line = textOf(message).replaceAll(/\s+/g, ' ').trim();
+  const text = textOf(message);
+  // The beginning of a long text says it, unless that is mostly white space.
+  const begun = onOneLine(text.slice(0, 4 * hintCharacters));
+  const line = begun.length > characters ? begun : onOneLine(text);
   const short = line.length <= characters ? line : `${line.slice(0, Math.max(0, characters - 1)).toWellFormed()}…`;
   return `[${message.role}] ${short}`;
 }
+
+const onOneLine = (text: string): string => text.replaceAll(/\s+/g, ' ').trim();

@@ -18,11 +18,11 @@ export class DurableWrites {
     this.#temporary = temporaryDirectory;
   }
 
-  /** Writes a whole file, and replaces the one that is there. */
-  async replaceFile(path: string, bytes: Uint8Array): Promise<void> {
+  /** Writes a whole file, and replaces the one that is there. @param known what that has. Default: it is read. */
+  async replaceFile(path: string, bytes: Uint8Array, known?: Uint8Array): Promise<void> {
     let previous: Uint8Array | null;
     try {
-      previous = await this.readIfThere(path);
+      previous = known ?? (await this.readIfThere(path));
     } catch (error) {
       if (hasCode(error, tooLarge)) return this.#replaceHeld(path, bytes);
       throw error;

@@ -2,32 +2,55 @@ import type * as z from 'zod/mini';
 import { basename } from 'node:path';
 import { CwmError } from '../../protocol/errors.ts';
 import type { DurableWrites } from './durableWrites.ts';
-import { hasCode, tooLarge } from './files.ts';
+import { hasCode, tooLarge, type Files } from './files.ts';
 import type { Quarantine } from './quarantine.ts';
 import { DamageError, decodeRecord, encodeRecord } from './record.ts';
 
+/** A record that is in memory. */
+interface Kept {
+  /** Of its file before that was read: a change since shows. */
+  readonly fingerprint: string;
+  readonly bytes: Uint8Array;
+  readonly schema: z.ZodMiniType;
+  readonly value: unknown;
+}
+
+const mostKept = 64;
+
 /** Records as files. */
 export class RecordFiles {
+  readonly #files: Files;
   readonly #writes: DurableWrites;
   readonly #quarantine: Quarantine;
   readonly #knownVersion: number;
+  /** By path. The one that was asked for last comes last. */
+  readonly #kept = new Map<string, Kept>();
 
   /** @param knownVersion the latest version of a record that is not refused. */
-  constructor(writes: DurableWrites, quarantine: Quarantine, knownVersion: number) {
+  constructor(files: Files, writes: DurableWrites, quarantine: Quarantine, knownVersion: number) {
+    this.#files = files;
     this.#writes = writes;
     this.#quarantine = quarantine;
     this.#knownVersion = knownVersion;
   }
 
   /**
+   * @param keep whether {@link kept} has it afterwards.
    * @returns null when there is no such file.
    * @throws CwmError Corrupted when it is damaged (it was set aside), UnsupportedSchema when another version wrote it.
    */
-  async read<Schema extends z.ZodMiniType>(path: string, schema: Schema): Promise<z.output<Schema> | null> {
+  async read<Schema extends z.ZodMiniType>(
+    path: string,
+    schema: Schema,
+    keep = false,
+  ): Promise<z.output<Schema> | null> {
     try {
+      const stat = keep ? await this.#files.stat(path) : null;
       const bytes = await this.#writes.readIfThere(path);
       if (bytes === null) return null;
-      return decodeRecord(bytes, schema, this.#knownVersion);
+      const value = decodeRecord(bytes, schema, this.#knownVersion);
+      if (stat) this.#keep(path, { fingerprint: stat.fingerprint, bytes, schema, value });
+      return value;
     } catch (thrown) {
       const error = hasCode(thrown, tooLarge) ? new DamageError('It is larger than any record.') : thrown;
       if (!(error instanceof DamageError)) throw error;
@@ -38,8 +61,34 @@ export class RecordFiles {
     }
   }
 
+  /** A record that is in memory, and whose file is the one that it was read from: nothing is read for it. Null: {@link read} it. */
+  async kept<Schema extends z.ZodMiniType>(path: string, schema: Schema): Promise<z.output<Schema> | null> {
+    const kept = await this.#unchanged(path);
+    return kept?.schema === schema ? (kept.value as z.output<Schema>) : null;
+  }
+
   /** Replaces the record that is there, if one is. */
   async write(path: string, value: unknown): Promise<void> {
-    await this.#writes.replaceFile(path, encodeRecord(value));
+    const before = await this.#unchanged(path);
+    this.#kept.delete(path);
+    await this.#writes.replaceFile(path, encodeRecord(value), before?.bytes);
+  }
+
+  async #unchanged(path: string): Promise<Kept | null> {
+    const kept = this.#kept.get(path);
+    if (!kept) return null;
+    if ((await this.#files.stat(path))?.fingerprint === kept.fingerprint) {
+      this.#keep(path, kept);
+      return kept;
+    }
+    if (this.#kept.get(path) === kept) this.#kept.delete(path);
+    return null;
+  }
+
+  #keep(path: string, kept: Kept): void {
+    this.#kept.delete(path);
+    this.#kept.set(path, kept);
+    const [oldest] = this.#kept.keys();
+    if (this.#kept.size > mostKept && oldest !== undefined) this.#kept.delete(oldest);
   }
 }

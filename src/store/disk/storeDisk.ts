@@ -25,7 +25,7 @@ export function makeStoreDisk(files: Files, clock: Clock, layout: Layout, format
   const isReadOnly = formatVersion === null;
   const writes = new DurableWrites(files, layout.temporary);
   const quarantine = new Quarantine(writes, layout, clock, isReadOnly);
-  const records = new RecordFiles(writes, quarantine, formatVersion ?? Number.POSITIVE_INFINITY);
+  const records = new RecordFiles(files, writes, quarantine, formatVersion ?? Number.POSITIVE_INFINITY);
   const lines = new LineFiles(files, writes, quarantine);
   return { files, clock, layout, writes, quarantine, records, lines, isReadOnly };
 }

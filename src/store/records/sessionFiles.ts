@@ -59,9 +59,12 @@ export class SessionFiles {
 
   /** @throws CwmError Corrupted when the session is there without a record that can be read. */
   async get(id: SessionId): Promise<Session | null> {
+    const { records } = this.#parts;
     const paths = this.#parts.layout.session(id);
-    if (!(await hasDirectory(this.#parts.files, paths.directory))) return null;
-    const session = await this.#parts.records.read(paths.metadata, sessionSchema);
+    // A turn asks for it ten times. The same file as before is in no other directory than before.
+    const kept = await records.kept(paths.metadata, sessionSchema);
+    if (!kept && !(await hasDirectory(this.#parts.files, paths.directory))) return null;
+    const session = kept ?? (await records.read(paths.metadata, sessionSchema, true));
     if (session?.id === id) return session;
     if (session === null) {
       if (!(await hasDirectory(this.#parts.files, paths.directory))) return null;
@@ -191,8 +194,10 @@ export class SessionFiles {
       throw new CwmError('InvalidParameter', 'A SHA-256 is 64 lower-case hexadecimal digits.');
     }
     const paths = this.#parts.layout.session(id);
+    const known = isFresh ? null : await this.#tokens.known(paths.tokenLog, sha256);
+    if (known) return known;
     await this.#requireDirectories(id, paths);
-    const ids = await this.#tokens.load(paths.tokenLog, sha256, isFresh);
+    const ids = await this.#tokens.load(paths.tokenLog, sha256);
     if (ids !== null) return ids;
     throw new CwmError('Corrupted', `The token ids ${sha256} of session "${id}" are missing or damaged.`);
   }

@@ -55,15 +55,19 @@ export class TokenLog {
     this.#parts = parts;
   }
 
-  /** Null when the list is not there, or a part of it is damaged. @param isFresh reads the file in any case. */
-  async load(path: string, sha256: string, isFresh = false): Promise<TokenList | null> {
+  /** The list that is in memory, where the file is the same as at the last look: nothing is read. Null: {@link load} it. */
+  async known(path: string, sha256: string): Promise<TokenList | null> {
+    const recent = this.#recent.get(path);
+    if (recent?.sha256 !== sha256) return null;
+    if ((await this.#parts.files.stat(path))?.fingerprint !== recent.fingerprint) return null;
+    this.#remember(path, recent);
+    return recent.ids;
+  }
+
+  /** Reads the file. Null when the list is not there, or a part of it is damaged. */
+  async load(path: string, sha256: string): Promise<TokenList | null> {
     const fingerprint = (await this.#parts.files.stat(path))?.fingerprint ?? null;
     if (fingerprint === null) return null;
-    const recent = this.#recent.get(path);
-    if (!isFresh && recent?.sha256 === sha256 && recent.fingerprint === fingerprint) {
-      this.#remember(path, recent);
-      return recent.ids;
-    }
     const read = idsOf(await this.#entries(path), sha256);
     if (read === null) return null;
     const hash = createHash('sha256').update(encodeTokenIds(read));
@@ -96,9 +100,7 @@ export class TokenLog {
     const bytes = encodeTokenIds(own);
     const continued = base && shared === base.ids.length ? base : null;
     const ids = continued ? continued.ids.followedBy(own) : TokenList.of(...parts);
-    const hash = continued
-      ? continued.hash.copy().update(bytes)
-      : createHash('sha256').update(encodeTokenIds(ids.toArray()));
+    const hash = continued ? continued.hash.copy().update(bytes) : hashOf(parts);
     const sha256 = hash.copy().digest('hex');
     const parent = base && shared > 0 ? base.sha256 : null;
     await this.#parts.lines.append(path, [entryOf(sha256, count, parent, shared, bytes)]);
@@ -196,6 +198,13 @@ const entryOf = (sha256: string, count: number, parent: string | null, from: num
   from,
   ids: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64'),
 });
+
+/** Over all parts, one behind the other. */
+function hashOf(parts: readonly (readonly number[])[]): Hash {
+  const hash = createHash('sha256');
+  for (const ids of parts) hash.update(encodeTokenIds(ids));
+  return hash;
+}
 
 /** What stands behind so many ids. */
 function behind(parts: readonly (readonly number[])[], from: number): readonly number[] {
