@@ -65,6 +65,7 @@ export const effects: { readonly [Part in keyof Store]: Effects<Store[Part]> } =
     get: 'reads',
     loadTokens: 'reads',
     loadKv: 'reads',
+    loadKvHead: 'reads',
     replaceKv: (_, name) => [window(name)],
     list: 'reads',
     all: 'reads',

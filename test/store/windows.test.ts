@@ -85,6 +85,8 @@ describe('windows', () => {
     const next = aKvRecord({ saltGeneration: 1, kvBytes: null, blocks: [aBlock('cc')] });
     await store.windows.replaceKv(name, next);
     expect(await store.windows.loadKv(name)).toEqual(next);
+    const { blocks: _, ...head } = next;
+    expect(await store.windows.loadKvHead(name)).toEqual(head);
     await store.windows.replaceKv(name, next);
     expect(await store.windows.loadKv(name)).toEqual(next);
     const files = await readdir(join(directory, 'windows/w1'));
@@ -105,6 +107,7 @@ describe('windows', () => {
     const unknown = { code: 'CWM-2002' };
     await expect(store.windows.loadTokens(name)).rejects.toMatchObject(unknown);
     await expect(store.windows.loadKv(name)).rejects.toMatchObject(unknown);
+    await expect(store.windows.loadKvHead(name)).rejects.toMatchObject(unknown);
     await expect(store.windows.replaceKv(name, aKvRecord())).rejects.toMatchObject(unknown);
     await expect(store.blocks.heldByOthers(['aa'], name)).rejects.toMatchObject(unknown);
     await expect(store.blocks.checksumsOfOthers(['aa'], name)).rejects.toMatchObject(unknown);

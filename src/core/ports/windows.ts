@@ -27,7 +27,10 @@ export interface WindowStore {
   get(name: WindowName): Promise<WindowManifest | null>;
   /** @throws CwmError WindowNotFound, or Corrupted when they differ from the manifest's SHA-256. */
   loadTokens(name: WindowName): Promise<number[]>;
+  /** @throws CwmError WindowNotFound, or Corrupted when a part of it is missing or damaged. */
   loadKv(name: WindowName): Promise<KvRecord>;
+  /** All but the blocks, which are many: their list is not read. @throws CwmError as {@link loadKv}. */
+  loadKvHead(name: WindowName): Promise<Omit<KvRecord, 'blocks'>>;
   replaceKv(name: WindowName, kv: KvRecord): Promise<void>;
   list(query: WindowQuery): Promise<Page<WindowSummary>>;
   /** Every window whose manifest can be read, in no order. */

@@ -15,7 +15,7 @@ export async function isHandleNamed(store: Store, lineage: LineageId, handle: st
     for (const { name } of items) {
       const manifest = await nullOn(store.windows.get(name), 'Corrupted');
       if (!manifest || familyOf(manifest.lineage) !== family) continue;
-      const kv = await nullOn(store.windows.loadKv(name), 'Corrupted', 'WindowNotFound');
+      const kv = await nullOn(store.windows.loadKvHead(name), 'Corrupted', 'WindowNotFound');
       if (kv?.handle === handle) return true;
     }
     if (items.length === 0 || offset >= total) return false;

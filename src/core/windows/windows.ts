@@ -38,8 +38,11 @@ export async function listWindows(
 export async function getWindow(core: CoreContext, input: RouteInput<'getWindow'>): Promise<RouteOutput<'getWindow'>> {
   const name = parseWindowName(input.window);
   const manifest = await requireWindow(core, name);
+  // A list of blocks may be a hundred times as long as everything else.
+  const loading: Promise<Omit<KvRecord, 'blocks'> & Partial<KvRecord>> =
+    input.blocks === true ? core.store.windows.loadKv(name) : core.store.windows.loadKvHead(name);
   const [{ blocks, ...kv }, receipts, session, isPinned, lineageWindows, lineage] = await Promise.all([
-    core.store.windows.loadKv(name),
+    loading,
     core.store.receipts.list(name),
     nullOn(core.store.sessions.get(manifest.session), 'Corrupted'),
     core.store.windows.isPinned(name),
@@ -56,7 +59,7 @@ export async function getWindow(core: CoreContext, input: RouteInput<'getWindow'
     summary: session ? { ...summary, project: session.project } : summary,
     lineageWindows,
     receipts,
-    ...(input.blocks === true && {
+    ...(blocks && {
       blocks: blocks.map(({ hash, sizeBytes, checksum }) => ({ hash, sizeBytes, checksum })),
     }),
   };

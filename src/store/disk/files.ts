@@ -144,7 +144,7 @@ export const diskFiles: Files = {
     try {
       const { size } = await handle.stat();
       if (size > mostReadBytes) throw Object.assign(new Error(`${path} has ${size} bytes.`), { code: tooLarge });
-      return await handle.readFile();
+      return await readWhole(handle, size);
     } finally {
       await handle.close();
     }
@@ -187,6 +187,18 @@ export const diskFiles: Files = {
     }
   },
 };
+
+/** `FileHandle.readFile` would ask for the size again: on some systems each such call costs as much as the reading. */
+async function readWhole(handle: fs.FileHandle, sizeBytes: number): Promise<Uint8Array> {
+  const bytes = Buffer.allocUnsafeSlow(sizeBytes);
+  let at = 0;
+  while (at < sizeBytes) {
+    const { bytesRead } = await handle.read(bytes, at, sizeBytes - at, at);
+    if (bytesRead === 0) break;
+    at += bytesRead;
+  }
+  return bytes.subarray(0, at);
+}
 
 /** Some file systems have no modes (CIFS, exFAT). There, the mount options decide which users have access. */
 async function closeToOthers(directory: string): Promise<void> {

@@ -49,6 +49,7 @@ export const accesses: { readonly [Part in keyof Store]: Accesses<Store[Part]> }
     get: 'read',
     loadTokens: 'read',
     loadKv: 'read',
+    loadKvHead: 'read',
     replaceKv: (name) => ({ window: name }),
     list: 'read',
     all: 'read',

@@ -10,6 +10,7 @@ export function windowPart(files: WindowFiles, index: LiveIndex, source: IndexSo
     get: (name) => files.get(name),
     loadTokens: (name) => files.loadTokens(name),
     loadKv: (name) => files.loadKv(name),
+    loadKvHead: (name) => files.loadKvHead(name),
     replaceKv: (name, kv) => files.replaceKv(name, kv),
     setPinned: (name, isPinned) => files.setPinned(name, isPinned),
     isPinned: (name) => files.isPinned(name),

@@ -59,7 +59,7 @@ export class KvFiles {
     const blocks =
       head && (await this.#parts.records.read(join(paths.directory, blocksName(head.blocksSha256)), blocksSchema));
     if (head && blocks) return { ...head.kv, blocks };
-    throw new CwmError('Corrupted', `The KV record of window "${window}" is missing or was set aside.`);
+    throw noKvRecord(window);
   }
 
   async replace(window: WindowName, paths: WindowPaths, kv: KvRecord): Promise<void> {
@@ -89,5 +89,8 @@ export class KvFiles {
     }
   }
 }
+
+export const noKvRecord = (window: string): CwmError =>
+  new CwmError('Corrupted', `The KV record of window "${window}" is missing or was set aside.`);
 
 const blocksName = (sha256: string): string => `blocks-${sha256}.json`;

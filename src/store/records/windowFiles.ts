@@ -7,7 +7,7 @@ import type { SessionId, WindowName } from '../../protocol/ids.ts';
 import { receiptSchema, type Receipt } from '../../protocol/schemas/receipt.ts';
 import { windowManifestSchema, type KvRecord, type WindowManifest } from '../../protocol/schemas/window.ts';
 import type { FreezeIntents } from './freezeIntents.ts';
-import { KvFiles } from './kvFiles.ts';
+import { KvFiles, noKvRecord } from './kvFiles.ts';
 import { hasCode, tooLarge } from '../disk/files.ts';
 import { windowPaths, type WindowPaths } from '../disk/layout.ts';
 import { encodeRecord } from '../disk/record.ts';
@@ -98,6 +98,14 @@ export class WindowFiles {
 
   loadKv(name: WindowName): Promise<KvRecord> {
     return this.#onWindow(name, (paths) => this.kv.read(name, paths));
+  }
+
+  loadKvHead(name: WindowName): Promise<Omit<KvRecord, 'blocks'>> {
+    return this.#onWindow(name, async (paths) => {
+      const head = await this.kv.readHead(name, paths);
+      if (head) return head.kv;
+      throw noKvRecord(name);
+    });
   }
 
   replaceKv(name: WindowName, kv: KvRecord): Promise<void> {

@@ -26,7 +26,7 @@ function storeWith({
         if (found instanceof Error) throw found;
         return found;
       },
-      loadKv: async (name: string) => windows[name],
+      loadKvHead: async (name: string) => windows[name],
     },
   } as never;
 }

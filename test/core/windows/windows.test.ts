@@ -34,7 +34,9 @@ describe('clone', () => {
 test('S0-10 a window lists its blocks to who asks for them', async () => {
   const fixture = await coreFixture();
   await savedWindow(fixture);
+  const reading = vi.spyOn(fixture.store.windows, 'loadKv');
   expect(await fixture.cwm.getWindow({ window: 'w' })).not.toHaveProperty('blocks');
+  expect(reading, 'a list that nobody asked for').not.toHaveBeenCalled();
   const { blocks } = await fixture.cwm.getWindow({ window: 'w', blocks: true });
   expect(blocks).toHaveLength(fixture.engine.diskBlocks);
   expect(Object.keys(blocks?.[0] ?? {})).toEqual(['hash', 'sizeBytes', 'checksum']);
