@@ -25,7 +25,12 @@ interface Controller {
 interface Shown {
   readonly treeDataProvider: {
     getChildren(node?: TreeNode): Promise<TreeNode[]>;
-    getTreeItem(node: TreeNode): { id: string; collapsibleState: number; accessibilityInformation: { label: string } };
+    getTreeItem(node: TreeNode): {
+      id: string;
+      collapsibleState: number;
+      accessibilityInformation: { label: string };
+      command?: { command: string; arguments?: unknown[] };
+    };
   };
   readonly dragAndDropController: Controller;
 }
@@ -34,7 +39,9 @@ type Data = Map<string, { readonly value: unknown }>;
 const editor = vi.hoisted(() => ({
   trees: [] as unknown[],
   run: [] as unknown[][],
-  view: { message: '', description: '' },
+  drawn: [] as (readonly TreeNode[] | undefined)[],
+  registered: new Map<string, () => Promise<void>>(),
+  view: { message: '', description: '', selection: [] as TreeNode[] },
 }));
 
 vi.mock('vscode', () => ({
@@ -46,7 +53,7 @@ vi.mock('vscode', () => ({
   },
   EventEmitter: class {
     event = () => undefined;
-    fire = () => undefined;
+    fire = (rows: TreeNode[] | undefined) => void editor.drawn.push(rows);
     dispose = () => undefined;
   },
   MarkdownString: Object,
@@ -59,7 +66,13 @@ vi.mock('vscode', () => ({
     }
   },
   TreeItemCollapsibleState: { None: 0, Collapsed: 1, Expanded: 2 },
-  commands: { executeCommand: async (...given: unknown[]) => void editor.run.push(given) },
+  commands: {
+    executeCommand: async (...given: unknown[]) => void editor.run.push(given),
+    registerCommand: (id: string, run: () => Promise<void>) => {
+      editor.registered.set(id, run);
+      return { dispose: () => undefined };
+    },
+  },
   window: {
     createTreeView: (_: string, options: unknown) => {
       editor.trees.push(options);
@@ -233,5 +246,48 @@ describe('V2 the tree of projects', () => {
     const current = { kind: 'session', session: aSession({ id: 'c' }) } as const;
     const ids = (filter: string) => rootNodes(aState({ sessions, currentSession: current, filter })).map(nodeId);
     expect([ids(''), ids('a')]).toEqual([['session:c', 'session:a'], ['session:a']]);
+  });
+
+  test('a change that nobody sees draws nothing again, a change of a row that row, and a new session the whole tree', async () => {
+    const all = [inProject('a', here.uri), inProject('b', here.uri)];
+    const { app, state, tree, puller } = await treeOf(all);
+    await showThisFolder(app, {});
+    const rows = await tree.getChildren();
+    for (const row of rows) tree.getTreeItem(row);
+    const changed = async (...sessions: typeof all): Promise<unknown> => {
+      editor.drawn = [];
+      vi.useFakeTimers();
+      state.update({ sessions: { kind: 'loaded', items: sessions, total: sessions.length } });
+      vi.runAllTimers();
+      vi.useRealTimers();
+      return editor.drawn;
+    };
+    await puller.sessions();
+    const [a = aSession(), b = aSession()] = all;
+    expect(await changed({ ...a, version: a.version + 1 }, { ...b })).toEqual([]);
+    expect(await changed(a, { ...b, title: 'pears' })).toEqual([[rows[1]]]);
+    expect(rows[1]).toMatchObject({ value: { title: 'pears' } });
+    expect(await changed(inProject('c', here.uri), a, b)).toEqual([undefined]);
+  });
+
+  test('a row that is clicked is opened by what is selected, also where VS Code knows that only a moment later', async () => {
+    const { tree } = await treeOf([inProject('mine', here.uri)]);
+    const session: TreeNode = { kind: 'session', session: 's', value: inProject('s', here.uri) };
+    const more: TreeNode = { kind: 'more', shown: 1, total: 2 };
+    const open = tree.getTreeItem(session).command;
+    expect(open?.arguments, 'VS Code drops arguments when it draws the row again').toBeUndefined();
+    const click = async (): Promise<unknown> => {
+      editor.run = [];
+      await editor.registered.get(open?.command ?? '')?.();
+      return editor.run;
+    };
+    editor.view.selection = [session];
+    expect(await click()).toEqual([['cwm.showConversation', session]]);
+    editor.view.selection = [more];
+    expect(await click()).toEqual([['cwm.showMore', more]]);
+    editor.view.selection = [];
+    const clicked = click();
+    editor.view.selection = [session];
+    expect(await clicked).toEqual([['cwm.showConversation', session]]);
   });
 });

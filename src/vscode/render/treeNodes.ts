@@ -40,8 +40,15 @@ export function rootNodes({
   return [...[...first, ...others].map(sessionNode), ...moreNode(sessions)];
 }
 
+/** What the state has of the rows below a row, or of the outermost ones. */
+export function childNodes(parent: TreeNode | undefined, state: State): TreeNode[] {
+  if (parent === undefined) return rootNodes(state);
+  if (parent.kind === 'project') return projectNodes(parent.project, state);
+  return parent.kind === 'session' ? sessionNodes(parent.session, state) : [];
+}
+
 /** Under a project: its sessions. */
-export function projectNodes(project: ProjectUri | null, { ofProjects }: Pick<State, 'ofProjects'>): TreeNode[] {
+function projectNodes(project: ProjectUri | null, { ofProjects }: Pick<State, 'ofProjects'>): TreeNode[] {
   const sessions = ofProjects.get(project) ?? { kind: 'unknown' };
   if (sessions.kind === 'unknown') return [];
   if (sessions.items.length === 0) return [{ kind: 'empty', parent: project ?? '', text: 'No sessions yet' }];

@@ -1,7 +1,9 @@
 import { EventEmitter, MarkdownString, ThemeIcon, TreeItem, window, type TreeDataProvider } from 'vscode';
 import { DisposableStore, type Disposable } from '../../base/disposable.ts';
+import { inBackground } from '../../base/inBackground.ts';
 import type { App } from '../app.ts';
 import { clientsViewId } from '../contributions.ts';
+import { DrawnRows } from '../render/drawnRows.ts';
 import type { GatewayClient } from '../../words/clients.ts';
 
 /** A row: commands of its menu get it as their input. */
@@ -16,21 +18,26 @@ const quietMs = 1000;
 /** The programs that use the gateway. It is fetched when it is seen, and again when a session changes, since each turn does that. */
 export function registerClientsTree(app: App): Disposable {
   const store = new DisposableStore();
-  const changed = new EventEmitter<undefined>();
-  store.add(changed);
+  const changed = store.add(new EventEmitter<ClientNode[] | undefined>());
+  const drawn = new DrawnRows<ClientNode>(({ client }) => client);
+  const fetchClients = async (): Promise<ClientNode[]> => {
+    if (!app.connection.isOpen) return [];
+    const { items } = await app.connection.call('gatewayClients', {});
+    return items.map((value) => ({ client: value.name, value }));
+  };
+  // What the start does not need is loaded with the first row.
+  const loadRow = async () => {
+    const { clientRow } = await import('../render/clientRow.ts');
+    return ({ value }: ClientNode) => clientRow(value, new Date());
+  };
   const provider: TreeDataProvider<ClientNode> = {
     onDidChangeTreeData: changed.event,
-    async getChildren(node) {
-      if (node !== undefined || !app.connection.isOpen) return [];
-      const { items } = await app.connection.call('gatewayClients', {});
-      return items.map((value) => ({ client: value.name, value }));
-    },
-    async getTreeItem({ client, value }) {
-      // What the start does not need is loaded with the first row.
-      const { clientRow } = await import('../render/clientRow.ts');
-      const row = clientRow(value, new Date());
+    getChildren: async (node) => (node === undefined ? drawn.give(node, await fetchClients()) : []),
+    async getTreeItem(node) {
+      const row = (await loadRow())(node);
+      drawn.draw(node, row);
       const item = new TreeItem(row.label);
-      item.id = `client:${client}`;
+      item.id = `client:${node.client}`;
       item.description = row.description;
       item.tooltip = new MarkdownString(row.tooltip);
       item.accessibilityInformation = { label: row.spoken };
@@ -40,12 +47,17 @@ export function registerClientsTree(app: App): Disposable {
     },
   };
   const view = store.add(window.createTreeView(clientsViewId, { treeDataProvider: provider }));
+  const refresh = async (): Promise<void> => {
+    const [clients, rowOf] = await Promise.all([fetchClients(), loadRow()]);
+    const rows = drawn.outdated(() => clients, rowOf);
+    if (rows?.length !== 0) changed.fire(rows);
+  };
   let timer: NodeJS.Timeout | undefined;
   const refreshSoon = (): void => {
     if (!view.visible) return;
     timer ??= setTimeout(() => {
       timer = undefined;
-      changed.fire(undefined);
+      inBackground(app.log, 'Fetching the clients', refresh());
     }, quietMs);
   };
   store.add(view.onDidChangeVisibility(refreshSoon));

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import {
   DataTransferItem,
   EventEmitter,
@@ -19,8 +20,9 @@ import type { App } from '../app.ts';
 import { inBackground } from '../../base/inBackground.ts';
 import { type CommandId, sessionsViewId } from '../contributions.ts';
 import { viewDescription, viewMessage } from '../render/viewMessage.ts';
-import { type TreeNode, nodeId, projectNodes, projectOfNode, rootNodes, sessionNodes } from '../render/treeNodes.ts';
-import { treeRow } from '../render/treeRow.ts';
+import { DrawnRows } from '../render/drawnRows.ts';
+import { type TreeNode, childNodes, nodeId, projectOfNode } from '../render/treeNodes.ts';
+import { treeRow, type TreeRow } from '../render/treeRow.ts';
 import { wakeUp } from '../following/wakeUp.ts';
 
 /** The tree of sessions and their windows, and the line above it that says which part is down. */
@@ -34,6 +36,7 @@ export function registerSessionsTree(app: App): Disposable {
       showCollapseAll: true,
     }),
   );
+  store.add(commands.registerCommand(openRow, () => openSelected(view)));
   store.add(
     view.onDidChangeVisibility(({ visible }) => {
       if (!visible) return;
@@ -51,10 +54,30 @@ export function registerSessionsTree(app: App): Disposable {
   return store;
 }
 
+/** A command of the rows only, so that it is in no list of commands. */
+const openRow = 'cwm.openRow';
+
+/**
+ * Opens the row that was clicked, which VS Code selects first. VS Code loses the arguments of a row's command when it draws the row again;
+ * what is selected it only does not know while it draws the whole tree.
+ */
+async function openSelected(view: TreeView<TreeNode>): Promise<void> {
+  for (let waits = 0; view.selection.length === 0 && waits < 40; waits++) await delay(50);
+  const [row] = view.selection;
+  const command: CommandId = row?.kind === 'more' ? 'cwm.showMore' : 'cwm.showConversation';
+  await commands.executeCommand(command, row);
+}
+
+/** The least time between two redraws, in milliseconds: VS Code waits for 200 without a change, so it would wait for ever where they are many. */
+const quietMs = 250;
+
 class SessionsTree implements TreeDataProvider<TreeNode>, Disposable {
   readonly #app: App;
-  readonly #changed = new EventEmitter<undefined>();
+  readonly #changed = new EventEmitter<TreeNode[] | undefined>();
   readonly #subscription: Disposable;
+  readonly #drawn = new DrawnRows(nodeId);
+  #quiet: NodeJS.Timeout | undefined;
+  #isOutdated = false;
 
   readonly onDidChangeTreeData = this.#changed.event;
 
@@ -66,26 +89,39 @@ class SessionsTree implements TreeDataProvider<TreeNode>, Disposable {
     );
   }
 
+  /** Draws again what looks different now. */
   redraw(): void {
-    this.#changed.fire(undefined);
+    this.#isOutdated = true;
+    if (this.#quiet !== undefined) return;
+    this.#isOutdated = false;
+    const rows = this.#drawn.outdated(
+      (parent) => childNodes(parent, this.#app.state.current),
+      (node) => this.#rowOf(node),
+    );
+    if (rows?.length === 0) return;
+    this.#changed.fire(rows);
+    this.#quiet = setTimeout(() => {
+      this.#quiet = undefined;
+      if (this.#isOutdated) this.redraw();
+    }, quietMs);
   }
 
   async getChildren(node?: TreeNode): Promise<TreeNode[]> {
     const { state, puller } = this.#app;
-    if (node === undefined) return rootNodes(state.current);
-    if (node.kind === 'project') {
-      if (!state.current.ofProjects.has(node.project)) await puller.project(node.project);
-      return projectNodes(node.project, state.current);
-    }
-    if (node.kind !== 'session') return [];
-    if (!state.current.windows.has(node.session)) {
+    if (node?.kind === 'project' && !state.current.ofProjects.has(node.project)) await puller.project(node.project);
+    if (node?.kind === 'session' && !state.current.windows.has(node.session)) {
       await Promise.all([puller.windows(node.session), puller.branches(node.session)]);
     }
-    return sessionNodes(node.session, state.current);
+    return this.#drawn.give(node, childNodes(node, state.current));
+  }
+
+  #rowOf(node: TreeNode): TreeRow {
+    return treeRow(node, this.#app.state.current, new Date());
   }
 
   getTreeItem(node: TreeNode): TreeItem {
-    const row = treeRow(node, this.#app.state.current, new Date());
+    const row = this.#rowOf(node);
+    this.#drawn.draw(node, row);
     const item = new TreeItem(row.label, this.#stateOf(node));
     item.id = nodeId(node);
     item.description = row.description;
@@ -93,12 +129,7 @@ class SessionsTree implements TreeDataProvider<TreeNode>, Disposable {
     if (row.tooltip !== '') item.tooltip = new MarkdownString(row.tooltip);
     if (row.contextValue !== null) item.contextValue = row.contextValue;
     item.accessibilityInformation = { label: row.spoken };
-    if (node.kind === 'session') {
-      item.command = { command: 'cwm.showConversation' satisfies CommandId, title: row.label, arguments: [node] };
-    }
-    if (node.kind === 'more') {
-      item.command = { command: 'cwm.showMore' satisfies CommandId, title: row.label, arguments: [node] };
-    }
+    if (node.kind === 'session' || node.kind === 'more') item.command = { command: openRow, title: row.label };
     return item;
   }
 
@@ -111,6 +142,7 @@ class SessionsTree implements TreeDataProvider<TreeNode>, Disposable {
   }
 
   dispose(): void {
+    clearTimeout(this.#quiet);
     this.#subscription.dispose();
     this.#changed.dispose();
   }

@@ -17,9 +17,14 @@ export async function createSession(app: App, names: { id?: string; title?: stri
 
 /** Makes a session the current one of the open folder; without a folder, of this window. */
 export async function activate(app: App, session: Session): Promise<void> {
-  const { project } = app.state.current;
-  if (project.kind === 'folder') {
-    await app.connection.call('setCurrentSession', { project: project.uri, session: session.id });
-  }
+  const { project, currentSession } = app.state.current;
+  // Shown at once, so that the rows of the tree, whose first it is, move once and not under the user's next click.
   app.state.update({ currentSession: { kind: 'session', session } });
+  if (project.kind !== 'folder') return;
+  try {
+    await app.connection.call('setCurrentSession', { project: project.uri, session: session.id });
+  } catch (error) {
+    app.state.update({ currentSession });
+    throw error;
+  }
 }
