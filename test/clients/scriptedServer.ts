@@ -26,6 +26,8 @@ export interface SeenChat {
   promptTokens: number | null;
   /** The connection was closed before the answer's end. */
   isLeft: boolean;
+  /** Of an answer without an end: words that it has so far. */
+  words: number;
 }
 
 /** A small model without tools never ends an answer where a test wants it. */
@@ -57,6 +59,7 @@ export async function scriptedServer(upstream: () => string, cleanUps: (() => Pr
       cachedTokens: null,
       promptTokens: null,
       isLeft: false,
+      words: 0,
     };
     if (asked) seen.push(asked);
     res.once('close', () => {
@@ -64,8 +67,8 @@ export async function scriptedServer(upstream: () => string, cleanUps: (() => Pr
       left.abort();
       if (asked) asked.isLeft = true;
     });
-    if (script === 'slowly') return await tell(res, left.signal);
-    if (chat && script) return callTool(chat, script, res, file);
+    if (asked && script === 'slowly') return await tell(res, asked, left.signal);
+    if (chat && script && script !== 'slowly') return callTool(chat, script, res, file);
     if (url.includes('action=restore')) await delay(scripted.holdRestoreMs);
     try {
       const short =
@@ -142,10 +145,11 @@ const textOf = (content: unknown): string =>
 const chunk = (delta: object, finish_reason: string | null, more: object = {}): string =>
   `data: ${JSON.stringify({ id: 'c', object: 'chat.completion.chunk', created: 1, model: 'gemma', choices: [{ index: 0, delta, finish_reason }], ...more })}\n\n`;
 
-async function tell(res: ServerResponse, left: AbortSignal): Promise<void> {
+async function tell(res: ServerResponse, asked: SeenChat, left: AbortSignal): Promise<void> {
   res.writeHead(200, { 'content-type': 'text/event-stream' });
   for (let word = 1; !left.aborted; word++) {
     res.write(chunk({ ...(word === 1 && { role: 'assistant' }), content: `word${word} ` }, null));
+    asked.words = word;
     await delay(30, undefined, { signal: left }).catch(() => undefined);
   }
 }

@@ -11,8 +11,9 @@ import { startLlamaServer } from '../engines/live/llamaServer.ts';
 import { crashGroup } from '../engines/live/processGroup.ts';
 import { isNightly } from '../support/nightly.ts';
 import { drivers, type Driver, type Place, type Turn } from './drivers.ts';
+import { floor } from './floor.ts';
 import { recorded } from './recorder.ts';
-import { scriptedServer, type SeenChat } from './scriptedServer.ts';
+import { scriptedServer } from './scriptedServer.ts';
 import { served } from './served.ts';
 
 const cleanUps: (() => Promise<unknown>)[] = [];
@@ -126,30 +127,6 @@ async function begin(driver: Driver) {
     return { requests: sum('requests'), turns: sum('turns') };
   };
   return { isReal, counted, engine, scripted, seen, gateway, project, start, say, told };
-}
-
-/** How many tokens a prompt has in common with any that the model has answered before. */
-async function floor(url: string, { chat }: SeenChat, before: readonly SeenChat[]): Promise<number> {
-  const post = async (route: string, body: object) =>
-    (await (
-      await fetch(url + route, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json' },
-        body: JSON.stringify(body),
-      })
-    ).json()) as { prompt: string; tokens: number[] };
-  const idsOf = async ({ messages, tools }: SeenChat['chat']): Promise<number[]> => {
-    const { prompt } = await post('/apply-template', { messages, tools });
-    return (await post('/tokenize', { content: prompt, add_special: true, parse_special: true })).tokens;
-  };
-  const asked = await idsOf(chat);
-  let most = 0;
-  for (const each of before) {
-    const ids = await idsOf(each.chat);
-    const differs = ids.findIndex((id, at) => id !== asked[at]);
-    most = Math.max(most, differs === -1 ? ids.length : differs);
-  }
-  return most;
 }
 
 /** Of a sliding window, the last tokens are computed again. */

@@ -1,5 +1,6 @@
 import { describe, expect, test, vi } from 'vitest';
 import type { App } from '../../src/vscode/app.ts';
+import { CwmError } from '../../src/protocol/errors.ts';
 import { parseProjectUri } from '../../src/protocol/ids.ts';
 import {
   clearFilter,
@@ -8,6 +9,7 @@ import {
   showMore,
   showThisFolder,
 } from '../../src/vscode/commands/editor/sessionsTree.ts';
+import { activate } from '../../src/vscode/commands/sessions/createSession.ts';
 import { BackendConnection } from '../../src/vscode/connection/backendConnection.ts';
 import { Puller, pageSize } from '../../src/vscode/following/puller.ts';
 import { nodeId, rootNodes, type TreeNode } from '../../src/vscode/render/treeNodes.ts';
@@ -289,5 +291,21 @@ describe('V2 the tree of projects', () => {
     const clicked = click();
     editor.view.selection = [session];
     expect(await clicked).toEqual([['cwm.showConversation', session]]);
+  });
+
+  test('a session that becomes the current one is the first row before the backend has noted that, and no more where it cannot', async () => {
+    const [old, fresh] = [inProject('old', here.uri), inProject('new', here.uri)];
+    const { state } = await treeOf([]);
+    state.update({
+      sessions: { kind: 'loaded', items: [old, fresh], total: 2 },
+      currentSession: { kind: 'session', session: old },
+    });
+    const first = (): string | undefined => rootNodes(state.current).map(nodeId)[0];
+    const noted = Promise.withResolvers<void>();
+    const made = activate({ state, connection: { call: () => noted.promise } } as unknown as App, fresh);
+    expect(first()).toBe('session:new');
+    noted.reject(new CwmError('StorageFull', 'The disk is full.'));
+    await expect(made).rejects.toThrow('full');
+    expect(first()).toBe('session:old');
   });
 });

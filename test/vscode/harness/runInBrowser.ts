@@ -9,6 +9,7 @@ import { HarnessError } from './harnessError.ts';
 import { ensureCodeServer } from './installation.ts';
 import { withoutNoise } from './logNoise.ts';
 import { within } from './waitUntil.ts';
+import { windowShown } from './windowShown.ts';
 import { workbenchUrl } from './workbenchUrl.ts';
 
 export interface BrowserSuite {
@@ -69,6 +70,7 @@ async function runOnPage(page: Page, server: CodeServer, suite: BrowserSuite): P
       () => [],
     );
     const tails = ['--- workbench log', withoutNoise(log.join('\n')), '--- code-server log', server.logTail()];
-    throw new HarnessError(String(error), [...shown, ...tails], { cause: error });
+    const evidence = [...shown, ...tails, ...(await windowShown(page)), String(error)];
+    throw new HarnessError(String(error), evidence, { cause: error });
   }
 }

@@ -63,9 +63,34 @@ export class TreeView {
     }
   }
 
+  /**
+   * Clicks a row, which selects it, and again when another one was hit: VS Code uses the elements of its rows again for other rows, so
+   * that a row which moves at that moment is no more what was aimed at.
+   */
   async click(label: string | RegExp): Promise<void> {
+    const selected = this.row(label).and(this.#page.locator('[aria-selected="true"]'));
+    const clicked = async (): Promise<true | undefined> => {
+      await this.#atRest(label);
+      await this.row(label).click({ timeout: this.#timeoutMs });
+      return selected.waitFor({ timeout: 2_000 }).then(
+        () => true,
+        () => undefined,
+      );
+    };
+    await waitUntil(`the row ${String(label)} to be hit`, clicked, { timeoutMs: this.#timeoutMs });
+  }
+
+  /** Waits for a row, and until the tree stands still: VS Code draws what changed up to 200 ms later, and a row may then be elsewhere. */
+  async #atRest(label: string | RegExp): Promise<void> {
     await this.waitFor(label);
-    await this.row(label).click({ timeout: this.#timeoutMs });
+    let before: string | undefined;
+    const isSame = async (): Promise<true | undefined> => {
+      const now = (await this.texts()).join('\n');
+      const same = now === before;
+      before = now;
+      return same ? true : undefined;
+    };
+    await waitUntil('the tree to stand still', isSame, { timeoutMs: this.#timeoutMs, intervalMs: 300 });
   }
 
   /** Unfolds a row that has children; does nothing when it is unfolded. A project and its session may have one label: `level` 1 is the outermost. */
@@ -85,7 +110,7 @@ export class TreeView {
    */
   async chooseMenuItem(label: string | RegExp, item: string): Promise<void> {
     const open = async (): Promise<void> => {
-      await this.waitFor(label);
+      await this.#atRest(label);
       await this.row(label).click({ button: 'right', timeout: this.#timeoutMs });
     };
     await open();
@@ -113,7 +138,7 @@ export class TreeView {
 
   /** Clicks one of the buttons that a row shows under the mouse, by the title of its command. */
   async clickAction(label: string | RegExp, action: string): Promise<void> {
-    await this.waitFor(label);
+    await this.#atRest(label);
     const row = this.row(label);
     await row.hover({ timeout: this.#timeoutMs });
     await row

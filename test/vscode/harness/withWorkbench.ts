@@ -8,6 +8,7 @@ import { HarnessError } from './harnessError.ts';
 import { ensureCodeServer, logToStderr } from './installation.ts';
 import { holdWhileEnding } from './shutdown.ts';
 import { within } from './waitUntil.ts';
+import { windowShown } from './windowShown.ts';
 import { Workbench } from './workbench.ts';
 import { workbenchUrl } from './workbenchUrl.ts';
 
@@ -94,7 +95,8 @@ async function describeFailure(
     copyFile(server.logPath, log).then(() => `Server log: ${log}, which ends with:\n${server.logTail()}`),
   ]);
   const evidence = kept.map((one) => (one.status === 'fulfilled' ? one.value : `(no evidence: ${String(one.reason)})`));
-  return new HarnessError(`${name}: ${error instanceof Error ? error.message : String(error)}`, evidence, {
-    cause: error,
-  });
+  const message = `${name}: ${error instanceof Error ? error.message : String(error)}`;
+  // At the end, where it is also seen when only the last lines of a log are.
+  const last = [...(await windowShown(workbench.page)), message];
+  return new HarnessError(message, [...evidence, ...last], { cause: error });
 }

@@ -10,6 +10,7 @@ import { ConfigurationTarget, commands, lm, workspace, type LanguageModelTextPar
 import type { BackendClient } from '../../../src/client/backendClient.ts';
 import { connectBackend } from '../../../src/client/connectBackend.ts';
 import { modelVendor } from '../../../src/vscode/contributions.ts';
+import { floor } from '../../clients/floor.ts';
 import { scriptedServer, type SeenChat } from '../../clients/scriptedServer.ts';
 import { FakeLlamaServer } from '../../fakes/fakeLlamaServer.ts';
 import { isNightly } from '../../support/nightly.ts';
@@ -20,6 +21,8 @@ const chatIsReady = 'github.copilot.interactiveSession.feedback';
 /** Titles and progress messages come from the model of the conversation, as from that of somebody who signed in. */
 const utilityDefault = 'chat.byokUtilityModelDefault';
 const patienceMs = 150_000;
+/** How long the model server takes to load the KV of a frozen session. */
+const slowThawMs = isNightly ? 15_000 : 2000;
 
 /** What the command that writes into the chat view resolves to. */
 interface ChatResult {
@@ -37,6 +40,8 @@ describe("agent mode of the editor's own chat, with nobody signed in", function 
   let engine: string;
   let storage: Awaited<ReturnType<typeof useFreshStorage>>;
   let seen: SeenChat[];
+  let scripted: Awaited<ReturnType<typeof scriptedServer>>['scripted'];
+  let server: FakeLlamaServer;
 
   before(async () => {
     storage = await useFreshStorage();
@@ -44,11 +49,12 @@ describe("agent mode of the editor's own chat, with nobody signed in", function 
     cleanUps.push(async () => rmSync(slotDir, { recursive: true, force: true }));
     const faults = { model: 'gemma', contextTokens: 2_000_000, answer: [...Buffer.from('Red.'), 257] };
     const fake = await FakeLlamaServer.start({ slotDir, slots: 1, faults });
+    server = fake;
     cleanUps.push(() => fake.stop());
     const [folder] = workspace.workspaceFolders ?? [];
-    const scripted = await scriptedServer(() => fake.url, cleanUps, path.join(folder?.uri.fsPath ?? '', 'README.md'));
-    seen = scripted.seen;
-    engine = `${scripted.url}#slots=${slotDir}`;
+    const front = await scriptedServer(() => fake.url, cleanUps, path.join(folder?.uri.fsPath ?? '', 'README.md'));
+    ({ seen, scripted } = front);
+    engine = `${front.url}#slots=${slotDir}`;
     await set('cwm.gateway.port', await freePort());
     await set('cwm.engine', engine);
     await workspace.getConfiguration().update(utilityDefault, 'mainAgent', ConfigurationTarget.Global);
@@ -145,6 +151,76 @@ describe("agent mode of the editor's own chat, with nobody signed in", function 
     assert.match((content as LanguageModelTextPart[]).map(({ value }) => value).join(), /lunch/);
   });
 
+  it('V8 a conversation outlives kill -9 of its model server, waits for a slow thaw, and is stopped and forked, as one session', async () => {
+    const texts = ['Name a pear', 'And a plum', 'After the thaw', 'SLOWLY please'];
+    const select = { modelSelector: { vendor: modelVendor, id: await modelOf(modelVendor) } };
+    const say = async (query: string): Promise<void> => {
+      const { errorDetails } = await written(query, select);
+      assert.equal(errorDetails, undefined, JSON.stringify(errorDetails));
+    };
+    const ours = async () =>
+      (await sessions()).filter(({ said: lines }) => lines.some((line) => line.includes('Name a pear')));
+    await commands.executeCommand('workbench.action.chat.newChat');
+    await say('Name a pear');
+    await say('And a plum');
+    const [session] = await waitFor('both turns', async () => {
+      const found = await ours();
+      return found.some(({ said: lines }) => lines.some((line) => line.includes('And a plum'))) && found;
+    });
+    assert.ok(session);
+
+    await asked((client) => client.call('freeze', { session: session.id, window: 'pears' }));
+    await server.restart();
+    scripted.holdRestoreMs = slowThawMs;
+    const before = seen.filter(({ isScripted, promptTokens }) => !isScripted && promptTokens !== null);
+    const since = seen.length;
+    await say('After the thaw');
+    scripted.holdRestoreMs = 0;
+    const turn = seen.slice(since).find(({ chat }) => JSON.stringify(chat.messages).includes('After the thaw'));
+    assert.ok(turn, 'The model server is asked.');
+    const common = await floor(server.url, turn, before);
+    assert.ok((turn.cachedTokens ?? 0) >= common - 1, `${turn.cachedTokens} tokens of ${common} are reused.`);
+
+    const stopped = written('SLOWLY please', select);
+    const slow = await waitFor('the slow answer to begin', async () => seen.find(({ words }) => words > 3));
+    await commands.executeCommand('workbench.action.chat.cancel');
+    await stopped;
+    await waitFor('the model server to be left', async () => slow.isLeft);
+    const kept = await waitFor('what was answered until then', async () =>
+      (await ours())[0]?.said.find((line) => /^assistant \(stopped\): word1 word2/.test(line)),
+    );
+    assert.ok(kept);
+
+    await commands.executeCommand('workbench.action.chat.previousUserPrompt');
+    await commands.executeCommand('workbench.action.chat.undoEdits');
+    await say('Another way');
+    const forked = await waitFor('the branch', async () => {
+      const found = await ours();
+      return found[0]?.branches === 2 && found;
+    });
+    assert.equal(forked.length, 1);
+    assert.deepEqual(
+      texts.filter((text) => forked[0]?.said.some((line) => line.startsWith('user') && line.includes(text))),
+      texts.slice(0, 3),
+      'The branch has what was said before the edited message.',
+    );
+  });
+
+  it('V8 titles and progress messages, which the chat asks for on its own account, are turns of no session', async () => {
+    const errands = seen.flatMap(({ chat }) =>
+      chat.tools === undefined || chat.tools.length === 0 ? [JSON.stringify(chat.messages)] : [],
+    );
+    const kinds = { title: /write a brief title/, 'progress messages': /progress messages/ };
+    const kindOf = (asks: string): string =>
+      Object.entries(kinds).find(([, words]) => words.test(asks))?.[0] ?? asks.slice(0, 300);
+    assert.deepEqual([...new Set(errands.map(kindOf))].toSorted(), Object.keys(kinds).toSorted());
+    const said = (await sessions()).flatMap(({ said: lines }) => lines);
+    assert.deepEqual(
+      said.filter((line) => Object.values(kinds).some((words) => words.test(line))),
+      [],
+    );
+  });
+
   /** Writes into the chat view what a person would, and waits for the answer. */
   async function written(query: string, more: object = {}): Promise<ChatResult> {
     const result = await Promise.race([
@@ -225,9 +301,10 @@ describe("agent mode of the editor's own chat, with nobody signed in", function 
         items.map(async ({ id, project, branches }) => {
           const { items: messages } = await client.call('listMessages', { session: id });
           const said = messages.map(
-            ({ role, content }) => `${role}: ${'text' in content ? content.text : content.type}`,
+            ({ role, content, cut = '' }) =>
+              `${role}${cut && ` (${cut})`}: ${'text' in content ? content.text : content.type}`,
           );
-          return { project, branches: Object.keys(branches).length, said };
+          return { id, project, branches: Object.keys(branches).length, said };
         }),
       );
     });
