@@ -192,6 +192,25 @@ describe('whose turn a request is', () => {
     expect(ask(title, {}, { tools: [] })).toMatchObject({ kind: 'auxiliary' });
   });
 
+  test.each([
+    'You are an expert in writing short, catchy, and encouraging progress messages for a coding assistant.',
+    'You are an expert in crafting ultra-compact titles for chatbot conversations. You are presented with a chat request, and you reply with only a brief title that captures the main topic of that request.',
+    'You are an expert in crafting pithy branch names for Git Repos based on chatbot conversations. You are presented with a chat request.',
+    'You are an AI programming assistant, helping a software developer to come with the best git commit message for their code changes.',
+    'You are a helpful assistant that summarizes conversations. Given a chat conversation between a user and an AI assistant, describe what the user is trying to accomplish in 5 sentences or less.',
+    'You are a helpful AI assistant tasked with summarizing conversations',
+    "You are a helpful AI programming assistant to a user who is a software engineer, acting on behalf of the Visual Studio Code editor. Your task is to choose one category from the Markdown table of categories below that matches the user's question.",
+    'You are an expert classifier for AI coding assistant prompts. Classify developer requests in context of their workspace and active file across domain, intent, time estimate, and scope.',
+    'You are a helpful assistant that parses user queries. The user is a software developer that is asking an AI programming assistant to generate tests.',
+  ])("what VS Code's chat asks on its own account is auxiliary, before and after a turn: %s", (prompt) => {
+    const { ask, turn } = client();
+    const errand = [system(prompt), user('Please do it for the following request:\n\nWhere does the river begin?')];
+    expect(ask(errand, {}, { tools: [] })).toMatchObject({ kind: 'auxiliary' });
+    turn([system('You code.'), user('Where does the river begin?')], 'In the hills.');
+    expect(ask(errand, {}, { tools: [] })).toMatchObject({ kind: 'auxiliary' });
+    expect(ask([user(prompt)], {}, { tools: [] }), 'without a system prompt').toMatchObject({ kind: 'auxiliary' });
+  });
+
   test('what quotes the conversation under another prompt and other tools is auxiliary (Qwen, after a turn)', () => {
     const { ask, turn } = client();
     turn([system('You code.'), user('Where does the river begin?')], 'In the hills.');

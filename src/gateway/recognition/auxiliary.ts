@@ -12,6 +12,11 @@ const errands: readonly RegExp[] = [
   /\b(summari[sz]e|summari[sz]ing|compact|anchored summary of|detailed summary of)\b[^.\n]{0,40}\b(conversation|chat|session|history)\b/i,
   /\bconversation (summari[sz]ation|summari[sz]er|summary)\b/i,
   /\bindicates a new (conversation )?topic\b/i,
+  // VS Code's chat: the branch and the commit message of a change, and of what kind a message is.
+  /\bexpert in crafting [^.\n]{0,40}\bbranch names\b/i,
+  /\bcome (up )?with the best git commit message\b/i,
+  /\bassistant (that summari[sz]es conversations|tasked with summari[sz]ing conversations|that parses user queries)\b/i,
+  /\bchoose one category from the Markdown table\b|\bexpert classifier for\b[^.\n]{0,40}\bprompts\b/i,
 ];
 
 /** How much of a prompt's beginning says what it is for. */
