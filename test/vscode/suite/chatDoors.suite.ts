@@ -187,7 +187,7 @@ describe("agent mode of the editor's own chat, with nobody signed in", function 
     await stopped;
     await waitFor('the model server to be left', async () => slow.isLeft);
     const kept = await waitFor('what was answered until then', async () =>
-      (await ours())[0]?.said.find((line) => /^assistant \(stopped\): word1 word2/.test(line)),
+      (await ours())[0]?.said.find((line) => line.startsWith('assistant (stopped): word1 word2')),
     );
     assert.ok(kept);
 
