@@ -99,6 +99,8 @@ export class DiskCache {
   readonly #partBlocks: number;
   /** Bytes of the largest position state that was seen. */
   #positionBytes = 0;
+  /** When the last part was there. */
+  #placedUntilMs = 0;
 
   constructor(options: DiskCacheOptions) {
     const { shape, blockTokens, rows, positions, counters, runFolder, passing, threads } = options;
@@ -181,6 +183,7 @@ export class DiskCache {
       const frame = stateFrame(this.#shape.rows, ids.slice(0, tokens), positionState);
       const state = await this.#lane(0).place(frame.sizeBytes);
       const file = state.open();
+      ftruncateSync(file, frame.sizeBytes);
       for (const { offset, bytes } of frame.pieces) writeAll(file, bytes, offset);
       if (tailRows) this.#placeTail(frame, file, tailRows, expected * this.blockTokens);
       await this.#sums.pause();
@@ -199,48 +202,67 @@ export class DiskCache {
 
   /**
    * Has llama.cpp take the longest run of good leading blocks, at most `maxBlocks`, part by part: whatever the size of the state, it takes the
-   * memory of three parts, and the next part is read and checked while llama.cpp takes one. Behind all of the blocks, the tail as well.
+   * memory of three parts, and the next two are read and checked while llama.cpp takes one. Behind all of the blocks, the tail as well.
    *
+   * @param blocksThere what {@link reach} says.
    * @returns null when there is no good block; nothing has changed then.
    * @throws what the taker throws, after which nobody knows what llama.cpp holds; Error when the first part cannot be written, and nothing has changed.
    */
-  async loadInParts(named: Named, maxBlocks: number, taker: PartTaker): Promise<TakenParts | null> {
+  async loadInParts(
+    named: Named,
+    maxBlocks: number,
+    taker: PartTaker,
+    blocksThere = this.reach(named.hashes, maxBlocks),
+  ): Promise<TakenParts | null> {
     const { ids, hashes, tail } = named;
-    let reach = this.reach(hashes, maxBlocks);
+    let reach = blocksThere;
     let tailRows = tail !== null && reach === maxBlocks ? this.#readTail(ids, tail) : null;
     let [blocks, tokens, failure]: [number, number, Error | null] = [0, 0, null];
     let taking: Promise<void> = Promise.resolve();
     let part = 0;
-    const begin = (at: number): Promise<PlacedPart> => {
-      const wanted = Math.min(this.#partBlocks, reach - at);
-      const partTail = at + wanted === maxBlocks ? tailRows : null;
-      const placing = this.#placePart(named, { blocks: at, wanted, tail: partTail, lane: this.#lane(part++) });
+    const framed = new Map<string, number>();
+    let begun = 0;
+    /** The parts that come next. */
+    const placing: Promise<PlacedPart>[] = [];
+    const beginNext = (): void => {
+      if (begun >= reach) return;
+      const wanted = Math.min(this.#partBlocks, reach - begun);
+      const partTail = begun + wanted === maxBlocks ? tailRows : null;
+      const next = this.#placePart(named, {
+        blocks: begun,
+        wanted,
+        tail: partTail,
+        lane: this.#lane(part++),
+        framed,
+      });
       // Awaited when its turn has come.
-      placing.catch(() => undefined);
-      return placing;
+      next.catch(() => undefined);
+      placing.push(next);
+      begun += wanted;
     };
     await this.#sums.pause();
-    let placing: Promise<PlacedPart> | null = reach > 0 ? begin(0) : null;
     try {
-      while (placing) {
-        const placed = await placing.catch((error: unknown) => {
+      // The next but one, so that a thread that has done its share of a part goes on at once.
+      beginNext();
+      beginNext();
+      for (let next = placing.shift(); next; next = placing.shift()) {
+        const placed = await next.catch((error: unknown) => {
           if (blocks === 0) throw error;
           failure = error instanceof Error ? error : new Error(String(error));
           return null;
         });
-        placing = null;
         if (placed === null) break;
         const { good, wanted } = placed;
         const end = blocks + good;
         if (good < wanted) {
-          // The blocks in front of the damage are put together again. Where more files vanish meanwhile, that needs the room of the part that
-          // llama.cpp still reads, so its reading ends first.
+          // The blocks in front of the damage are put together again, without those behind them. Where more files vanish meanwhile, that needs
+          // the room of the part that llama.cpp still reads, so its reading ends first.
+          await Promise.allSettled(placing.splice(0));
           await taking;
-          [reach, tailRows] = [end, null];
+          [reach, tailRows, begun] = [end, null, blocks];
+          beginNext();
+          continue;
         }
-        const next = good < wanted ? blocks : end;
-        if (next < reach) placing = begin(next);
-        if (good < wanted) continue;
         await taking;
         placed.check();
         const hasTail = end === maxBlocks && tailRows !== null && tail !== null;
@@ -249,6 +271,7 @@ export class DiskCache {
         taking.catch(() => undefined);
         blocks = end;
         tokens += placed.tokens;
+        beginNext();
       }
       await taking;
       if (blocks === 0) return null;
@@ -259,7 +282,7 @@ export class DiskCache {
       await taker.adopt(last.path, tokens);
       return { blocks, tokens, failure };
     } finally {
-      await placing?.catch(() => undefined);
+      await Promise.allSettled(placing);
       this.releaseSoon();
       this.#sums.resume();
     }
@@ -304,6 +327,8 @@ export class DiskCache {
     const part = savesParts ? this.#partToSave(ids, lost, tail) : wholeSequence;
     const partTokens = savedTokens - part.from;
     const place = await this.#lane(0).place(stateBytes(this.#shape.rows, partTokens) + 2 * this.#positionBytes);
+    // What llama.cpp has not written yet must not look as if it had.
+    if (place.isInMemory) ftruncateSync(place.open(), 0);
     const firstBlock = part.from / this.blockTokens;
     const missing = lost.map((index) => ({ hash: hashes[index] ?? '', index: index - firstBlock }));
     const jobOf = (rows: BlockFolder, runs: readonly RowRun[]): BlockJob =>
@@ -366,7 +391,7 @@ export class DiskCache {
   }
 
   /** Puts the state of some blocks behind others together, as far as they are good. */
-  async #placePart({ ids, hashes }: Named, { blocks, wanted, tail, lane }: PartToPlace): Promise<PlacedPart> {
+  async #placePart({ ids, hashes }: Named, { blocks, wanted, tail, lane, framed }: PartToPlace): Promise<PlacedPart> {
     const startedMs = performance.now();
     const from = blocks * this.blockTokens;
     const tokens = wanted * this.blockTokens + (tail ? this.#tailTokens(ids) : 0);
@@ -375,12 +400,20 @@ export class DiskCache {
     const file = state.open();
     // The part before had another size. Its pages are used again, which takes a quarter of the time of new ones.
     ftruncateSync(file, frame.sizeBytes);
-    for (const { offset, bytes } of frame.pieces) writeAll(file, bytes, offset);
+    // What lies between the rows is that of the part before, where that had as many tokens.
+    const isFramed = framed.get(state.path) === tokens;
+    for (const { offset, bytes } of isFramed ? frame.pieces.slice(0, 1) : frame.pieces) writeAll(file, bytes, offset);
     if (tail) this.#placeTail(frame, file, tail, wanted * this.blockTokens);
     const good = await this.#place(frame, file, hashes.slice(blocks, blocks + wanted));
-    this.counters.placeMs += performance.now() - startedMs;
+    // Of two parts at once, each moment counts once.
+    const endedMs = performance.now();
+    this.counters.placeMs += endedMs - Math.max(startedMs, this.#placedUntilMs);
+    this.#placedUntilMs = endedMs;
     // llama.cpp gets checked states only, whatever made them.
-    const check = (): unknown => parseStateFile(fileSource(file), this.#shape, { from, namesSequence: true });
+    const check = (): void => {
+      if (!isFramed) parseStateFile(fileSource(file), this.#shape, { from, namesSequence: true });
+      framed.set(state.path, tokens);
+    };
     return { good, wanted, tokens, path: state.path, check };
   }
 
@@ -469,6 +502,8 @@ interface PartToPlace {
   /** Rows of the tail behind them; null for none. */
   readonly tail: Buffer | null;
   readonly lane: PassingState;
+  /** Tokens of the state that was checked last at a path of this load. */
+  readonly framed: Map<string, number>;
 }
 
 interface PlacedPart {
@@ -478,10 +513,10 @@ interface PlacedPart {
   readonly tokens: number;
   readonly path: string;
   /** @throws StateFormatError when llama.cpp must not read it. */
-  check(): unknown;
+  check(): void;
 }
 
-/** One part is put together, one waits for llama.cpp, and llama.cpp takes one. */
+/** Two parts are put together, or one of them waits for llama.cpp, and llama.cpp takes one. */
 const lanesOfParts = 3;
 
 const warmUpTokens = 8192;

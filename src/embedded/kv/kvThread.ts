@@ -9,14 +9,17 @@ import { sumBlock } from './sumBlock.ts';
 export interface SharedJob {
   readonly job: BlockJob;
   readonly progress: Int32Array;
+  /** Of the replies to it. */
+  readonly id: number;
   /** How many threads share the job. */
   readonly threads: number;
 }
 
 /** A thread's answer: outcomes by the number of the block, or the reason of its failure. */
-export type ThreadReply =
+export type ThreadReply = { readonly id: number } & (
   | { readonly outcomes: readonly (readonly [number, BlockOutcome])[] }
-  | { readonly failure: string };
+  | { readonly failure: string }
+);
 
 const placer = new BlockPlacer();
 const cutter = new BlockCutter();
@@ -29,18 +32,19 @@ const answer = (reply: ThreadReply): void => {
 
 parentPort?.on('message', (shared: SharedJob) => {
   try {
-    answer({ outcomes: tasks[shared.job.task](shared) });
+    answer({ id: shared.id, outcomes: tasks[shared.job.task](shared) });
   } catch (error) {
-    answer({ failure: error instanceof Error ? error.message : String(error) });
+    answer({ id: shared.id, failure: error instanceof Error ? error.message : String(error) });
   }
 });
 
 const tasks = { place, cut, sum } satisfies Record<BlockJob['task'], unknown>;
 
 /** Takes blocks of the job until none is left. When a block cannot be placed, those behind it are useless. */
-function place({ job, progress }: SharedJob): [number, BlockOutcome][] {
+function place({ job, progress, threads }: SharedJob): [number, BlockOutcome][] {
   const outcomes: [number, BlockOutcome][] = [];
-  const step = blocksAtOnce(job);
+  // Small jobs are shared, too.
+  const step = Math.min(blocksAtOnce(job), Math.ceil(job.blocks.length / threads));
   for (;;) {
     const from = Atomics.add(progress, nextAt, step);
     if (from >= job.blocks.length) return outcomes;

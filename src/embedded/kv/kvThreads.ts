@@ -21,10 +21,16 @@ export interface RunningJob {
   stop(): void;
 }
 
-/** Threads that read, check and write the files of blocks, one job after the other. They do not keep the process alive. */
+/**
+ * Threads that read, check and write the files of blocks, one job after the other. Only a `place` begins while another still runs: a thread that
+ * has done its share goes on. They do not keep the process alive.
+ */
 export class KvThreads {
   readonly #threads: (Worker | null)[];
   #previous: Promise<unknown> = Promise.resolve();
+  /** The last job that is no `place`. */
+  #previousOther: Promise<unknown> = Promise.resolve();
+  #lastId = 0;
 
   /** @param count default: one for each core, at most 4. */
   constructor(count = Math.min(mostThreads, availableParallelism())) {
@@ -62,8 +68,10 @@ export class KvThreads {
       );
     }
     let isStopped = false;
-    const outcomes = this.#previous.then(() => this.#outcomes(job, progress));
-    this.#previous = outcomes.catch(() => undefined);
+    const isPlace = job.task === 'place';
+    const outcomes = (isPlace ? this.#previousOther : this.#previous).then(() => this.#outcomes(job, progress));
+    this.#previous = Promise.allSettled([this.#previous, outcomes]);
+    if (!isPlace) this.#previousOther = this.#previous;
     return {
       outcomes,
       get isStopped() {
@@ -79,7 +87,8 @@ export class KvThreads {
   async #outcomes(job: BlockJob, progress: Int32Array): Promise<BlockOutcome[]> {
     const outcomes = job.blocks.map((): BlockOutcome => 'not-reached');
     const failures: string[] = [];
-    const replies = this.#threads.map((_, index) => this.#ask(index, { job, progress, threads: this.#threads.length }));
+    const shared = { id: ++this.#lastId, job, progress, threads: this.#threads.length };
+    const replies = this.#threads.map((_, index) => this.#ask(index, shared));
     for (const reply of await Promise.all(replies)) {
       if ('failure' in reply) failures.push(reply.failure);
       else for (const [index, outcome] of reply.outcomes) outcomes[index] = outcome;
@@ -95,12 +104,15 @@ export class KvThreads {
   #ask(index: number, shared: SharedJob): Promise<ThreadReply> {
     return new Promise((resolve) => {
       const thread = this.#thread(index);
+      const { id } = shared;
       const settle = (reply: ThreadReply): void => {
-        thread.off('message', settle).off('error', failed).off('exit', ended).unref();
+        if (reply.id !== id) return;
+        thread.off('message', settle).off('error', failed).off('exit', ended);
+        if (thread.listenerCount('message') === 0) thread.unref();
         resolve(reply);
       };
-      const failed = (error: Error): void => settle({ failure: error.message });
-      const ended = (): void => settle({ failure: 'A thread for KV ended.' });
+      const failed = (error: Error): void => settle({ id, failure: error.message });
+      const ended = (): void => settle({ id, failure: 'A thread for KV ended.' });
       thread.on('message', settle).on('error', failed).on('exit', ended).ref();
       // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, which has no origin
       thread.postMessage(shared);

@@ -1,4 +1,14 @@
-import { closeSync, constants, existsSync, ftruncate, mkdirSync, openSync, rmSync, statfsSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fstatSync,
+  ftruncate,
+  mkdirSync,
+  openSync,
+  rmSync,
+  statfsSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 
@@ -20,12 +30,17 @@ const memoryFolder = '/dev/shm';
 const tmpfs = 0x0102_1994;
 /** `__O_TMPFILE | O_DIRECTORY` of Linux: a file without a name, which is gone with the last process that has it open. */
 const withoutName = 0o20_000_000 | constants.O_DIRECTORY;
+/**
+ * Bytes of a file in memory that stay for the next state, a little more than a part of a state takes: new pages take several times as long as
+ * those that are used again.
+ */
+export const keptStateBytes = 17 << 20;
 /** Memory that must be left for everything else. */
 const spareBytes = 256 << 20;
 
 /**
  * A state that passes between block files and llama.cpp, which takes nothing but files. On Linux it is a file in memory that
- * has no name, so that `kill -9` leaves nothing behind; its memory is freed after each use. Elsewhere, and where memory is short,
+ * has no name, so that `kill -9` leaves nothing behind; its memory, but for {@link keptStateBytes}, is freed after each use. Elsewhere, and where memory is short,
  * it is a file in the run folder, deleted after each use.
  */
 export class PassingState {
@@ -35,6 +50,8 @@ export class PassingState {
   readonly #memoryPath: string;
   #opened: number | null = null;
   #isOnDisk = false;
+  /** What the memory file takes already. */
+  #keptBytes = 0;
   #freeing: Promise<void> = Promise.resolve();
 
   /** @param place number among the memory files of llama.cpp's process, from 0. */
@@ -44,10 +61,14 @@ export class PassingState {
     this.memoryFile = memoryFile;
   }
 
-  /** Waits until the room of the previous state is free. In memory when there is room for this size. */
+  /**
+   * Waits until the room of the previous state is free. In memory when there is room for this size. The file may have bytes of the previous
+   * state: the caller gives it its length.
+   */
   async place(sizeBytes: number): Promise<StateFileAt> {
     await this.#freeing;
-    return this.memoryFile !== null && hasRoomInMemory(sizeBytes) ? this.#inMemory(this.memoryFile) : this.onDisk();
+    const isInMemory = this.memoryFile !== null && (sizeBytes <= this.#keptBytes || hasRoomInMemory(sizeBytes));
+    return isInMemory ? this.#inMemory(this.memoryFile) : this.onDisk();
   }
 
   onDisk(): StateFileAt {
@@ -65,8 +86,13 @@ export class PassingState {
     if (this.#isOnDisk) rmSync(this.#diskPath, { force: true });
     this.#isOnDisk = false;
     const file = this.memoryFile;
-    if (file !== null) this.#freeing = this.#freeing.catch(() => undefined).then(() => promisify(ftruncate)(file, 0));
+    if (file !== null) this.#freeing = this.#freeing.catch(() => undefined).then(() => this.#free(file));
     await this.#freeing;
+  }
+
+  async #free(file: number): Promise<void> {
+    if (fstatSync(file).size > keptStateBytes) await promisify(ftruncate)(file, keptStateBytes);
+    this.#keptBytes = fstatSync(file).blocks * 512;
   }
 
   #inMemory(file: number): StateFileAt {

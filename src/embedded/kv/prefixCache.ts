@@ -187,7 +187,8 @@ export class PrefixCache {
     const tailHash = tail?.hash ?? null;
     const blocksThere = llama.info.takesParts ? disk.reach(hashes, maxBlocks) : 0;
     if (disk.isWorthParts(blocksThere) && blocksThere * disk.blockTokens >= liveTokens) {
-      const taken = await this.#loadInParts(llama, disk, { ids, hashes, tail: tailHash }, maxBlocks);
+      const named = { ids, hashes, tail: tailHash };
+      const taken = await this.#loadInParts(llama, disk, named, { maxBlocks, blocksThere });
       if (!taken) return 0;
       if (taken.failure !== null) this.#options.log(`Block files could not be used: ${String(taken.failure)}`);
       const { blocks, tokens } = taken;
@@ -224,7 +225,12 @@ export class PrefixCache {
   }
 
   /** @returns null when nothing was taken, and nothing has changed. */
-  async #loadInParts(llama: Llama, disk: DiskCache, named: Named, maxBlocks: number): Promise<TakenParts | null> {
+  async #loadInParts(
+    llama: Llama,
+    disk: DiskCache,
+    named: Named,
+    { maxBlocks, blocksThere }: { readonly maxBlocks: number; readonly blocksThere: number },
+  ): Promise<TakenParts | null> {
     const { loadTimeoutMs, log } = this.#options;
     let hasBegun = false;
     const checked = async (pieces: readonly string[], step: () => Promise<unknown>): Promise<void> => {
@@ -245,7 +251,7 @@ export class PrefixCache {
         }),
     };
     try {
-      return await disk.loadInParts(named, maxBlocks, taker);
+      return await disk.loadInParts(named, maxBlocks, taker, blocksThere);
     } catch (error) {
       if (hasBegun) throw refused(llama, error);
       log(`Block files could not be used: ${String(error)}`);

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
+import { existsSync, fstatSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -61,6 +61,8 @@ describe('the disk cache of a model that was loaded', () => {
 
   /** Writes the state into the memory file as llama.cpp does, which opens it by its name. */
   const saveInMemory = (passing: PassingState, bytes: Buffer) => async () => {
+    // Whatever is longer than what llama.cpp has written would be cut.
+    expect(fstatSync(passing.memoryFile ?? -1).size).toBe(0);
     writeSync(passing.memoryFile ?? -1, bytes.subarray(0, 60), 0, 60, 0);
     await setImmediate();
     writeSync(passing.memoryFile ?? -1, bytes, 60, bytes.length - 60, 60);
@@ -97,9 +99,12 @@ describe('the disk cache of a model that was loaded', () => {
       await expect(failed).rejects.toThrow('llama.cpp died');
       expect(cache?.missing(hashes)).toEqual([0, 1]);
       expect(existsSync(join(folder.path, 'run', 'block.tmp0-0'))).toBe(false);
+      // The bytes of the other state are still in the file when this one begins.
       await cache?.store({ ids, hashes, tail: null }, 9, saveInMemory(passing, rowState(ids)));
       expect(cache?.missing(hashes)).toEqual([]);
-      expect((await cache?.assemble({ ids, hashes, tail: null }, 2))?.blocks).toBe(2);
+      const assembled = await cache?.assemble({ ids, hashes, tail: null }, 2);
+      expect(assembled?.blocks).toBe(2);
+      expect(readFileSync(assembled?.state.open() ?? -1)).toEqual(rowState(ids.slice(0, 8)));
       await cache?.release();
     },
   );

@@ -1,6 +1,6 @@
 import { existsSync, fstatSync, readdirSync, writeSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { openMemoryFile, PassingState } from '../../../src/embedded/kv/passingState.ts';
+import { keptStateBytes, openMemoryFile, PassingState } from '../../../src/embedded/kv/passingState.ts';
 import { scratch, type Scratch } from '../support/smallModel.ts';
 
 describe('the state that passes between block files and llama.cpp', () => {
@@ -9,7 +9,7 @@ describe('the state that passes between block files and llama.cpp', () => {
   afterEach(() => folder[Symbol.dispose]());
 
   it.runIf(openMemoryFile() !== null)(
-    'is in memory on Linux, has no name, and takes nothing once it was used',
+    'is in memory on Linux, has no name, and leaves no more than a part takes once it was used',
     async () => {
       const passing = new PassingState(folder.path, openMemoryFile());
       const state = await passing.place(1000);
@@ -18,7 +18,10 @@ describe('the state that passes between block files and llama.cpp', () => {
       writeSync(file, Buffer.alloc(1000, 1));
       expect(fstatSync(file).nlink).toBe(0);
       await passing.release();
-      expect(fstatSync(file)).toMatchObject({ size: 0, blocks: 0 });
+      expect(fstatSync(file)).toMatchObject({ size: 1000, blocks: 8 });
+      writeSync(file, Buffer.alloc(1000, 1), 0, 1000, keptStateBytes);
+      await passing.release();
+      expect(fstatSync(file).size).toBe(keptStateBytes);
       expect(readdirSync(folder.path)).toEqual([]);
     },
   );
