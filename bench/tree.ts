@@ -6,6 +6,7 @@ import { zstdCompressSync } from 'node:zlib';
 import type { BackendClient } from '../src/client/backendClient.ts';
 import { mustHold, type Benchmark, type Figure } from './benchmark.ts';
 import { withBackendOn } from './passingBackend.ts';
+import { realKv } from './realKv.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const branches = 3;
@@ -13,7 +14,7 @@ const turns = 3;
 
 /**
  * S0-51: what sharing saves on a tree of ten windows (a context, and three branches of three turns, each frozen), and what zstd would save on
- * the records and the KV of these windows. KV of the generated model is of random weights, so that of real models is measured elsewhere.
+ * the records and the KV of these windows, and on KV of a real model, since that of the generated one is of random weights.
  */
 export const tree: Benchmark = {
   ids: ['S0-51'],
@@ -40,6 +41,7 @@ export const tree: Benchmark = {
           },
           await compressed('records of these windows, zstd', storage, (name) => !name.startsWith('kv/')),
           await compressed('KV of the generated model, zstd', storage, (name) => name.endsWith('.kv')),
+          ...(await realKv(signal)),
         ];
       });
     } finally {
