@@ -43,7 +43,9 @@ describe('a state that passes in parts of three blocks', () => {
   /** Another process, which has computed nothing yet. */
   function restart(takesParts = true): void {
     llama = new FakeLlama(true, takesParts);
-    const log = (message: string): void => void said.push(message);
+    // What an earlier test still says is not said here.
+    const heard = said;
+    const log = (message: string): void => void heard.push(message);
     const sizes = { blockTokens, partStateBytes: 3 * blockBytes };
     const opened = openSampleDisk({ folder: folder.path, llama, ...sizes, threads, log });
     disk = opened.cache;

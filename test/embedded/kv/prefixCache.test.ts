@@ -22,8 +22,10 @@ describe('a prefix cache over llama.cpp', () => {
   let llama: FakeLlama;
   beforeEach(() => {
     folder = scratch();
-    said = [];
-    const log = (message: string): void => void said.push(message);
+    // What an earlier test still says is not said here.
+    const heard: string[] = [];
+    said = heard;
+    const log = (message: string): void => void heard.push(message);
     llama = new FakeLlama();
     const opened = openSampleDisk({ folder: folder.path, llama, blockTokens, threads, log });
     disk = opened.cache;
