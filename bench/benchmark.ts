@@ -21,6 +21,8 @@ export interface BenchmarkOptions {
   readonly whole?: boolean;
   /** Where LoCoMo is: its file, or the directory with it. RECALL is left out without it. */
   readonly locomo?: string;
+  /** URL of a server with embeddings that help to find it. */
+  readonly embeddings?: string;
   /** A Python that has chuk-ai-session-manager. MEMORY leaves its rows out without it. */
   readonly chuk?: string;
 }

@@ -2,7 +2,12 @@ import { readFile } from 'node:fs/promises';
 import { MessageIndex } from '../src/store/index/messageIndex.ts';
 import { loadSqlJs } from '../src/store/index/sqlJs.ts';
 import { fitting, recall as recallIn } from '../src/core/memory/search/recall.ts';
-import type { MessageSearch } from '../src/core/ports/search.ts';
+import { mostNear } from '../src/core/memory/search/meaning.ts';
+import { EmbeddingServer } from '../src/engines/embeddings/embeddingServer.ts';
+import { LinkFactory } from '../src/engines/http/linkFactory.ts';
+import { defaultTimeouts, systemSleep, systemTimer } from '../src/engines/http/timing.ts';
+import { systemClock } from '../src/base/clock.ts';
+import type { MessageSearch, NearMessage } from '../src/core/ports/search.ts';
 import { parseMessageId, parseSessionId } from '../src/protocol/ids.ts';
 import { aMessage } from '../test/store/builders.ts';
 import { sessionId } from '../test/support/ids.ts';
@@ -23,7 +28,7 @@ type Finder = (question: string, budget: keyof typeof budgets) => Promise<readon
  */
 export const recall: Benchmark = {
   ids: ['RECALL'],
-  async run(_signal, { locomo: place }) {
+  async run(signal, { locomo: place, embeddings }) {
     if (place === undefined) {
       console.error(
         'RECALL is left out: name LoCoMo with --locomo PATH (snap-research/LoCoMo, CC BY-NC 4.0: evaluation only).',
@@ -32,13 +37,14 @@ export const recall: Benchmark = {
     }
     const conversations = await locomo(place, (path) => readFile(path, 'utf8'));
     mustHold(conversations.length === 10, 'LoCoMo has ten conversations');
+    const links = embeddings === undefined ? null : linksTo(embeddings);
     const figures: Figure[] = [];
     for (const [half, part] of [
       ['conversations 6 to 10, held out', conversations.slice(5)],
       ['conversations 1 to 5, tuned on', conversations.slice(0, 5)],
     ] as const) {
       const floor = await evaluated(part, (conversation) => Promise.resolve(plainBm25(conversation)));
-      const ours = await evaluated(part, finderOf);
+      const ours = await evaluated(part, (conversation) => finderOf(conversation, links, signal));
       figures.push(
         share(`any of the evidence, 1,550 tokens, ${half}`, ours.any, floor.any, 0.9),
         share(`all of the evidence, 1,550 tokens, ${half}`, ours.all, floor.all, 0.8),
@@ -50,8 +56,24 @@ export const recall: Benchmark = {
   },
 };
 
-/** The product's search over the product's index. */
-async function finderOf({ name, turns }: Conversation): Promise<Finder> {
+const linksTo = (url: string): LinkFactory =>
+  new LinkFactory({
+    connect: async () => ({ url }),
+    apiKey: undefined,
+    timeouts: defaultTimeouts,
+    timer: systemTimer,
+    sleep: systemSleep,
+    random: Math.random,
+    onConnectionFailure: () => undefined,
+  });
+const atOnce = 16;
+
+/** The product's search over the product's index. @param links to a server with embeddings; null: only words count. */
+async function finderOf(
+  { name, turns }: Conversation,
+  links: LinkFactory | null,
+  signal: AbortSignal,
+): Promise<Finder> {
   const index = MessageIndex.empty(await loadSqlJs(null));
   const session = parseSessionId(name);
   const byId = new Map(turns.map((turn) => [parseMessageId(turn.id.replace(':', '-')), turn]));
@@ -60,12 +82,30 @@ async function finderOf({ name, turns }: Conversation): Promise<Finder> {
     createdAt: new Date(spokenAt.getTime() + at * 1_000).toISOString(),
   }));
   index.put({ id: sessionId(name), project: null, stamp: '' }, [...byId.keys()], messages);
-  const search: MessageSearch = {
-    messages: () => Promise.reject(new Error('not used')),
+  const search: Pick<MessageSearch, 'occurrences'> = {
     occurrences: (query) => Promise.resolve(index.occurrences(query)),
   };
+  const embedder = links && new EmbeddingServer({ links, clock: systemClock, isOfChats: false });
+  let model = '';
+  const groups = Array.from({ length: embedder ? Math.ceil(messages.length / atOnce) : 0 }, (_, group) =>
+    messages.slice(group * atOnce, (group + 1) * atOnce),
+  );
+  for (const some of groups) {
+    const texts = some.map(({ content }) => (content.type === 'text' ? content.text : ''));
+    const embedded = await embedder!.embed(texts, 'page', signal);
+    mustHold(embedded !== null, 'the server serves embeddings');
+    ({ model } = embedded!);
+    index.keepVectors(
+      model,
+      some.map(({ id }, each) => ({ message: id, vectors: [embedded!.vectors[each]!] })),
+    );
+  }
+  const nearTo = async (question: string): Promise<NearMessage[]> => {
+    const [vector] = (await embedder?.embed([question], 'question', signal))?.vectors ?? [];
+    return vector ? index.near({ model, vector, session, limit: mostNear }) : [];
+  };
   return async (question, budget) => {
-    const ranked = await recallIn(search, question, { session });
+    const ranked = await recallIn(search, question, { session }, await nearTo(question));
     const found = ranked.map(({ found }) => byId.get(found.message)!);
     return fitting(found, budgets[budget], costOf);
   };

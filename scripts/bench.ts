@@ -71,13 +71,14 @@ const benchmarks: readonly Benchmark[] = [
   thaw,
 ];
 const { values, positionals } = readArguments(
-  'Usage: npm run bench [-- [ID…] [--whole] [--sizes SIZES] [--locomo PATH] [--chuk PYTHON] [--json FILE]]',
+  'Usage: npm run bench [-- [ID…] [--whole] [--sizes SIZES] [--locomo PATH] [--embeddings URL] [--chuk PYTHON] [--json FILE]]',
   {
     options: {
       json: { type: 'string' },
       sizes: { type: 'string' },
       whole: { type: 'boolean' },
       locomo: { type: 'string' },
+      embeddings: { type: 'string' },
       chuk: { type: 'string' },
     },
     allowPositionals: true,
@@ -108,6 +109,7 @@ for (const benchmark of benchmarks) {
         whole: values.whole === true,
         ...(values.sizes !== undefined && { sizes: values.sizes }),
         ...(values.locomo !== undefined && { locomo: values.locomo }),
+        ...(values.embeddings !== undefined && { embeddings: values.embeddings }),
         ...(values.chuk !== undefined && { chuk: values.chuk }),
       })),
     );

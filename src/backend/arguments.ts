@@ -40,6 +40,8 @@ export interface BackendArguments {
   readonly healing: Healing;
   /** Absolute path of a module with policies of eviction; null: only those that are built in. */
   readonly memoryPolicyFile: string | null;
+  /** Spec of the server that embeds texts, or `off`; null: each session's own, where it serves them. */
+  readonly embeddingsServer: string | null;
   readonly tracker: Pick<TrackerConfig, 'autoCreate' | 'defaultSession'>;
   readonly checkpoints: Omit<CheckpointPolicy, 'shutdownMs' | 'leaveMs' | 'volatileRestMs'>;
   readonly encryption: EncryptionWish;
@@ -93,6 +95,7 @@ export function parseBackendArguments(args: readonly string[], env: NodeJS.Proce
     continueFrom: settings.continueFrom,
     isolation: settings.isolation,
     memoryPolicyFile: absolute(settings.memoryPolicyFile ?? undefined),
+    embeddingsServer: settings.embeddingsServer,
     healing: { heals: settings.healPrefix === 'on', pins: settings.pinSystemPrompt === 'on' },
     tracker: { autoCreate: settings.stateAutoCreate === 'on', defaultSession: settings.stateDefaultSession },
     checkpoints: {

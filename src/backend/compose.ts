@@ -72,6 +72,8 @@ export interface CompositionOptions {
   readonly encryption?: EncryptionWish;
   /** A module with policies of eviction. Default: only those that are built in. */
   readonly memoryPolicyFile?: string | null;
+  /** Default: each session's own server, where it serves embeddings. */
+  readonly embeddingsServer?: string | null;
   /** Id of a backup that takes the place of the records first. Default: none. */
   readonly restoreBackup?: string | undefined;
   /** How an engine waits before it asks its server again. Default: by the clock. */
@@ -105,6 +107,7 @@ export const composeServices =
     isolation,
     healing = { heals: true, pins: false },
     memoryPolicyFile = null,
+    embeddingsServer = null,
     sleep,
   }: CompositionOptions): Compose =>
   async (storage, emit, log, readOnlyWhy, queues, clients, tell) => {
@@ -142,6 +145,7 @@ export const composeServices =
       defaultSpec: engineOfNew,
       embedded: { entry: entryPointPath('embedded', import.meta.url), args: embeddedArgs, kvKey: store.kvKey },
       requiresTls,
+      embeddings: embeddingsServer,
       sleep,
       log,
       emit,

@@ -15,6 +15,7 @@ import type { ToolBox } from './ports/tools.ts';
 import type { SessionContextManager } from './projects/sessionContextManager.ts';
 import type { MemoryPlugins } from './memory/plugins.ts';
 import type { Memories } from './memory/memories.ts';
+import type { Meaning } from './memory/search/meaning.ts';
 import type { Conversations } from './turns/conversations.ts';
 import type { PrefillRates } from './turns/prefillRates.ts';
 import type { Turn } from './turns/turn.ts';
@@ -46,6 +47,7 @@ export interface CoreContext {
   readonly conversations: Conversations;
   readonly memories: Memories;
   readonly memoryPlugins: MemoryPlugins;
+  readonly meaning: Meaning;
   /** Turns whose answer comes at this moment; also one whose answer could not be stored, until the session's next operation stores it. */
   readonly underWay: Map<SessionId, Turn>;
   /** By session: aborts the turn that runs. */
@@ -58,8 +60,8 @@ export interface CoreContext {
   /** For what changes without a write; the store tells of each write. */
   readonly changes: Changes;
   readonly space: Space;
-  /** Work on KV for which nobody waits; a turn goes first. */
-  readonly background: BackgroundWork<SessionId>;
+  /** Work for which nobody waits, on the KV of a session or on the meaning of messages; a turn goes first. */
+  readonly background: BackgroundWork<SessionId | 'meaning'>;
   readonly holders: EngineHolders;
   readonly recording: Recording;
   readonly checkpoints: CheckpointKeeper;

@@ -34,6 +34,7 @@ import type { ConflictResolver } from './tracker/reconcile.ts';
 import type { TrackerConfig } from './tracker/trackerConfig.ts';
 import { memoryPlugins, type GivenMemoryPlugins } from './memory/plugins.ts';
 import { Memories } from './memory/memories.ts';
+import { Meaning } from './memory/search/meaning.ts';
 import { Conversations } from './turns/conversations.ts';
 import { CheckpointKeeper } from './windows/checkpoints/checkpointKeeper.ts';
 import { EngineHolders } from './windows/checkpoints/engineHolders.ts';
@@ -170,6 +171,7 @@ export function makeCore(parts: CoreParts): Core {
     conversations: new Conversations(store.messages),
     memories: new Memories(store.memory),
     memoryPlugins: memoryPlugins(parts.memory ?? {}),
+    meaning: new Meaning(ownContext),
     underWay: new Map(),
     running: new Map(),
     took: parts.onTook ?? (() => undefined),
@@ -177,7 +179,7 @@ export function makeCore(parts: CoreParts): Core {
     tools: parts.tools ?? noTools,
     changes,
     space,
-    background: new BackgroundWork<SessionId>(),
+    background: new BackgroundWork<SessionId | 'meaning'>(),
     holders: new EngineHolders(engines, clock),
     recording: new Recording((project) => store.projects.isRecorded(project)),
     checkpoints,
@@ -205,7 +207,10 @@ export function makeCore(parts: CoreParts): Core {
       // The others store no record of KV.
       if (recordingKv.has(route)) onKvWritten();
       else collector.collectSoon();
-      if (session !== undefined) checkpoints.afterTurn(session, failure);
+      if (session !== undefined) {
+        checkpoints.afterTurn(session, failure);
+        context.meaning.afterTurn(session);
+      }
     }),
     clientTurns: new ClientTurns(ownContext),
     outside: new OutsideTurns(ownContext, parts.isolation ?? 'project'),
@@ -220,10 +225,12 @@ export function makeCore(parts: CoreParts): Core {
       await collector.settled();
       await warmings.settled();
       await checkpoints.settled();
+      await context.meaning.settled();
     },
     async close() {
       autoSync.close();
       clients.stop();
+      await context.meaning.close();
       await retention.stop();
       const lost = await checkpoints.close();
       await warmings.settled();

@@ -59,6 +59,9 @@ export const effects: { readonly [Part in keyof Store]: Effects<Store[Part]> } =
   search: {
     messages: 'reads',
     occurrences: 'reads',
+    unembedded: 'reads',
+    keepVectors: 'reads',
+    near: 'reads',
   },
   windows: {
     create: (_, { name }) => [window(name)],

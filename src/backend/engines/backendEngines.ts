@@ -1,9 +1,13 @@
 import { join } from 'node:path';
+import type { Embedder } from '../../core/ports/search.ts';
 import type { Engine, EngineDescription, Generation } from '../../core/ports/engine.ts';
 import type { EngineRegistry } from '../../core/ports/engineRegistry.ts';
 import type { EngineAddress } from '../../engines/http/address.ts';
+import { EmbeddingServer } from '../../engines/embeddings/embeddingServer.ts';
+import { LinkFactory } from '../../engines/http/linkFactory.ts';
 import { VllmEngine } from '../../engines/vllm/vllmEngine.ts';
-import type { Sleep } from '../../engines/http/timing.ts';
+import { defaultTimeouts, systemSleep, systemTimer, type Sleep } from '../../engines/http/timing.ts';
+import { systemClock } from '../../base/clock.ts';
 import type { EngineStatus } from '../../protocol/schemas/health.ts';
 import type { Change } from '../../protocol/signals.ts';
 import { CwmError, toCwmError } from '../../protocol/errors.ts';
@@ -11,7 +15,7 @@ import type { Log } from '../process/logFile.ts';
 import { engineAdapters } from './adapters.ts';
 import { EmbeddedServer } from './embeddedServer.ts';
 import { engineKeyFor } from '../requestScope.ts';
-import { parseEngineSpec } from '../../protocol/engineSpec.ts';
+import { parseEngineSpec, splitModel } from '../../protocol/engineSpec.ts';
 import { engineSpecRules } from './adapters.ts';
 import { findPlaces } from './findPlaces.ts';
 import { systemProcesses, type ProcessView } from './listeningProcess.ts';
@@ -29,6 +33,8 @@ export interface BackendEnginesOptions {
     /** What it encrypts KV with; null, the default, for KV in clear. */
     readonly kvKey?: Uint8Array | null;
   };
+  /** Spec of the server that embeds texts for every session, or `off`. Default: each session's own, where it serves embeddings. */
+  readonly embeddings?: string | null;
   /** Whether plain http to another machine is refused (S0-60). Default: yes. */
   readonly requiresTls?: boolean;
   /** Where the folders of servers on this machine are looked for. Default: its processes. */
@@ -42,6 +48,8 @@ export interface BackendEnginesOptions {
 }
 
 const refreshTimeoutMs = 5000;
+/** In place of a server that embeds texts. */
+const noEmbeddings = 'off';
 
 interface Registered {
   readonly engine: Engine;
@@ -54,6 +62,7 @@ interface Registered {
 export class BackendEngines implements EngineRegistry {
   readonly #options: BackendEnginesOptions;
   readonly #registered = new Map<string, Registered>();
+  readonly #embedders = new Map<string, { readonly embedder: Embedder; readonly links: LinkFactory }>();
   #chosenSpec: string | null = null;
 
   constructor(options: BackendEnginesOptions) {
@@ -77,6 +86,32 @@ export class BackendEngines implements EngineRegistry {
 
   get(spec: string): Engine {
     return this.#register(spec).engine;
+  }
+
+  embedder(spec: string): Embedder | null {
+    const { embeddings = null } = this.#options;
+    if (embeddings === noEmbeddings) return null;
+    const parts = splitModel(embeddings ?? spec);
+    // The embedded engine serves none.
+    if (!parts) return null;
+    const key = embeddings ?? parts.server;
+    const known = this.#embedders.get(key);
+    if (known) return known.embedder;
+    const parsed = parseEngineSpec(embeddings ?? spec, engineSpecRules);
+    if (parsed.kind !== 'url') return null;
+    const links = new LinkFactory({
+      connect: async () => this.#addressOf(parsed.url, {}),
+      apiKey: undefined,
+      timeouts: defaultTimeouts,
+      timer: systemTimer,
+      sleep: this.#options.sleep ?? systemSleep,
+      random: Math.random,
+      onConnectionFailure: () => undefined,
+    });
+    const model = embeddings === null ? undefined : (parts.model ?? undefined);
+    const embedder = new EmbeddingServer({ links, clock: systemClock, model, isOfChats: embeddings === null });
+    this.#embedders.set(key, { embedder, links });
+    return embedder;
   }
 
   async status(spec: string, signal: AbortSignal): Promise<EngineStatus> {
@@ -108,7 +143,10 @@ export class BackendEngines implements EngineRegistry {
   /** Ends every engine that this backend started, and the connections to the others. */
   async close(): Promise<void> {
     const all = [...this.#registered.values()];
-    await Promise.all(all.map(({ engine }) => engine.close()));
+    await Promise.all([
+      ...all.map(({ engine }) => engine.close()),
+      ...[...this.#embedders.values()].map(({ links }) => links.close()),
+    ]);
     await Promise.all(all.map(async ({ server }) => server?.close()));
   }
 

@@ -1,4 +1,5 @@
 import type { EngineStatus } from '../../protocol/schemas/health.ts';
+import type { Embedder } from './search.ts';
 import type { Engine } from './engine.ts';
 
 /** The engines of this backend, one for each spec, made when first asked for. */
@@ -8,6 +9,9 @@ export interface EngineRegistry {
 
   /** Starts nothing yet. @throws CwmError InvalidParameter when it is neither an http(s) URL nor `embedded` nor `embedded:FILE`. */
   get(spec: string): Engine;
+
+  /** What embeds texts of sessions with this engine: the same one each time; null: nothing does. Left out: nothing does for any. */
+  embedder?(spec: string): Embedder | null;
 
   /** Never throws for an engine that is down: its report says so. */
   status(spec: string, signal: AbortSignal): Promise<EngineStatus>;

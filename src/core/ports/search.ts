@@ -78,10 +78,70 @@ export interface Occurrences {
   readonly found: readonly MessageOccurrences[];
 }
 
+/** A message whose meaning nobody has stored for a model. */
+export interface UnembeddedMessage {
+  readonly message: MessageId;
+  readonly text: string;
+}
+
+/** The vectors of one message: of its whole text, or of parts of a long one. None: it says nothing. */
+export interface MessageVectors {
+  readonly message: MessageId;
+  readonly vectors: readonly (readonly number[])[];
+}
+
+export interface NearQuery {
+  /** Which model made the vectors. */
+  readonly model: string;
+  readonly vector: readonly number[];
+  readonly project?: ProjectUri | undefined;
+  readonly session?: SessionId | undefined;
+  readonly limit: number;
+}
+
+/** A message as a search finds it. */
+export type FoundPlace = Pick<
+  MessageOccurrences,
+  'message' | 'session' | 'sequence' | 'role' | 'speaker' | 'createdAt'
+>;
+
+/** A message whose meaning is near. */
+export interface NearMessage extends FoundPlace {
+  /** Cosine of the angle between both vectors: -1 to 1. */
+  readonly similarity: number;
+}
+
 /** Full-text search over every message of every branch of all sessions that are not in the trash. */
 export interface MessageSearch {
   /** Best first: BM25, of equal ones the latest. */
   messages(query: MessageQuery): Promise<Page<FoundMessage>>;
   /** Where words occur. Where there are too many matches, those of the rarest words are looked at, of these the latest. */
   occurrences(query: OccurrenceQuery): Promise<Occurrences>;
+  /** Messages of a session that have no vectors of this model yet, oldest first. */
+  unembedded(session: SessionId, model: string, limit: number): Promise<readonly UnembeddedMessage[]>;
+  /** Keeps vectors beside the index. They are derived: whoever deletes the index has them made again. */
+  keepVectors(model: string, vectors: readonly MessageVectors[]): Promise<void>;
+  /** The messages whose vectors are nearest, best first. Of very many, only the latest are compared. */
+  near(query: NearQuery): Promise<readonly NearMessage[]>;
+}
+
+/** What a text is embedded for: many models take questions and what may answer them in different forms. */
+export type EmbeddedAs = 'question' | 'page';
+
+export interface Embedded {
+  /** As the server calls it: vectors of other models cannot be compared with these. */
+  readonly model: string;
+  /** One for each text, all of the same length. */
+  readonly vectors: readonly (readonly number[])[];
+}
+
+/** A model server that turns texts into vectors, those of similar meaning into similar ones. */
+export interface Embedder {
+  /**
+   * Texts may be cut to what the model takes.
+   *
+   * @returns null where the server serves no embeddings; it is asked again only after a while.
+   * @throws CwmError Cancelled; EngineUnavailable, EngineFailed and others as an engine does.
+   */
+  embed(texts: readonly string[], as: EmbeddedAs, signal: AbortSignal): Promise<Embedded | null>;
 }

@@ -125,6 +125,12 @@ export const backendSettings = {
     default: null,
     means: 'a file',
   },
+  embeddingsServer: {
+    flag: 'embeddings-server',
+    kind: 'text',
+    default: null,
+    means: 'a URL, or "off"',
+  },
   kvBudgetGb: {
     flag: 'kv-budget-gb',
     kind: 'number',

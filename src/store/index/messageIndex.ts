@@ -1,14 +1,23 @@
 import type { Database, SqlJsStatic, SqlValue } from 'sql.js';
-import type { MessageQuery, OccurrenceQuery, Occurrences } from '../../core/ports/search.ts';
+import type {
+  MessageQuery,
+  MessageVectors,
+  NearMessage,
+  NearQuery,
+  OccurrenceQuery,
+  Occurrences,
+  UnembeddedMessage,
+} from '../../core/ports/search.ts';
 import type { MessageId, ProjectUri, SessionId } from '../../protocol/ids.ts';
 import type { Message, MessageRole } from '../../protocol/schemas/session.ts';
 import { bm25 } from './bm25.ts';
 import { occurrencesIn } from './occurrences.ts';
 import { inTransaction } from './sqlJs.ts';
 import { indexedText, searchExpression } from './searchWords.ts';
+import { keepVectorsIn, nearIn, unembeddedIn } from './vectors.ts';
 
 /** Increases with every change of {@link schema} or of how a text is cut into words. */
-const version = 2;
+const version = 3;
 
 /** What is deleted must not stay readable in the image. */
 const overwriteDeleted = 'PRAGMA secure_delete = ON';
@@ -38,6 +47,13 @@ const schema = `
   ) WITHOUT ROWID;
   CREATE INDEX holders_by_message ON holders (message);
   CREATE INDEX holders_by_sequence ON holders (session, sequence);
+  CREATE TABLE vectors (
+    message INTEGER NOT NULL,
+    model TEXT NOT NULL,
+    part INTEGER NOT NULL,
+    vector BLOB NOT NULL,
+    PRIMARY KEY (message, model, part)
+  ) WITHOUT ROWID;
   CREATE VIRTUAL TABLE words USING fts4(text, tokenize=unicode61, order=desc);
   PRAGMA user_version = ${version};
 `;
@@ -181,6 +197,18 @@ export class MessageIndex {
     return occurrencesIn(this.#database, query);
   }
 
+  unembedded(session: SessionId, model: string, limit: number): UnembeddedMessage[] {
+    return unembeddedIn(this.#database, session, model, limit);
+  }
+
+  keepVectors(model: string, vectors: readonly MessageVectors[]): void {
+    keepVectorsIn(this.#database, model, vectors);
+  }
+
+  near(query: NearQuery): NearMessage[] {
+    return nearIn(this.#database, query);
+  }
+
   /** One that {@link find} returned. */
   message(number: number): MatchingMessage {
     const [id, role, createdAt, text] = this.#rows('SELECT id, role, created_at, text FROM messages WHERE number = ?', [
@@ -231,6 +259,7 @@ export class MessageIndex {
       if (this.#rows('SELECT 1 FROM holders WHERE message = ? LIMIT 1', [message!]).length > 0) continue;
       this.#hasDeleted = true;
       this.#database.run('DELETE FROM words WHERE docid = ?', [message!]);
+      this.#database.run('DELETE FROM vectors WHERE message = ?', [message!]);
       this.#database.run('DELETE FROM messages WHERE number = ?', [message!]);
     }
   }

@@ -4,8 +4,12 @@ import type {
   FoundMessage,
   MessageQuery,
   MessageSearch,
+  MessageVectors,
+  NearMessage,
+  NearQuery,
   OccurrenceQuery,
   Occurrences,
+  UnembeddedMessage,
 } from '../../core/ports/search.ts';
 import type { Page } from '../../core/ports/page.ts';
 import { CwmError, nullOn } from '../../protocol/errors.ts';
@@ -91,6 +95,21 @@ export class LiveMessageSearch implements MessageSearch {
 
   occurrences(query: OccurrenceQuery): Promise<Occurrences> {
     return this.#queue.run(async () => (await this.#current()).occurrences(query));
+  }
+
+  unembedded(session: SessionId, model: string, limit: number): Promise<readonly UnembeddedMessage[]> {
+    return this.#queue.run(async () => (await this.#current()).unembedded(session, model, limit));
+  }
+
+  keepVectors(model: string, vectors: readonly MessageVectors[]): Promise<void> {
+    return this.#queue.run(async () => {
+      (await this.#current()).keepVectors(model, vectors);
+      this.#isSaved = false;
+    });
+  }
+
+  near(query: NearQuery): Promise<readonly NearMessage[]> {
+    return this.#queue.run(async () => (await this.#current()).near(query));
   }
 
   /** Saves the image. Never throws: without it the next first search takes longer. */

@@ -43,6 +43,9 @@ export const accesses: { readonly [Part in keyof Store]: Accesses<Store[Part]> }
   search: {
     messages: 'read',
     occurrences: 'read',
+    unembedded: 'read',
+    keepVectors: 'read',
+    near: 'read',
   },
   windows: {
     create: ({ name }) => ({ window: name }),

@@ -21,6 +21,8 @@ export const serveHelp: Readonly<Record<Exclude<BackendSettingName, Other>, stri
     'whether the gateway sends the first system prompt of a conversation with all its requests: on or off',
   memoryPolicyFile:
     "JavaScript module with eviction policies that sessions can name; it runs in the backend, with the backend's rights",
+  embeddingsServer:
+    "model server whose embeddings help to find what left a prompt (URL or URL#model=NAME); the default is each session's own server, where it serves them; off is none",
   kvBudgetGb:
     'gigabytes for KV; the default counts the embedded model server alone, any other number all servers whose files are reached; 0 is no limit',
   storageQuotaGb: 'gigabytes for the whole storage; 0 is no limit',

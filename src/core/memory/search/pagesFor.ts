@@ -69,7 +69,9 @@ export async function pagesFor(
   signal: AbortSignal,
 ): Promise<PageFor[]> {
   const scope = inProject && session.project !== null ? { project: session.project } : { session: session.id };
-  const ranked = await recall(core.store.search, text, scope);
+  // What comes without being asked for must be meant by the words.
+  const near = atLeast > 0 ? [] : await core.meaning.near(engine.spec, text, scope, signal);
+  const ranked = await recall(core.store.search, text, scope, near);
   const memory = await core.memories.of(session);
   const conversation = memory.pagesOf(messages, layoutOf(messages, memory.segments, session.tokens));
   const pages: PageFor[] = [];

@@ -5,8 +5,7 @@ import type { FoundPage } from '../../../protocol/schemas/search.ts';
 import type { CoreContext } from '../../context.ts';
 import { requireSession } from '../../session.ts';
 import { pageIdOf, pageOf, textOf } from '../page.ts';
-import type { RankedMessage } from './rankMessages.ts';
-import { fitting, recall } from './recall.ts';
+import { fitting, recall, type Recalled } from './recall.ts';
 
 const longestQuery = 1_000;
 const usualLimit = 5;
@@ -25,6 +24,7 @@ const mostCharacters = 65_536;
 export async function searchPages(
   core: CoreContext,
   { text, session, project, modality, ...input }: RouteInput<'searchPages'>,
+  signal: AbortSignal,
 ): Promise<RouteOutput<'searchPages'>> {
   const limit = Number(input.limit ?? usualLimit);
   if (text.trim() === '') throw new CwmError('InvalidParameter', 'There is nothing to search for.');
@@ -33,11 +33,12 @@ export async function searchPages(
   if (!Number.isInteger(limit) || limit < 1 || limit > mostPages)
     throw new CwmError('InvalidParameter', `A search for pages returns 1 to ${mostPages} of them.`);
   const within = session === undefined ? null : parseSessionId(session);
-  if (within) await requireSession(core, within);
-  const ranked = await recall(core.store.search, text, {
+  const { engine } = within ? await requireSession(core, within) : { engine: core.engines.defaultSpec };
+  const scope = {
     ...(within && { session: within }),
     ...(project !== undefined && { project: parseProjectUri(project) }),
-  });
+  };
+  const ranked = await recall(core.store.search, text, scope, await core.meaning.near(engine, text, scope, signal));
   const items: FoundPage[] = [];
   for (const each of ranked) {
     if (items.length === limit) break;
@@ -48,7 +49,7 @@ export async function searchPages(
 }
 
 /** Null where the message is damaged or gone: it has been set aside, and the others are found. */
-async function pageAt({ store }: CoreContext, { found }: RankedMessage): Promise<FoundPage | null> {
+async function pageAt({ store }: CoreContext, { found }: Recalled): Promise<FoundPage | null> {
   const [message] =
     (await nullOn(
       store.messages.load(found.session, [found.message]),

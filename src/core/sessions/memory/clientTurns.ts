@@ -152,7 +152,10 @@ export class ClientTurns {
       signal,
       (session, signal) => converseAs(core, session, turn, conversing, signal),
       { decides: true },
-    ).finally(() => core.checkpoints.afterTurn(turn.session));
+    ).finally(() => {
+      core.checkpoints.afterTurn(turn.session);
+      core.meaning.afterTurn(turn.session);
+    });
     return {
       message: said.messageId,
       calls: (said.pendingTools?.calls ?? [])
