@@ -23,7 +23,7 @@ import { refuseInBase } from './sessions/base/refuseInBase.ts';
 import { setExpiry } from './sessions/expiry.ts';
 import { adoptSessions, moveSession } from './sessions/moveSession.ts';
 import { editMemory, forgetMemory, listMemories, remember } from './sessions/memory/notes.ts';
-import { faultPage, memoryHistory, memoryPage, memoryState, pinPage } from './sessions/memory/pages.ts';
+import { faultPage, memoryHistory, memoryPage, memoryState, pinPage, weighPage } from './sessions/memory/pages.ts';
 import { deleteSession } from './sessions/deleteSession.ts';
 import { changeSession, createSession, getSession, listSessions } from './sessions/sessions.ts';
 import { getMessage, listMessages } from './sessions/messages.ts';
@@ -125,6 +125,7 @@ export const operations: { readonly [Name in CoreRouteName]: Operation<Name> } =
   memoryPage: { run: memoryPage },
   memoryHistory: { run: memoryHistory },
   pinPage: { run: pinPage },
+  weighPage: { run: weighPage },
   faultPage: { run: faultPage, writesKv: true },
   listMemories: { run: listMemories },
   remember: { run: remember },

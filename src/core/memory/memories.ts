@@ -25,6 +25,7 @@ export class SessionMemory {
   readonly #searches: MemorySearch[] = [];
   readonly #notes: Note[] = [];
   readonly #pinned = new Set<string>();
+  readonly #importances = new Map<string, number>();
   /** Of the conversation that was looked at last: a branch has most of its pages in common with the others. */
   #pages = new ConversationPages();
   #model: string | null = null;
@@ -51,6 +52,7 @@ export class SessionMemory {
         this.#mutations.push(record);
         if (record.what === 'pin') this.#pinned.add(record.page);
         if (record.what === 'unpin') this.#pinned.delete(record.page);
+        if (record.what === 'update') this.#weigh(record);
         break;
       case 'search':
         this.#searches.push(record);
@@ -118,6 +120,16 @@ export class SessionMemory {
   /** Pages that a user pinned. */
   get pinned(): ReadonlySet<string> {
     return this.#pinned;
+  }
+
+  /** Of the pages that somebody gave one: it counts instead of their role's. */
+  get importances(): ReadonlyMap<string, number> {
+    return this.#importances;
+  }
+
+  #weigh({ page, importance = null }: Mutation): void {
+    if (importance === null) this.#importances.delete(page);
+    else this.#importances.set(page, importance);
   }
 
   /** Another model counts other tokens: what the pages took for the one before is forgotten, and what its server reused. @param key says which one it is, by {@link modelKey}. */

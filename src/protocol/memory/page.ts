@@ -26,6 +26,9 @@ export type CompressionLevel = (typeof compressionLevels)[number];
 const pinReasons = ['user', 'system', 'tools', 'plan', 'recent', 'summary', 'claim', 'index'] as const;
 export type PinReason = (typeof pinReasons)[number];
 
+/** What a page is worth to later prompts, 0 to 1. */
+export const importanceSchema = z.number().check(z.minimum(0), z.maximum(1));
+
 /** A page of a conversation, without its content (S1-30). */
 export const memoryPageSchema = z.object({
   id: z.string(),
@@ -42,7 +45,7 @@ export const memoryPageSchema = z.object({
   /** Of the whole text, as the engine counts them; null: nobody has counted yet. */
   tokens: z.nullable(z.number()),
   /** 0 to 1. */
-  importance: z.number().check(z.minimum(0), z.maximum(1)),
+  importance: importanceSchema,
   /** Somebody pinned it: it leaves the prompt for nothing. */
   pinned: z.boolean(),
   /** Null: it may leave. */

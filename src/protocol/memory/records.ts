@@ -1,5 +1,5 @@
 import * as z from 'zod/mini';
-import { compressionLevels } from './page.ts';
+import { compressionLevels, importanceSchema } from './page.ts';
 import { messageIdSchema } from '../schemas/ids.ts';
 
 /** Who summarised: the engine, as asked; or nobody, so that sentences of the messages stand there. */
@@ -73,11 +73,13 @@ export type FaultReason = (typeof faultReasons)[number];
 /** Something that happened to a page, besides that it left with a segment: who did it, and why. */
 export const mutationSchema = z.object({
   type: z.literal('mutation'),
-  what: z.enum(['fault_in', 'pin', 'unpin']),
+  what: z.enum(['fault_in', 'pin', 'unpin', 'update']),
   page: z.string(),
   actor: z.enum(['user', 'model', 'tool', 'system']),
   /** Of a fault; left out: the user wanted it. */
   reason: z.optional(z.enum(faultReasons)),
+  /** Of an update: what the page is worth from now on, 0 to 1; null: what pages of its role are. */
+  importance: z.optional(z.nullable(importanceSchema)),
   /** Of the text that came back. */
   level: z.optional(z.literal(compressionLevels)),
   tokens: z.optional(z.number()),

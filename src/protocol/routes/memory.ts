@@ -1,5 +1,5 @@
 import * as z from 'zod/mini';
-import { memoryPageSchema } from '../memory/page.ts';
+import { importanceSchema, memoryPageSchema } from '../memory/page.ts';
 import { memoryStatsSchema } from '../memory/stats.ts';
 import { mutationSchema, searchSchema, segmentSchema } from '../memory/records.ts';
 import { memoryScopes } from '../memory/scopes.ts';
@@ -16,6 +16,8 @@ export const memoryRoutes = {
   memoryHistory: { kind: 'read', method: 'GET', path: '/api/contexts/:session/memory/pages/:page/history' },
   /** A pinned page stays whole in the prompt, also in the summary that takes the place of its neighbours. */
   pinPage: { kind: 'change', method: 'PUT', path: '/api/contexts/:session/memory/pages/:page/pin' },
+  /** What a page is worth to later prompts, for the policy that decides what leaves. */
+  weighPage: { kind: 'change', method: 'PUT', path: '/api/contexts/:session/memory/pages/:page/importance' },
   /** Brings a page back into the prompt, behind the last message, and has the model server compute it. */
   faultPage: { kind: 'change', streams: true, method: 'POST', path: '/api/contexts/:session/memory/pages/:page/fault' },
   /** What is remembered for the user, for a project, and for a session. */
@@ -103,6 +105,12 @@ export const memoryShapes = () =>
       summary: 'Pin a page, so that it stays whole in the prompt, or unpin it',
       input: z.object({ ...ofPage(), pinned: z.boolean() }),
       output: z.object({ page: text, pinned: z.boolean() }),
+    },
+    weighPage: {
+      summary: 'Say what a page is worth to later prompts',
+      /** Null: as much as pages of its role are (0.6 of the user, 0.5 of the model, 0.4 of a tool). */
+      input: z.object({ ...ofPage(), importance: z.nullable(importanceSchema) }),
+      output: z.object({ page: text, importance: importanceSchema }),
     },
     listMemories: {
       summary: 'List what is remembered for the user, tools, a project and a session',

@@ -157,6 +157,7 @@ const eventWords: Readonly<Record<RouteOutput<'memoryHistory'>['events'][number]
   fault_in: 'brought it back',
   pin: 'pinned it',
   unpin: 'unpinned it',
+  update: 'gave it another importance',
 };
 
 const sum = (tokens: readonly (number | null)[]): number => tokens.reduce<number>((all, each) => all + (each ?? 0), 0);

@@ -1,16 +1,18 @@
 import { describe, expect, test } from 'vitest';
+import { sessionId } from '../../support/ids.ts';
 import { codeOf, coreFixture, never, type CoreFixture } from '../coreFixture.ts';
 
 const first = 'The service is called heron-sdk.\n"It is final."';
 
 /** A session whose first message has left the prompt, unless it is pinned. */
-async function longTalk(pin?: string): Promise<CoreFixture> {
+async function longTalk(pin?: string, importance?: number): Promise<CoreFixture> {
   const fixture = await coreFixture();
   fixture.engine.model = { ...fixture.engine.model, maxModelLen: 4096 };
   await fixture.cwm.createSession({ id: 's', memory: { enableVm: true } });
   const send = (text: string) => fixture.cwm.send({ session: 's', text, maxTokens: 32 }, never());
   await send(first);
   if (pin !== undefined) await fixture.cwm.pinPage({ session: 's', page: pin, pinned: true }, never());
+  if (importance !== undefined) await fixture.cwm.weighPage({ session: 's', page: 'p1', importance }, never());
   for (let turn = 0; turn < 5; turn++) await send(`Turn ${turn}: ${'filler '.repeat(100)}`);
   return fixture;
 }
@@ -42,6 +44,31 @@ describe('what a user sees of memory and does with it', () => {
     expect(pages[0]?.pinned).toBe(true);
     const line = segments[0]?.text.split('\n').find((each) => each.startsWith('Pinned (')) ?? '';
     expect(JSON.parse(line.slice(line.indexOf('"')))).toBe(first);
+  });
+
+  test('S1-22 what a page is worth can be said from outside: from 0.9 on it stays whole in the segment, and its role’s counts again afterwards', async () => {
+    const important = await longTalk(undefined, 0.9);
+    const { cwm } = important;
+    const { segments, pages } = await cwm.memoryState({ session: 's' });
+    expect(pages.slice(0, 2).map(({ importance }) => importance)).toEqual([0.9, 0.5]);
+    const textOfFirst = async ({ store }: CoreFixture): Promise<string> => {
+      const records = await store.memory.load(sessionId('s'));
+      return records.find((record) => record.type === 'segment')?.text ?? '';
+    };
+    const line = (await textOfFirst(important)).split('\n').find((each) => each.startsWith('Kept (')) ?? '';
+    expect(JSON.parse(line.slice(line.indexOf('"')))).toBe(first);
+    const page = pages[0]?.id ?? '';
+    expect(await cwm.weighPage({ session: 's', page, importance: null }, never())).toEqual({ page, importance: 0.6 });
+    expect((await cwm.memoryState({ session: 's' })).pages[0]?.importance).toBe(0.6);
+    expect((await cwm.memoryHistory({ session: 's', page })).events).toMatchObject([
+      { what: 'update', actor: 'user', importance: 0.9 },
+      { what: 'update', actor: 'user', importance: null },
+    ]);
+    const less = await longTalk(undefined, 0.89);
+    expect(await textOfFirst(less)).not.toContain('Kept (');
+    const weigh = (named: string) => cwm.weighPage({ session: 's', page: named, importance: 1 }, never());
+    expect(await codeOf(weigh('p99-aaaa'))).toBe('CWM-2007');
+    expect(await codeOf(weigh(segments[0]?.id ?? ''))).toBe('CWM-1003');
   });
 
   test('a page that nobody has, and a pin of one that left, are clear errors', async () => {

@@ -1,4 +1,5 @@
 import { describe, expect, test, vi } from 'vitest';
+import { commonPrefixLength } from '../../../src/base/tokenIds.ts';
 import { batchMs } from '../../../src/core/answers/answerBatches.ts';
 import type { CoreParts } from '../../../src/core/core.ts';
 import { strongestClaims } from '../../../src/core/memory/segments/extract.ts';
@@ -107,6 +108,32 @@ describe('what leaves the prompt', () => {
 });
 
 describe('what outlives a summary', () => {
+  test('older segments become one earlier where the server computes them again with each batch', async () => {
+    /** Segments of a prompt, at most. @param reuses tokens of a prompt that has so many in common with the last one and its answer. */
+    const most = async (reuses: (common: number, before: number) => number): Promise<number> => {
+      const fixture = await longTalk(0);
+      fixture.engine.model = { ...fixture.engine.model, maxModelLen: 8192 };
+      const generate = fixture.engine.generate.bind(fixture.engine);
+      let last: readonly number[] = [];
+      fixture.engine.generate = async (request, onPiece, signal) => {
+        const given = await generate(request, onPiece, signal);
+        const { promptIds, outputIds, reuse } = given;
+        const cachedTokens = reuses(commonPrefixLength(last, promptIds), last.length);
+        last = [...promptIds, ...outputIds];
+        return { ...given, reuse: { ...reuse, cachedTokens, cachedTokensFrom: 'usage' } };
+      };
+      let segments = 0;
+      for (let turn = 0; turn < 36; turn++) {
+        await say(fixture, `Question ${turn}: ${filler.repeat(8)}`);
+        segments = Math.max(segments, (await fixture.cwm.memoryState({ session: 's' })).segments.length);
+      }
+      return segments;
+    };
+    const lossy = await most((common, before) => (common < before ? 0 : common));
+    expect(lossy).toBeGreaterThan(1);
+    expect(lossy).toBeLessThan(await most((common) => common));
+  });
+
   test('S1-43 is the latest of the decisions, where there is no room for all: it may take back an earlier one', () => {
     const claims = Array.from({ length: 40 }, (_, at) => ({ text: `We decided: item ${at + 10} is called heron.` }));
     const kept = strongestClaims([{ text: 'We use tabs, and no spaces anywhere else.' }, ...claims], 400);

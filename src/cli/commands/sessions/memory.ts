@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { InvalidArgumentError, type Command } from 'commander';
 import { formatCount } from '../../../base/format.ts';
 import { readableLine } from '../../../base/readableText.ts';
 import type { RouteOutput } from '../../../protocol/api.ts';
@@ -64,6 +64,18 @@ export function registerMemory(program: Command, perform: Perform): void {
       );
   }
 
+  withCommonOptions(memory.command('importance'))
+    .description('say what a page is worth to later prompts, 0 to 1; "role": as much as pages of its role are')
+    .argument('<session>', "the session's id")
+    .argument('<page>', 'id of the page')
+    .argument('<importance>', 'from 0.9 on, the page stays whole as far as there is room', importanceArgument)
+    .action((session: string, page: string, importance: number | null, common: object) =>
+      perform(common, async (run) => {
+        const done = await run.call('weighPage', { session, page, importance });
+        run.print(done, ({ page, importance }) => `Page ${page} has the importance ${importance}.`);
+      }),
+    );
+
   withCommonOptions(memory.command('fault'))
     .description('bring a page back into the prompt, behind the last message')
     .argument('<session>', "the session's id")
@@ -84,6 +96,13 @@ export function registerMemory(program: Command, perform: Perform): void {
         run.print(await run.call('memoryHistory', { session, page }), historyText);
       }),
     );
+}
+
+function importanceArgument(given: string): number | null {
+  if (given === 'role') return null;
+  const importance = given.trim() === '' ? Number.NaN : Number(given);
+  if (importance >= 0 && importance <= 1) return importance;
+  throw new InvalidArgumentError('It is a number from 0 to 1, or "role".');
 }
 
 function stateText(state: RouteOutput<'memoryState'>): string {
@@ -128,7 +147,8 @@ function historyText({ page, inPrompt, leftWith, events, searches }: RouteOutput
       : `No recorded prompt had the whole of page ${page}.`,
     ...(leftWith ? [`It left with ${leftWith.segment} at ${formatStamp(leftWith.at)}. ${leftWith.why}`] : []),
     ...events.map(
-      ({ what, actor, reason, at }) => `${formatStamp(at)}: ${what} by ${actor}${reason ? ` (${reason})` : ''}`,
+      ({ what, actor, reason, importance, at }) =>
+        `${formatStamp(at)}: ${what === 'update' ? `importance ${importance ?? 'of its role'}` : what} by ${actor}${reason ? ` (${reason})` : ''}`,
     ),
     ...searches.map(
       ({ query, reason, at }) => `${formatStamp(at)}: found by the model (${reason}): ${readableLine(query)}`,

@@ -11,7 +11,7 @@ export interface Resident {
   readonly tokens: number;
   /** It stays whole whatever happens: a user pinned it, or the model works on it. */
   readonly isPinned: boolean;
-  /** It stays whole as far as there is room: it is the plan, or came back lately. */
+  /** It stays whole as far as there is room: it is the plan, came back lately, or somebody said that it matters. */
   readonly isProtected: boolean;
   readonly thrash: number;
 }

@@ -22,6 +22,8 @@ interface Source {
   readonly memory: {
     segment(id: string): Segment | null;
     readonly pinned: ReadonlySet<string>;
+    /** Given by somebody, by page. Default: none. */
+    readonly importances?: ReadonlyMap<string, number>;
     readonly mutations: readonly Mutation[];
     readonly searches: readonly MemorySearch[];
   };
@@ -37,6 +39,7 @@ export class ConversationPages {
   #messages: readonly Message[] = [];
   #layout: Layout = [];
   #pinned: ReadonlySet<string> = new Set();
+  #importances: ReadonlyMap<string, number> = new Map();
   /** Ids of the pages that are pinned because they are recent, or the plan. */
   #byItself = new Map<string, PinReason>();
   #plan: string | null = null;
@@ -47,6 +50,7 @@ export class ConversationPages {
   /** @returns itself, as the conversation is now. */
   of({ messages, layout, memory }: Source): this {
     this.#readLog(memory);
+    this.#weigh(memory.importances ?? new Map());
     this.#follow(messages, sealedCount(layout));
     this.#place(layout, memory);
     this.#pin(memory.pinned);
@@ -113,6 +117,17 @@ export class ConversationPages {
       for (const page of pages) count(page, sequence);
     this.#mutationsSeen = mutations.length;
     this.#searchesSeen = searches.length;
+  }
+
+  #weigh(importances: ReadonlyMap<string, number>): void {
+    const before = this.#importances;
+    this.#importances = new Map(importances);
+    for (const id of new Set([...before.keys(), ...importances.keys()])) {
+      const sequence = parsePageId(id)?.sequence ?? 0;
+      const message = this.#messages[sequence - 1];
+      if (before.get(id) === importances.get(id) || !message || !this.table.get(id)) continue;
+      this.table.update(id, { importance: importances.get(id) ?? pageOf(message, null).importance });
+    }
   }
 
   /** Messages that are not in the conversation any more leave the table, and new ones enter it. */
@@ -183,6 +198,7 @@ export class ConversationPages {
     const access = this.#accesses.get(page.id);
     return {
       ...page,
+      importance: this.#importances.get(page.id) ?? page.importance,
       represents: copiesIn(message),
       level: isExcerpted(message) ? 1 : 0,
       tier: tier !== 'L0' && this.#l1.has(page.id) ? 'L1' : tier,

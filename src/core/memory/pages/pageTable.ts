@@ -3,7 +3,7 @@ import { Tlb } from './tlb.ts';
 
 /** What may change of a page. Its content does not. */
 type PageChange = Partial<
-  Pick<MemoryPage, 'tier' | 'tokens' | 'pinnedBy' | 'pinned' | 'accesses' | 'accessedAt' | 'represents'>
+  Pick<MemoryPage, 'tier' | 'tokens' | 'pinnedBy' | 'pinned' | 'accesses' | 'accessedAt' | 'represents' | 'importance'>
 >;
 
 interface PageTableStats {

@@ -24,6 +24,10 @@ import { summarize } from './summarize.ts';
 /** Shares of `evictAt`: of one segment, and of all of them before the older ones become one. */
 const segmentShare = 0.045;
 const segmentsShare = 0.35;
+/** The same on a server that computes them again with each batch all the same: there, one in their place breaks nothing. */
+const lostSegmentsShare = 0.18;
+/** A page to which somebody gave as much stays whole as far as there is room, whatever the policy. No role has as much by itself. */
+const protectedImportance = 0.9;
 const leastSegmentTokens = 96;
 const mostSegmentTokens = 1200;
 const charactersPerToken = 4;
@@ -75,7 +79,10 @@ export async function seal(sealing: Sealing, signal: AbortSignal): Promise<Seale
         page,
         tokens: counts[at] ?? 0,
         isPinned: isPinned(sealing)(message),
-        isProtected: page.pinnedBy === 'plan' || stands.some((id) => cameBack.has(id)),
+        isProtected:
+          page.pinnedBy === 'plan' ||
+          (memory.importances.get(page.id) ?? 0) >= protectedImportance ||
+          stands.some((id) => cameBack.has(id)),
         thrash: Math.max(...stands.map(thrashOf)),
       },
     ];
@@ -247,8 +254,8 @@ async function fold(sealing: Sealing, newest: Segment, signal: AbortSignal): Pro
   const [first] = layout;
   const last = layout.at(-1);
   const taken = sumOf(layout.map(({ tokens, text }) => tokens ?? text.length));
-  if (!first || !last || layout.length < 2 || taken + (newest.tokens ?? 0) <= budget.evictAt * segmentsShare)
-    return null;
+  const share = 2 * memory.measured.lostInFront >= taken ? lostSegmentsShare : segmentsShare;
+  if (!first || !last || layout.length < 2 || taken + (newest.tokens ?? 0) <= budget.evictAt * share) return null;
   const messages = turn.messages.slice(first.firstSequence - 1, last.lastSequence);
   const pages = memory.pagesOf(turn.messages, layout);
   const pinnedTokens = sumOf(await countPages(turn.engine, pages, messages.filter(isPinned(sealing)), signal));

@@ -14,7 +14,7 @@ import { segmentPageText } from '../../memory/pages/segmentPages.ts';
 import { fits, layoutOf, sealedCount, type Layout } from '../../memory/segments/layout.ts';
 import { SessionMemory } from '../../memory/memories.ts';
 import { statsOf } from '../../memory/stats.ts';
-import { hintOf, textOf } from '../../memory/page.ts';
+import { hintOf, pageOf, textOf } from '../../memory/page.ts';
 import { requireSession } from '../../session.ts';
 import { addFiles } from '../../turns/prime.ts';
 
@@ -193,6 +193,30 @@ export async function pinPage(
     return { page: page?.id ?? named.id, pinned: input.pinned };
   };
   return core.turns.run(id, pin, signal);
+}
+
+/**
+ * Says what a page is worth: policies have what is worth less leave first, and what is worth 0.9 or more stays whole as far as there is room.
+ *
+ * @throws CwmError as {@link memoryPage}; InvalidParameter (a summary: what it is worth is known).
+ */
+export async function weighPage(
+  core: CoreContext,
+  { session, page: given, importance }: ParsedInput<'weighPage'>,
+  signal: AbortSignal,
+): Promise<RouteOutput<'weighPage'>> {
+  const id = parseSessionId(session);
+  const weigh = async () => {
+    const found = await remembered(core, id);
+    const { page, message } = await requirePage(core, found, given);
+    if (!message)
+      throw new CwmError('InvalidParameter', `Page ${page.id} is a summary, whose importance is fixed.`, {
+        hint: 'Give an importance to the messages that it stands for, before they leave the prompt.',
+      });
+    await core.memories.record(found.session, [{ ...byUser(core, found, page.id, 'update'), importance }]);
+    return { page: page.id, importance: importance ?? pageOf(message, null).importance };
+  };
+  return core.turns.run(id, weigh, signal);
 }
 
 /**
