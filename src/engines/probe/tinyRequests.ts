@@ -40,6 +40,12 @@ export interface ProbeSize {
   readonly isAssumed: boolean;
 }
 
+/** Tokens in a prompt of which a server can claim a block, and no more: as in {@link probeSize} where it names no size that can be true. */
+export function leastPromptTokens(toldBlockTokens: number | null, maxModelLen: number | null): number {
+  const { promptTokens, blockTokens, isAssumed } = probeSize(toldBlockTokens, maxModelLen);
+  return isAssumed ? promptTokens : Math.min(promptTokens, blockTokens + 1);
+}
+
 export function probeSize(toldBlockTokens: number | null, maxModelLen: number | null): ProbeSize {
   const isAssumed = toldBlockTokens === null || toldBlockTokens > maxBlockTokens;
   const blockTokens = isAssumed ? usualBlockTokens : toldBlockTokens;

@@ -9,6 +9,7 @@ import { judgeReuse } from '../probe/judgeReuse.ts';
 import {
   askStepByStep,
   idsOfLength,
+  leastPromptTokens,
   neverSentText,
   probeSize,
   tinySteps,
@@ -45,6 +46,8 @@ export interface ProbeParts {
   readonly elapsedMs: () => number;
   /** One request to the model, sent once and given little time. */
   readonly complete: (context: KvContext, canary: boolean) => Promise<Completed>;
+  /** The same, for what the answer says alone: no counters are read around it. */
+  readonly askUncounted: (context: KvContext) => Promise<Completion>;
 }
 
 export interface Probed {
@@ -138,19 +141,24 @@ function announcedIn(completed: Completed | null): boolean | null {
 }
 
 /**
- * Only the first of these requests: whether the server claims KV that nobody ever sent. Null when it does not answer.
+ * Whether the server claims KV that nobody ever sent: of a prompt of one block and a token, the least of which it can claim any. Null when it
+ * does not answer.
  *
  * @throws CwmError Cancelled.
  */
 export async function claimsWhatCannotBe(parts: ProbeParts, signal: AbortSignal): Promise<boolean | null> {
   const { blockTokens, model } = parts.identity.description;
-  const size = probeSize(blockTokens, model.maxModelLen);
-  const context = { ids: idsOfLength(size.promptTokens, []), salt: randomSalt(), handle: null };
-  const seen: Seen = { first: null, last: null, shorter: null, canary: null };
-  const ask = async (): Promise<TinyAnswer> => noteDown(await parts.complete(context, false), context, seen);
-  const tried = await askStepByStep(['fresh'], size, ask, signal);
-  await probeFiles(parts, context.ids, [context.salt], false, signal);
-  return claimsOf(tried);
+  const ids = idsOfLength(leastPromptTokens(blockTokens, model.maxModelLen), []);
+  const context = { ids, salt: randomSalt(), handle: null };
+  try {
+    const { usage } = await parts.askUncounted(context);
+    return (usage?.prompt_tokens_details?.cached_tokens ?? 0) > 0;
+  } catch (error) {
+    failureOrThrow(error, signal);
+    return null;
+  } finally {
+    await probeFiles(parts, ids, [context.salt], false, signal);
+  }
 }
 
 /**

@@ -45,6 +45,7 @@ import { weigh } from './metrics/evidence.ts';
 import { findCut } from './chat/promptCheck.ts';
 import { probeVllm, type Completed, type ProbeParts } from './probe.ts';
 import { identifyServer, isSameServer } from './serverIdentity.ts';
+import { completionSchema } from './wire.ts';
 import { completeIds, detokenizeIds, tokenizeChat } from './chat/tokenize.ts';
 
 export interface VllmEngineOptions {
@@ -400,6 +401,12 @@ export class VllmEngine implements Engine {
           probeRequest(model.id, context, canary, kind === 'vllm'),
           signal,
         ),
+      askUncounted: async (context) => {
+        this.#requests.dropCounters();
+        const request = probeRequest(model.id, context, false, kind === 'vllm');
+        const { value } = await server.dialect.ask(request, (sent) => link.json(sent, completionSchema, signal));
+        return value;
+      },
     };
   }
 }

@@ -54,6 +54,11 @@ export class CountedRequests {
     this.#latest = { metrics, atMs };
   }
 
+  /** Forgets the counters that were read last: they lack a request that is not counted. */
+  dropCounters(): void {
+    this.#latest = null;
+  }
+
   /** Takes the observation of a request over a whole context. */
   noteAsked(context: KvContext, completed: Completed): void {
     this.#lastAsked = { context, completed, atMs: this.#clock.elapsedMs() };
