@@ -1,15 +1,17 @@
 import type { MemoryStats } from '../../protocol/memory/stats.ts';
+import type { Message } from '../../protocol/schemas/session.ts';
 import type { FaultReason } from '../../protocol/memory/records.ts';
 import { thrashIndex } from './eviction/comeBacks.ts';
 import type { SessionMemory } from './memories.ts';
 import type { ConversationPages } from './pages/conversationPages.ts';
+import { prefetchesIn } from './search/prefetch.ts';
 import { sealedCount, type Layout } from './segments/layout.ts';
 
 /** @param free tokens that the limit leaves; null: nobody knows. */
 export function statsOf(
   memory: SessionMemory,
   { table }: ConversationPages,
-  layout: Layout,
+  { messages, layout }: { readonly messages: readonly Message[]; readonly layout: Layout },
   free: number | null,
 ): MemoryStats {
   const { total: pages, used, uncounted, ...stats } = table.stats;
@@ -40,6 +42,7 @@ export function statsOf(
     recallSuccess:
       searches.length === 0 ? null : searches.filter((search) => search.pages.length > 0).length / searches.length,
     thrash: thrashIndex(memory),
+    ...prefetchesIn(messages),
     effective: used === 0 ? null : (used - spent) / used,
   };
 }

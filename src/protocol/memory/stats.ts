@@ -42,6 +42,9 @@ export const memoryStatsSchema = z.object({
   searches: z.number(),
   /** Share of the searches that found something. */
   recallSuccess: z.nullable(z.number()),
+  /** Pages that came before a question which did not ask for them; how many of them its answer used, of those that are answered. */
+  prefetches: z.number(),
+  prefetchesUsed: z.number(),
   /** Share of the pages that came back which had left shortly before. */
   thrash: z.number(),
   /** Share of the counted tokens in the prompt that are what somebody said or gave, not what stands for it. */

@@ -235,6 +235,8 @@ describe('the account of a memory', () => {
       faults: 0,
       thrash: 0,
       recallSuccess: null,
+      prefetches: 0,
+      prefetchesUsed: 0,
     });
     expect(now.stats.byTier.L0).toBeGreaterThan(now.inPrompt);
     const last = await cwm.memoryState({ session: 's', at: String(now.messages) });

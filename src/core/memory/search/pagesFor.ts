@@ -43,6 +43,8 @@ export interface PageQuery {
   readonly inProject?: boolean;
   /** Leaves out what is worth less than this share of the best, 0 to 1. Default 0. */
   readonly atLeast?: number;
+  /** Finds nothing unless the best is worth that many times the second. Default: it need not be. */
+  readonly margin?: number;
   /** Only messages of this conversation that have left its prompt: none of another branch. */
   readonly onlyGone?: boolean;
   /** Leaves out the messages from this place in the conversation on. Default: none. */
@@ -63,6 +65,7 @@ export async function pagesFor(
     modality,
     inProject = false,
     atLeast = 0,
+    margin = 1,
     onlyGone = false,
     before = Infinity,
   }: PageQuery,
@@ -72,6 +75,7 @@ export async function pagesFor(
   // What comes without being asked for must be meant by the words.
   const near = atLeast > 0 ? [] : await core.meaning.near(engine.spec, text, scope, signal);
   const ranked = await recall(core.store.search, text, scope, near);
+  if ((ranked[0]?.score ?? 0) < margin * (ranked[1]?.score ?? 0)) return [];
   const memory = await core.memories.of(session);
   const conversation = memory.pagesOf(messages, layoutOf(messages, memory.segments, session.tokens));
   const pages: PageFor[] = [];

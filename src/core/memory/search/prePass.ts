@@ -6,7 +6,8 @@ import { mostFaults, mostFaultTokens } from '../pages/faultLimits.ts';
 import { limitOf } from '../segments/budget.ts';
 import { layoutOf } from '../segments/layout.ts';
 import { offeredMemoryTools } from '../tools.ts';
-import { pagesFor } from './pagesFor.ts';
+import { pagesFor, type PageFor } from './pagesFor.ts';
+import { mayPrefetch, prefetchMark, prefetchMargin, mostPrefetchTokens } from './prefetch.ts';
 import { asksForRecall } from './recallPhrases.ts';
 
 /** Pages that come by themselves. */
@@ -30,14 +31,12 @@ export async function recalledFor(
   signal: AbortSignal,
 ): Promise<readonly ContextFile[] | null> {
   const { session, messages } = turn;
-  if (!session.settings?.memory?.enableVm || !asksForRecall(text)) return null;
+  if (!session.settings?.memory?.enableVm) return null;
   const memory = await core.memories.of(session);
   if (memory.segments.length === 0) return null;
+  if (!asksForRecall(text)) return mayPrefetch(messages, text) ? prefetched(core, turn, text, signal) : null;
   const pages = await pagesFor(core, turn, { text, limit: mostPages, atLeast: leastShare, onlyGone: true }, signal);
-  const files = pages.slice(0, mostPages).map(({ id, message, text }) => ({
-    path: `${folder}/${id} (${message.role}, ${message.createdAt.slice(0, 10)})`,
-    text,
-  }));
+  const files = pages.slice(0, mostPages).map((page) => fileOf(page));
   if (files.length === 0) return null;
   if (session.settings.memory.vmMode !== 'strict') return files;
   const conversation = memory.pagesOf(messages, layoutOf(messages, memory.segments, session.tokens));
@@ -47,3 +46,20 @@ export async function recalledFor(
   const manifest = manifestOf(conversation, faults, limit * manifestShare);
   return [...files, { path: `${folder}/manifest.json`, text: JSON.stringify(manifest) }];
 }
+
+/** One page that a question most likely needs, without having asked for it (S1-54). */
+async function prefetched(
+  core: CoreContext,
+  turn: Remembering,
+  text: string,
+  signal: AbortSignal,
+): Promise<readonly ContextFile[] | null> {
+  const what = { text, limit: 1, atLeast: 1, margin: prefetchMargin, onlyGone: true, mostTokens: mostPrefetchTokens };
+  const [page] = await pagesFor(core, turn, what, signal);
+  return page ? [fileOf(page, prefetchMark)] : null;
+}
+
+const fileOf = ({ id, message, text }: PageFor, mark = ''): ContextFile => ({
+  path: `${folder}/${id} (${message.role}, ${message.createdAt.slice(0, 10)}${mark})`,
+  text,
+});

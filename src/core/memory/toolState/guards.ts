@@ -1,6 +1,6 @@
 import type { Message } from '../../../protocol/schemas/session.ts';
 import { withoutNotes } from './bindings.ts';
-import { MessageFold } from './messageFold.ts';
+import { MessageFold } from '../../prompt/messageFold.ts';
 import { canonical, type PastCall } from './toolHistory.ts';
 
 /** What a guard says of a call before it runs. A call is never changed: it runs as it was decided on, or it does not run. */

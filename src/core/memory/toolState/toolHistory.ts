@@ -1,5 +1,5 @@
 import type { Message } from '../../../protocol/schemas/session.ts';
-import { MessageFold } from './messageFold.ts';
+import { MessageFold } from '../../prompt/messageFold.ts';
 
 /** Calls that are looked at (S1-94). */
 const mostCalls = 1_000;

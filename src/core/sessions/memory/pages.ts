@@ -86,7 +86,7 @@ export async function memoryState(
     ratio: memory.ratio,
     recomputed: memory.turns.reduce((sum, { recomputed }) => sum + recomputed, 0),
     faults: memory.mutations.filter(({ what }) => what === 'fault_in').length,
-    stats: statsOf(memory, found.pages, layout, limit === null || used === null ? null : Math.max(0, limit - used)),
+    stats: statsOf(memory, found.pages, found, limit === null || used === null ? null : Math.max(0, limit - used)),
     policies: [...core.memoryPlugins.policies.keys()],
     turns: memory.turns
       .slice(-mostTurns)

@@ -1,4 +1,4 @@
-import type { Message } from '../../../protocol/schemas/session.ts';
+import type { Message } from '../../protocol/schemas/session.ts';
 
 /**
  * What is derived from the messages of a conversation one after another. A conversation that has grown since it was looked at is read from there on:
