@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { copyFileSync, existsSync, globSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { clientConfigs } from '../../src/setup/clientConfigs.ts';
@@ -31,15 +32,15 @@ export interface Driver {
   readonly label: string;
   readonly client: ClientName;
   readonly isInEveryRun?: true;
-  /** Whether its prompts are short enough for a real model on a machine without a GPU. The others meet a server without a model. */
-  readonly isReal?: 'always' | 'nightly';
+  /** It meets a real model in every run. The others do at night, since the prompts of most have thousands of tokens. */
+  readonly isReal?: true;
   /** Its prompts name the folder that it works in. */
   readonly namesFolder?: true;
   readonly cannotFork?: true;
+  /** It offers the model none, so that its story calls none. */
+  readonly hasNoTools?: true;
   /** A fork has all of the conversation, so that a branch begins when the first one goes on. */
   readonly forksAtEnd?: true;
-  /** Its story has not passed from its beginning to its end yet: `CWM_CLIENTS=LABEL` runs it. */
-  readonly isUnproven?: true;
   setUp?(place: Place): void;
   command(place: Place, turn: Turn): Command;
 }
@@ -118,14 +119,13 @@ const ownPython =
   });
 
 export const drivers: readonly Driver[] = [
-  { label: 'openai of npm', client: 'openai', isInEveryRun: true, isReal: 'always', command: ownProgram('openai') },
-  { label: 'AI SDK', client: 'aiSdk', isReal: 'nightly', command: ownProgram('aiSdk') },
-  { label: 'openai of PyPI', client: 'pythonOpenai', isReal: 'nightly', command: ownPython('openai') },
-  { label: 'langchain-openai', client: 'pythonOpenai', isReal: 'nightly', command: ownPython('langchain') },
+  { label: 'openai of npm', client: 'openai', isInEveryRun: true, isReal: true, command: ownProgram('openai') },
+  { label: 'AI SDK', client: 'aiSdk', command: ownProgram('aiSdk') },
+  { label: 'openai of PyPI', client: 'pythonOpenai', command: ownPython('openai') },
+  { label: 'langchain-openai', client: 'pythonOpenai', command: ownPython('langchain') },
   {
     label: 'llm',
     client: 'pythonOpenai',
-    isReal: 'nightly',
     cannotFork: true,
     setUp: ({ home, base, model }) =>
       write(
@@ -142,7 +142,6 @@ export const drivers: readonly Driver[] = [
     label: 'Continue',
     client: 'continue',
     isInEveryRun: true,
-    isReal: 'nightly',
     namesFolder: true,
     setUp: (place) => void connect('continue', place),
     command: ({ home }, { text, way }) => ({
@@ -223,7 +222,6 @@ export const drivers: readonly Driver[] = [
   {
     label: 'Pi',
     client: 'pi',
-    isReal: 'nightly',
     namesFolder: true,
     cannotFork: true,
     setUp: ({ home, base, token, model }) => {
@@ -256,8 +254,6 @@ export const drivers: readonly Driver[] = [
   },
   {
     label: 'gptme',
-    // After a signal, it asks again by itself.
-    isUnproven: true,
     client: 'gptme',
     namesFolder: true,
     cannotFork: true,
@@ -267,6 +263,50 @@ export const drivers: readonly Driver[] = [
       // Without it, its counting of tokens waits for a download.
       env: { OPENAI_BASE_URL: `${base}/v1`, OPENAI_API_KEY: token, GPTME_TIKTOKEN_TIMEOUT: '0' },
     }),
+  },
+  {
+    label: 'aider',
+    client: 'aider',
+    cannotFork: true,
+    hasNoTools: true,
+    command: ({ base, token, model }, { text, way }) => ({
+      program: venvBin('aider', 'aider'),
+      args: [
+        '--no-git',
+        '--yes-always',
+        '--no-check-update',
+        '--analytics-disable',
+        '--no-show-release-notes',
+        '--no-show-model-warnings',
+        '--no-pretty',
+        '--model',
+        `openai/${model}`,
+        ...(way === 'begin' ? [] : ['--restore-chat-history']),
+        '--message',
+        text,
+      ],
+      env: { OPENAI_API_BASE: `${base}/v1`, OPENAI_API_KEY: token, LITELLM_LOCAL_MODEL_COST_MAP: 'True' },
+    }),
+  },
+  {
+    label: 'Cline',
+    client: 'cline',
+    namesFolder: true,
+    cannotFork: true,
+    setUp: ({ home, base, token, model }) =>
+      void execFileSync(bin('cline', 'cline'), ['auth', '-p', 'openai', '-k', token, '-m', model, '-b', `${base}/v1`], {
+        env: { PATH: process.env['PATH'], HOME: home },
+        stdio: 'ignore',
+      }),
+    command: ({ home }, { text, way }) => {
+      // Else it leaves a process behind.
+      const env = { CLINE_SESSION_BACKEND_MODE: 'local', TERM: 'xterm-256color' };
+      const cline = bin('cline', 'cline');
+      if (way === 'begin') return { program: cline, args: ['--json', text], env };
+      // It goes on with a conversation in a terminal only.
+      const terminal = path.join(import.meta.dirname, 'programs', 'clineTerminal.py');
+      return { program: venvPython(clientFolder('vibe')), args: [terminal, cline, home, text], env };
+    },
   },
   {
     label: 'Vibe',

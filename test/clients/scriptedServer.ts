@@ -37,7 +37,7 @@ const wanted = ['read', 'view', 'list', 'ls', 'glob', 'llm_', 'shell', 'bash', '
 
 /**
  * A model server with what a small model cannot do: a message that has USETOOL gets a call of one of the client's tools, USETOOL:NAME {JSON}
- * of the tool whose name ends so, with these arguments, and one that has SLOWLY gets an answer without an end. Everything else is the model
+ * of the tool whose name ends so, with these arguments, one that has THINK gets reasoning before its answer, and one that has SLOWLY an answer without an end. Everything else is the model
  * server's own, with short answers.
  */
 export async function scriptedServer(upstream: () => string, cleanUps: (() => Promise<unknown>)[], file = 'a.txt') {
@@ -68,7 +68,8 @@ export async function scriptedServer(upstream: () => string, cleanUps: (() => Pr
       if (asked) asked.isLeft = true;
     });
     if (asked && script === 'slowly') return await tell(res, asked, left.signal);
-    if (chat && script && script !== 'slowly') return callTool(chat, script, res, file);
+    if (chat && script && script !== 'slowly')
+      return script === 'think' ? think(chat, res) : callTool(chat, script, res, file);
     if (url.includes('action=restore')) await delay(scripted.holdRestoreMs);
     try {
       const short =
@@ -117,13 +118,14 @@ interface Call {
   /** JSON that the message has; null: whatever the tool takes. */
   readonly given: string | null;
 }
-type Script = Call | 'slowly' | null;
+type Script = Call | 'slowly' | 'think' | null;
 
 function scriptOf({ messages, tools = [] }: Chat, id: string): Script {
   const last = messages.at(-1);
   if (last?.role !== 'user') return null;
   const said = textOf(last.content);
   if (said.includes('SLOWLY')) return 'slowly';
+  if (said.includes('THINK')) return 'think';
   const [asks, wish, given = null] = /USETOOL(?::(\w+) (\{[^\n]*\}))?/.exec(said) ?? [];
   if (asks === undefined) return null;
   const name = (tool: Tool): string => tool.function.name.toLowerCase();
@@ -152,6 +154,24 @@ async function tell(res: ServerResponse, asked: SeenChat, left: AbortSignal): Pr
     asked.words = word;
     await delay(30, undefined, { signal: left }).catch(() => undefined);
   }
+}
+
+function think({ stream }: Chat, res: ServerResponse): void {
+  const usage = { prompt_tokens: 10, completion_tokens: 3, total_tokens: 13 };
+  const [reasoning_content, content] = ['They want a thought.', 'Thought of.'];
+  if (stream !== true) {
+    const choices = [{ index: 0, message: { role: 'assistant', reasoning_content, content }, finish_reason: 'stop' }];
+    res.writeHead(200, { 'content-type': 'application/json' });
+    return void res.end(
+      JSON.stringify({ id: 'c', object: 'chat.completion', created: 1, model: 'gemma', choices, usage }),
+    );
+  }
+  res.writeHead(200, { 'content-type': 'text/event-stream' });
+  res.write(chunk({ role: 'assistant', reasoning_content }, null));
+  res.write(chunk({ content }, null));
+  res.write(chunk({}, 'stop'));
+  res.write(chunk({}, null, { choices: [], usage }));
+  res.end('data: [DONE]\n\n');
 }
 
 function callTool({ stream }: Chat, { id, tool, given }: Call, res: ServerResponse, file: string) {

@@ -61,8 +61,9 @@ describe('the canonical form of a message', () => {
     same({ role: 'assistant', ...calls }, { role: 'assistant', content: '', ...calls });
   });
 
-  test('7: blanks at the end are no part of it (aider reads its history back from Markdown)', () => {
-    same({ role: 'assistant', content: 'Answer number 1.\n' }, { role: 'assistant', content: 'Answer number 1.' });
+  test('7: blanks around it are no part of it (aider reads its history back from Markdown)', () => {
+    same({ role: 'assistant', content: '\nAnswer number 1.\n' }, { role: 'assistant', content: 'Answer number 1.' });
+    different({ role: 'assistant', content: 'Answer  number 1.' }, { role: 'assistant', content: 'Answer number 1.' });
   });
 
   test('who is named as the speaker is a part of it, and the older form of a call is a call', () => {
@@ -83,6 +84,12 @@ describe('the canonical form of a message', () => {
     const thought = { role: 'assistant', content: 'Hi.', reasoning_content: 'Let me think about 1.' };
     same(thought, { role: 'assistant', content: 'Hi.' });
     expect(chatItem(thought).reasoning).toBe('Let me think about 1.');
+    const answer = { role: 'assistant', content: 'Hi.' };
+    for (const tag of ['think', 'thinking-content-7bbe'])
+      same({ role: 'assistant', content: `\n<${tag}>\nHm.\n</${tag}>\n\nHi.` }, answer);
+    for (const content of ['<think>Hi.', 'Hi. <think>a</think>', '<thank>a</thank>Hi.'])
+      different({ role: 'assistant', content }, answer);
+    different({ role: 'user', content: '<think>Hm.</think>Hi.' }, { role: 'user', content: 'Hi.' });
   });
 });
 
@@ -161,6 +168,21 @@ describe('whose turn a request is', () => {
     const { turn } = client();
     const { session } = turn([system('You code.'), user('Say hi\n\nreminder')], 'Hi.');
     expect(turn([...hi, assistant('Ho.'), user('And again')], 'Hi again.').session).not.toBe(session);
+  });
+
+  test('9: what stands between the conversation and each question is behind the answer next time (aider, with files)', () => {
+    const { turn } = client();
+    const files = [user('I am not sharing any files.'), assistant('Ok.')];
+    const told = (text: string): object => user(`${text}\n\nTo suggest changes, return a listing.`);
+    const examples = [system('You code.'), user('Change the greeting.'), assistant('greeting.py')];
+    const first = turn([...examples, ...files, told('Say hi')], 'Hi.');
+    expect(first).toMatchObject({ known: 0, at: 6 });
+    const second = [...examples, user('Say hi  \n'), assistant('\nHi.\n\n'), ...files, told('And again')];
+    expect(turn(second, 'Hi again.')).toMatchObject({ session: first.session, known: 4, at: 10 });
+    const third = [...second.slice(0, 5), user('And again'), assistant('Hi again.'), ...files, told('Once more')];
+    expect(turn(third, 'Hi.')).toMatchObject({ session: first.session, known: 6, at: 14 });
+    const other = [...examples, user('Say ho'), assistant('Hi.'), ...files, told('And again')];
+    expect(turn(other, 'Hi.').session).not.toBe(first.session);
   });
 
   test('10: a request under the same id with another system prompt and no common message is auxiliary (OpenCode)', () => {

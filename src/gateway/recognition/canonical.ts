@@ -4,18 +4,21 @@ import { ownText } from '../formats/ownText.ts';
 import { objectOf, parsed, plainJson, sortedJson, tooDeep, type JsonObject } from '../formats/json.ts';
 
 /**
- * One message in the form in which two spellings of it are equal: without ids of calls and items, reasoning and trailing blanks, and with
+ * One message in the form in which two spellings of it are equal: without ids of calls and items, reasoning and blanks around it, and with
  * arguments as the JSON that they stand for.
  */
 export const canonical = ({ role, text, name, calls = [], others = [] }: Item): string =>
   JSON.stringify([
     role,
-    text.trimEnd(),
+    role === 'assistant' ? withoutThoughts(text.trim()) : text.trim(),
     ...(calls.length > 0 || others.length > 0
       ? [calls.map(({ name, arguments: given }) => [name, canonicalArguments(given)]), others]
       : []),
     ...(name === undefined ? [] : [{ name }]),
   ]);
+
+/** Some clients say the reasoning that they got back as text before the answer (gptme, aider), and some models write it there. */
+const withoutThoughts = (text: string): string => text.replace(/^<(think[\w-]*)>[^]*?<\/\1>\s*/, '');
 
 function canonicalArguments(written: string): string {
   const value = parsed(written);

@@ -66,7 +66,7 @@ export class Conversations {
   /** Most messages are alone with what leads to them: a list for each would take half as much memory again. */
   readonly #byChain = new Map<string, Said | Said[]>();
   readonly #answers = new Map<MessageId, Said>();
-  /** An answer by what stood before the question and by the answer itself: clients change the question afterwards. */
+  /** An answer by what stood before the question and by the answer itself: clients change the question afterwards, and what stands before it. */
   readonly #byAnswer = new Map<string, Said>();
 
   /** By its message's id. */
@@ -93,7 +93,10 @@ export class Conversations {
         known++;
       } else {
         const answer = items[known + 1];
-        const asked = item.role === 'user' && answer ? this.#byAnswer.get(answerKey(chain, answer)) : undefined;
+        const asked =
+          item.role === 'user' && answer
+            ? (this.#byAnswer.get(answerKey(chain, answer)) ?? this.#byAnswer.get(movedKey(chain, item, answer)))
+            : undefined;
         if (!asked) break;
         chain = asked.chain;
         last = this.#byChain.has(chain) ? this.#at(chain) : [asked];
@@ -129,18 +132,18 @@ export class Conversations {
         ...(item.calls && { callNames: Object.fromEntries(item.calls.map(({ id, name }) => [id, name])) }),
         item,
       },
-      isAnswer && before ? answerKey(before.before?.chain ?? rootOf(conversation.project), item) : null,
+      isAnswer && before ? answerKeys(conversation, before, item) : [],
     );
   }
 
-  /** Puts a message in that is known from earlier. */
-  put(said: Said, key: string | null): Said {
+  /** Puts a message in that is known from earlier. @param keys as {@link answerKeysOf} gives them. */
+  put(said: Said, keys: readonly string[]): Said {
     const same = this.#byChain.get(said.chain);
     if (Array.isArray(same)) same.push(said);
     else this.#byChain.set(said.chain, same ? [same, said] : said);
     this.#follow(said.before, 1);
     if (said.isAnswer) this.#answers.set(said.id, said);
-    if (key !== null) this.#byAnswer.set(key, said);
+    for (const key of keys) this.#byAnswer.set(key, said);
     return said;
   }
 
@@ -185,10 +188,33 @@ export class Conversations {
 
 const none: readonly Said[] = [];
 
-export const answerKeyOf = ({ isAnswer, before, conversation, item }: Said): string | null =>
-  isAnswer && before && item ? answerKey(before.before?.chain ?? rootOf(conversation.project), item) : null;
+/** By which an answer is found where its question has changed since; none for what is no answer. */
+export const answerKeysOf = ({ isAnswer, before, conversation, item }: Said): readonly string[] =>
+  isAnswer && before && item ? answerKeys(conversation, before, item) : [];
 
 const answerKey = (before: string, answer: Item): string => shortHash(`${before}\n?\n${canonical(answer)}`);
+
+/** Many answers are the same few words, so that the question has to begin with the same line. */
+const movedKey = (before: string, question: Item, answer: Item): string =>
+  answerKey(`${before}\n${question.text.trim().split('\n', 1)[0]?.trimEnd()}`, answer);
+
+/** So much of it at most may stand between what was said and a question. */
+const mostMoved = 4;
+
+/**
+ * Some clients put files before each question, with a word of thanks that no model wrote. In the next request, these stand behind the answer
+ * (aider), so that the question follows what stood before them.
+ */
+function answerKeys(conversation: Conversation, question: Said, answer: Item): readonly string[] {
+  const chainAt = (said: Said | null): string => said?.chain ?? rootOf(conversation.project);
+  const keys = [answerKey(chainAt(question.before), answer)];
+  let before = question.before;
+  while (question.item && before?.role === 'assistant' && !before.isAnswer && keys.length <= mostMoved) {
+    before = before.before?.before ?? null;
+    keys.push(movedKey(chainAt(before), question.item, answer));
+  }
+  return keys;
+}
 
 /** The one that the client named, else one with this system prompt, else the one that was used last. */
 function bestOf(all: readonly Said[], preferred: Conversation | null, systemKey: string): Said | null {

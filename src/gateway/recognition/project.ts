@@ -10,8 +10,8 @@ const sentences: readonly RegExp[] = [
   /Primary working directory: (.+)/,
   // Pi
   /Current working directory: (.+)/,
-  // OpenCode, Continue
-  /Working directory: (.+)/,
+  // OpenCode, Continue, Cline
+  /Working [Dd]irectory: (.+)/,
   // Codex
   /<cwd>([^<]+)<\/cwd>/,
   // Qwen Code

@@ -38,9 +38,9 @@ export class Journal {
   }
 
   /** The message is stored now. */
-  async stored(all: readonly { readonly said: Said; readonly answerKey: string | null }[]): Promise<void> {
+  async stored(all: readonly { readonly said: Said; readonly answerKeys: readonly string[] }[]): Promise<void> {
     const lines: string[] = [];
-    for (const { said, answerKey } of all) {
+    for (const { said, answerKeys } of all) {
       const { conversation, id, before, chain, isAnswer, role, callNames } = said;
       const head = conversationLine(conversation);
       if (this.#last.get(conversation.session) !== head) lines.push(head);
@@ -53,7 +53,7 @@ export class Journal {
           c: chain,
           r: roles[role],
           ...(isAnswer && { a: 1 }),
-          ...(answerKey !== null && { q: answerKey }),
+          ...(answerKeys.length > 0 && { q: answerKeys.join(' ') }),
           ...(callNames && { n: callNames }),
         }),
       );
@@ -122,7 +122,7 @@ export class Journal {
       };
       said.set(each.id, each);
       if (each.isAnswer) conversation.hasAnswered = true;
-      recogniser.conversations.put(each, textOf(row['q']) || null);
+      recogniser.conversations.put(each, textOf(row['q']).split(' '));
     }
     if (damaged.length > 0) await this.#file.setAside(damaged);
     if (kept.length < lines.length) await this.#file.replace(kept);

@@ -9,7 +9,7 @@ import { isCwmError } from '../../protocol/errors.ts';
 import type { SessionId } from '../../protocol/ids.ts';
 import type { CutReason, Message } from '../../protocol/schemas/session.ts';
 import type { Item } from '../formats/item.ts';
-import { answerKeyOf, type Conversation, type Said } from '../recognition/conversations.ts';
+import { answerKeysOf, type Conversation, type Said } from '../recognition/conversations.ts';
 import type { Journal } from './journal.ts';
 import { asMessage } from './messages.ts';
 
@@ -155,7 +155,7 @@ export class Recorder {
       if (isCwmError(error, 'MessageNotFound', 'SessionNotFound', 'InvalidTransition')) onGone(conversation);
       throw error;
     }
-    const stored = added.map(({ said }) => ({ said, answerKey: answerKeyOf(said) }));
+    const stored = added.map(({ said }) => ({ said, answerKeys: answerKeysOf(said) }));
     for (const { said } of added) said.item = null;
     await journal.stored(stored).catch(this.#parts.onFailure);
   }
