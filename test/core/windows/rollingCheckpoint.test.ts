@@ -551,7 +551,12 @@ describe('where each checkpoint is a whole slot file', () => {
   it('none is made of a session whose KV the server has lost to another program', async () => {
     const fixture = await withSlots();
     await talkedIn(fixture, 's', 'file:///a');
-    fixture.cwm.outside.tookEngine(fixture.engine.spec, sessionId('t'));
+    fixture.cwm.outside.tookEngine(fixture.engine.spec, {
+      session: sessionId('t'),
+      beginning: null,
+      length: 0,
+      tokens: 0,
+    });
     expect(await fixture.cwm.closeProject({ project: 'file:///a' })).toMatchObject({
       receipt: null,
       why: 'The model server has another conversation in its memory.',
