@@ -153,6 +153,11 @@ describe('package.json and the code', () => {
     }
   });
 
+  test('S2-15 a module that the backend runs is named by user settings alone: no folder, trusted or not, can have one run', () => {
+    const { scope } = contributes.configuration.properties['cwm.memoryPolicyFile'] ?? {};
+    expect(scope).toBe('machine');
+  });
+
   test('what the table of backend settings names is a setting here', () => {
     const named = Object.values<BackendSetting>(backendSettings).flatMap(({ setting }) => setting ?? []);
     expect(named.length).toBeGreaterThan(2);

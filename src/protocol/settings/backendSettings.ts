@@ -124,6 +124,7 @@ export const backendSettings = {
     kind: 'path',
     default: null,
     means: 'a file',
+    setting: 'cwm.memoryPolicyFile',
   },
   embeddingsServer: {
     flag: 'embeddings-server',

@@ -31,13 +31,17 @@ function embeddedArguments(): string[] {
   return Object.entries(args).flatMap(([name, value]) => [`--${name}`, String(value)]);
 }
 
+/** Undefined where nothing is given. A file is named as in all settings. */
+const given = (value: string | number, { kind }: BackendSetting): string | number | undefined =>
+  kind !== 'path' ? value : value === '' ? undefined : userPath(String(value));
+
 /** Settings that take effect at the next start of the backend. */
 const backendArguments = (): string[] => [
   ...backendFlags(
     Object.fromEntries(
       Object.entries<BackendSetting>(backendSettings).map(([name, row]) => [
         name,
-        row.setting === undefined ? undefined : setting(row.setting as SettingId),
+        row.setting === undefined ? undefined : given(setting(row.setting as SettingId), row),
       ]),
     ),
   ),

@@ -27,6 +27,7 @@ export const settings = {
   'cwm.embedded.gpuLayers': { default: -1, minimum: -1, maximum: 10_000 },
   'cwm.embedded.kvType': { default: 'f16', values: kvTypes },
   'cwm.embedded.chatTemplate': { default: '' },
+  'cwm.memoryPolicyFile': { default: '' },
   'cwm.kvBudgetGb': numberSetting(backendSettings.kvBudgetGb),
   'cwm.storageQuotaGb': numberSetting(backendSettings.storageQuotaGb),
   'cwm.retentionDays': numberSetting(backendSettings.retentionDays),
@@ -59,6 +60,8 @@ export interface SettingTypes {
   'cwm.embedded.kvType': KvType;
   /** A built-in name or a file; empty: the model's own. */
   'cwm.embedded.chatTemplate': string;
+  /** A JavaScript module, which the backend runs; empty: none. */
+  'cwm.memoryPolicyFile': string;
   /** Of the embedded engine's KV, in gigabytes; 0: no limit. */
   'cwm.kvBudgetGb': number;
   /** Of everything in the storage directory, in gigabytes; 0: no limit. */
