@@ -3,10 +3,12 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { isNightly } from '../support/nightly.ts';
 import { writeSettings } from './harness/userSettings.ts';
 import { withWorkbench } from './harness/withWorkbench.ts';
 import type { Workbench } from './harness/workbench.ts';
 import { packageExtension } from './packageExtension.ts';
+import { chatting } from './ui/chatting.ts';
 import { deciding, scriptedModel } from './ui/deciding.ts';
 import { encryption } from './ui/encryption.ts';
 import { machineToFind } from './ui/foundHere.ts';
@@ -31,8 +33,10 @@ const settings = { 'cwm.storageDirectory': storage, 'cwm.embedded.threads': 1, '
 const outcome = { passed: 0, failed: 0, skipped: 0 };
 const only = process.argv.slice(3);
 try {
-  if (only.length === 0 || only.some((group) => group !== 'restricted')) await inOneWindow();
+  const alone = ['restricted', 'chatting'];
+  if (only.length === 0 || only.some((group) => !alone.includes(group))) await inOneWindow();
   if (only.length === 0 || only.includes('restricted')) await inRestrictedMode();
+  if (only.length === 0 ? isNightly : only.includes('chatting')) await inChat();
 } catch (error) {
   console.error(error instanceof Error ? error.message : error);
   if (outcome.failed === 0) outcome.failed = 1;
@@ -97,6 +101,22 @@ async function inRestrictedMode(): Promise<void> {
       timeoutMs: 600_000,
     },
     (workbench) => runSteps(restricted(workbench, own), outcome),
+  );
+}
+
+/** A window with VS Code's AI features, which cost seconds at the start, and with a storage directory of its own. */
+async function inChat(): Promise<void> {
+  const own = path.join(temporary, 'chat-storage');
+  mkdirSync(own);
+  await withWorkbench(
+    {
+      name: 'ui-chat',
+      vsix: [await packageExtension(temporary)],
+      folder,
+      settings: { ...settings, 'cwm.storageDirectory': own, 'chat.disableAIFeatures': false },
+      timeoutMs: 600_000,
+    },
+    (workbench) => runSteps(chatting(workbench, own), outcome),
   );
 }
 

@@ -36,13 +36,12 @@ const mostCounts = 2000;
 /** The models of the model server for VS Code's own chat. Requests take the gateway's way, so that conversations become sessions as there. */
 export function languageModels(app: App): LanguageModelChatProvider {
   const counts = new Map<string, number | null>();
-  /** Whether VS Code knows the model that stands for those of a server that nobody asked. */
+  /**
+   * Whether VS Code knows the model that stands for those of a server that nobody asked. It stays listed then: VS Code refuses the next
+   * message of a conversation whose model is gone, those to @window as well.
+   */
   let isOffered = false;
-  /** It stays listed then: VS Code refuses the next request of the same conversation to a model that is gone. */
-  let isUsed = false;
   const post = async (path: string, { model, ...body }: Asked, signal: AbortSignal): Promise<IncomingMessage> => {
-    // At once: with the connection that this opens, VS Code asks for the models.
-    isUsed ||= model === unaskedId;
     const engine = await engineOfNewSessions(app.connection);
     const named = model === unaskedId ? (await app.connection.call('listModels', { engine }, { signal })).used : model;
     return await app.connection.gateway(path, JSON.stringify({ ...body, model: named }), engine, signal);
@@ -55,7 +54,7 @@ export function languageModels(app: App): LanguageModelChatProvider {
     ]);
     const status = engines.find(({ spec }) => spec === engine);
     const offered = models.filter(({ use, id }) => use !== 'other' || id === used);
-    return [...offered.map(({ id }) => informationOf(id, status)), ...(isUsed ? [unaskedInformation()] : [])];
+    return [...offered.map(({ id }) => informationOf(id, status)), ...(isOffered ? [unaskedInformation()] : [])];
   };
   return {
     async provideLanguageModelChatInformation({ silent }) {

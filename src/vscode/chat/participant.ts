@@ -38,7 +38,13 @@ export async function answerInChat(
       words,
     );
     stream.markdown(answer.markdown);
-    if (answer.window !== null) stream.reference(documentUri('receipts', answer.window, answer.window));
+    if (answer.window !== null) {
+      const receipt = documentUri('receipts', answer.window, answer.window);
+      stream.reference(receipt);
+      // In agent mode VS Code shows no references, but what is in the text.
+      stream.markdown('\n\nReceipt: ');
+      stream.anchor(receipt);
+    }
     for (const { command: id, input } of answer.buttons) {
       stream.button({ command: id, title: commandTitles[id], arguments: [input] });
     }

@@ -70,7 +70,7 @@ async function runOnPage(page: Page, server: CodeServer, suite: BrowserSuite): P
       () => [],
     );
     const tails = ['--- workbench log', withoutNoise(log.join('\n')), '--- code-server log', server.logTail()];
-    const evidence = [...shown, ...tails, ...(await windowShown(page)), String(error)];
+    const evidence = [...shown, ...tails, String(error), ...(await windowShown(page))];
     throw new HarnessError(String(error), evidence, { cause: error });
   }
 }

@@ -28,8 +28,10 @@ export async function windowShown(page: Page): Promise<string[]> {
     return texts.length === 0 ? [] : [`  ${name}: ${texts.join(' | ').slice(0, 1_000)}`];
   });
   const pages = page.frames().map(async (frame) => {
-    if (frame === page.mainFrame() || frame.childFrames().length > 0) return [];
-    const text = await frame.locator('body').innerText({ timeout: 2_000 });
+    const body = frame.locator('body');
+    const isShown = frame !== page.mainFrame() && frame.childFrames().length === 0 && (await body.isVisible());
+    if (!isShown) return [];
+    const text = await body.innerText({ timeout: 2_000 });
     return [`  page: ${text.replaceAll(/\s+/gu, ' ').trim().slice(0, 300)}`];
   });
   const known = await within(Promise.allSettled([...lines, ...pages]), 10_000);

@@ -97,6 +97,6 @@ async function describeFailure(
   const evidence = kept.map((one) => (one.status === 'fulfilled' ? one.value : `(no evidence: ${String(one.reason)})`));
   const message = `${name}: ${error instanceof Error ? error.message : String(error)}`;
   // At the end, where it is also seen when only the last lines of a log are.
-  const last = [...(await windowShown(workbench.page)), message];
+  const last = [message.split('\n', 1)[0] ?? '', ...(await windowShown(workbench.page))];
   return new HarnessError(message, [...evidence, ...last], { cause: error });
 }
