@@ -15,6 +15,7 @@ const processes = [
   'test/{client,engines,security,soak}/**/*.test.ts',
   'test/cli/!(words|usage).test.ts',
   'test/embedded/*.test.ts',
+  'test/embedded/kv/largePages.test.ts',
   'test/embedded/worker/!(llamaSupervisor|loadModel|partsTrial).test.ts',
   'test/backend/!(arguments|engineSpec).test.ts',
   'test/backend/api/!(dispatch|loggedDispatch|token).test.ts',

@@ -33,12 +33,12 @@ export async function peakMemory<T>(
   }
 }
 
-/** What a process has open in the folder for files in memory. */
+/** What a process has open of files in memory: in their folder, or in a file system of the engine's own. */
 function memoryFiles(pid: number): string[] {
   const folder = `/proc/${pid}/fd`;
   return readdirSync(folder)
     .map((name) => join(folder, name))
-    .filter((path) => readlinkSync(path).startsWith('/dev/shm/'));
+    .filter((path) => /^\/dev\/shm\/|\/cwm-state-\d/.test(readlinkSync(path)));
 }
 
 /** Milliseconds that the threads of these processes computed, so far; NaN where Linux's /proc does not tell. */

@@ -4,9 +4,11 @@ import { join } from 'node:path';
 import { createAdaptorServer } from '@hono/node-server';
 import { CwmError } from '../protocol/errors.ts';
 import { productVersion } from '../protocol/version.ts';
+import { lanesOfParts } from './kv/diskCache.ts';
 import { openDisk } from './kv/openDisk.ts';
 import { usualBlockTokens } from './kv/kvLayout.ts';
 import { KvThreads } from './kv/kvThreads.ts';
+import { openLargeMemoryFiles } from './kv/largePages.ts';
 import { openMemoryFile, PassingState } from './kv/passingState.ts';
 import { PrefixCache } from './kv/prefixCache.ts';
 import { EmbeddedEngine } from './engine.ts';
@@ -62,8 +64,9 @@ export async function serveEmbedded(
   log: (message: string) => void,
 ): Promise<RunningEngine> {
   const runFolder = openRunFolder(options.kvDir);
+  const largePages = openLargeMemoryFiles(lanesOfParts);
   const files = await openModel(options.modelPath, options.kvDir, log);
-  const opened = [openMemoryFile(), openMemoryFile(), openMemoryFile()];
+  const opened: readonly (number | null)[] = (await largePages) ?? Array.from({ length: lanesOfParts }, openMemoryFile);
   const passing = opened.map((file, place) => new PassingState(runFolder, opened.includes(null) ? null : file, place));
   const memoryFiles = passing.map(({ memoryFile }) => memoryFile).filter((file) => file !== null);
   const threads = new KvThreads();

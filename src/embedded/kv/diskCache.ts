@@ -517,7 +517,7 @@ interface PlacedPart {
 }
 
 /** Two parts are put together, or one of them waits for llama.cpp, and llama.cpp takes one. */
-const lanesOfParts = 3;
+export const lanesOfParts = 3;
 
 const warmUpTokens = 8192;
 

@@ -67,7 +67,8 @@ export class PassingState {
    */
   async place(sizeBytes: number): Promise<StateFileAt> {
     await this.#freeing;
-    const isInMemory = this.memoryFile !== null && (sizeBytes <= this.#keptBytes || hasRoomInMemory(sizeBytes));
+    const isInMemory =
+      this.memoryFile !== null && (sizeBytes <= this.#keptBytes || hasRoomInMemory(this.memoryFile, sizeBytes));
     return isInMemory ? this.#inMemory(this.memoryFile) : this.onDisk();
   }
 
@@ -112,9 +113,9 @@ export function openMemoryFile(): number | null {
 }
 
 /** No where the system does not tell. */
-function hasRoomInMemory(sizeBytes: number): boolean {
+function hasRoomInMemory(file: number, sizeBytes: number): boolean {
   try {
-    const { bavail, bsize } = statfsSync(memoryFolder);
+    const { bavail, bsize } = statfsSync(`/proc/self/fd/${file}`);
     return sizeBytes + spareBytes / 16 < bavail * bsize && sizeBytes + spareBytes < process.availableMemory();
   } catch {
     return false;
