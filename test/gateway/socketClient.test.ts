@@ -60,3 +60,15 @@ test("a conversation that a client of ours sends over the socket is one session,
   const { items } = await client.call('gatewayClients', {});
   expect(items).toMatchObject([{ name: 'vscode-chat', requests: 2, turns: 2, sessions: 1 }]);
 });
+
+test('a conversation with memory is with the model server that the request names', async () => {
+  const named = await FakeVllm.start();
+  onTestFinished(() => named.stop());
+  named.faults.model = 'only-there';
+  const { client } = await start();
+  const body = JSON.stringify({ model: 'only-there+memory', messages: [{ role: 'user', content: 'Say hi.' }] });
+  const how = { name: 'vscode-chat', engine: named.url, signal: new AbortController().signal };
+  const answer = await client.gateway('/v1/chat/completions', body, how);
+  for await (const _ of answer) continue;
+  expect((await client.call('listSessions', {})).items.map(({ engine }) => engine)).toEqual([named.url]);
+});

@@ -22,7 +22,7 @@ export function alertsOf(facts: AlertFacts): Alert[] {
   return [
     alert('storage', 'percent of the storage quota', storage, 80, 95),
     alert('concurrency', 'percent of the operations that may run at once', (running / limit) * 100, 50, 90),
-    alert('edge-cases', 'failures a minute that no caller caused', edgeCasesPerMinute, 1, 10),
+    alert('edge-cases', 'failures a minute that neither a caller nor a setting caused', edgeCasesPerMinute, 1, 10),
     // One is enough.
     alert('corruption', 'damaged records since the backend started', corrupted, 1, 1),
   ];

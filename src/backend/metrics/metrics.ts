@@ -23,8 +23,18 @@ export type Remembered = readonly {
   readonly value: number;
 }[];
 
-/** Failures that the caller did not cause: of the disk, a model server, time, security, and of the backend itself. */
-const isEdgeCase = (code: string): boolean => /^CWM-[45689]/.test(code);
+/** What a user's settings name is not so: an address, a key, a model, a file. It stays until the user changes the setting. */
+const ofSettings: ReadonlySet<string> = new Set<ErrorName>([
+  'ModelMismatch',
+  'NotAnEngine',
+  'EngineDenied',
+  'NoEngineBinary',
+  'EncryptionKey',
+  'TlsRequired',
+]);
+
+/** Failures that neither the caller nor a setting caused: of the disk, a model server, time, security, and of the backend itself. */
+const isEdgeCase = (name: ErrorName, code: string): boolean => /^CWM-[45689]/.test(code) && !ofSettings.has(name);
 
 /**
  * Every figure of the backend, in one registry. Labels are words of this program alone, the names of operations, errors, verdicts and kinds of
@@ -50,9 +60,11 @@ export class Metrics {
     'Turns that reused KV (hit), none (miss), or whose server does not say',
     ['reuse'],
   );
-  readonly #edgeCases = this.#counter('cwm_edge_cases_total', 'Failures that no caller caused, and broken prefixes', [
-    'kind',
-  ]);
+  readonly #edgeCases = this.#counter(
+    'cwm_edge_cases_total',
+    'Failures that neither a caller nor a setting caused, and broken prefixes',
+    ['kind'],
+  );
   readonly #space = this.#gauge('cwm_space_bytes', 'Disk space in use', ['tier']);
   readonly #free = this.#gauge('cwm_free_bytes', 'Disk space that is free', []);
   readonly #queues = this.#gauge('cwm_running', 'What runs at this moment', ['what']);
@@ -68,7 +80,8 @@ export class Metrics {
     this.#operations.inc({ operation, outcome });
     this.#seconds.observe({ operation }, seconds);
     if (outcome === 'Corrupted') this.#corrupted++;
-    if (code !== null && outcome !== 'Cancelled' && isEdgeCase(code)) this.#edgeCase(outcome);
+    if (code !== null && outcome !== 'ok' && outcome !== 'Cancelled' && isEdgeCase(outcome, code))
+      this.#edgeCase(outcome);
   }
 
   /** What an operation's answer shows of reuse. */

@@ -54,7 +54,8 @@ export async function answerWithMemory(format: Format, gateway: GatewayContext, 
       `Memory needs a session, and this conversation is not recorded as one: ${whyNot}`,
     );
   requireText(asked.items);
-  await requireModel(gateway, asked.model ?? '', signal);
+  const engine = request.address.engine ?? gateway.targets.defaultSpec;
+  await requireModel(gateway, engine, asked.model ?? '', signal);
   const figure = gateway.figures.of(client);
   figure.requests++;
   figure.turns++;
@@ -83,7 +84,7 @@ export async function answerWithMemory(format: Format, gateway: GatewayContext, 
   const asker = { client, project: given.project, key: given.key, system: asked.system };
   let said: SaidTurn;
   try {
-    const given = { asker, items: asked.items, turn, answer, answerId };
+    const given = { asker, engine, items: asked.items, turn, answer, answerId };
     const run = (): Promise<SaidTurn> => turnOf(gateway, given, signal, reporter);
     said = await (out ? beating(run, out.holdIfQuiet) : run());
   } catch (error) {

@@ -39,11 +39,12 @@ const listed = new WeakMap<EngineDescription, ReadonlySet<string>>();
  */
 export async function requireModel(
   { targets, upstream }: GatewayContext,
+  engine: string,
   named: string,
   signal: AbortSignal,
 ): Promise<void> {
   const name = named.slice(0, -memorySuffix.length);
-  const { address, description } = await targets.of(targets.defaultSpec, signal);
+  const { address, description } = await targets.of(engine, signal);
   if (name === description.model.id || description.kind === 'llama-server' || listed.get(description)?.has(name))
     return;
   const headers = upstreamHeaders({}, address.token);

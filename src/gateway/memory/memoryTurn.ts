@@ -13,6 +13,8 @@ export interface SaidTurn extends ClientAnswer {
 
 interface MemoryTurn {
   readonly asker: MemoryAsker;
+  /** The model server that the request is for. */
+  readonly engine: string;
   readonly items: readonly Item[];
   readonly turn: Pick<ClientTurn, 'system' | 'tools' | 'toolChoice' | 'sampling'>;
   readonly answer: Pick<AnswerUnderWay, 'text' | 'reasoning' | 'session'>;
@@ -41,8 +43,8 @@ export async function turnOf(
   signal: AbortSignal,
   reporter: Reporter,
 ): Promise<SaidTurn> {
-  const { talks, clientTurns, targets } = gateway;
-  const { asker, items, answer } = given;
+  const { talks, clientTurns } = gateway;
+  const { asker, engine, items, answer } = given;
   for (let isReady = false; ;) {
     const place = await talks.find(asker, items);
     if (!place) break;
@@ -58,7 +60,6 @@ export async function turnOf(
       isReady = isThere;
     }
   }
-  const engine = targets.defaultSpec;
   const tags = [...tagsOf(asker.client)];
   const session = await clientTurns.begin({ project: asker.project, engine, tags, system: asker.system }, signal);
   return runIn(gateway, talks.begun(asker, session.id), null, given, signal, reporter);
@@ -83,10 +84,10 @@ async function isOpened(
 
 /** @param place null: the session was just made. */
 async function runIn(
-  { talks, clientTurns, targets, place: queue, onFailure }: GatewayContext,
+  { talks, clientTurns, place: queue, onFailure }: GatewayContext,
   talk: Talk,
   place: Place | null,
-  { asker, items, turn, answer, answerId }: MemoryTurn,
+  { asker, engine, items, turn, answer, answerId }: MemoryTurn,
   signal: AbortSignal,
   reporter: Reporter,
 ): Promise<SaidTurn> {
@@ -101,7 +102,6 @@ async function runIn(
   // A client may ask for a title beside its conversation, or continue before a stopped answer has ended.
   const leave = await queue.take(`session ${session}`, signal);
   try {
-    const engine = targets.defaultSpec;
     const said = await clientTurns.answer({ ...turn, session, engine, after, answerId, ...added }, signal, reporter);
     await ended(itemOf(answer, said));
     return { ...said, session };

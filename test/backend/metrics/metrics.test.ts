@@ -51,7 +51,7 @@ describe('metrics', () => {
       expect(valueOf(text, `cwm_tokens_total\\{engine="vllm",tokens="${tokens}"\\}`), tokens).toBe(count);
   });
 
-  test('operations are counted by how they ended, receipts by their verdict, and failures of no caller as edge cases', async () => {
+  test('operations are counted by how they ended, receipts by their verdict, and failures that neither a caller nor a setting caused as edge cases', async () => {
     let nowMs = 0;
     const metrics = new Metrics(() => nowMs);
     metrics.ended('freeze', 'ok', null, 0.3);
@@ -59,11 +59,13 @@ describe('metrics', () => {
     metrics.answered('thaw', { verdict: 'a word of a later version' });
     metrics.ended('thaw', 'WindowNotFound', 'CWM-2002', 0.001);
     for (let count = 0; count < 10; count++) metrics.ended('send', 'EngineTimeout', 'CWM-6001', 60);
+    metrics.ended('send', 'EngineDenied', 'CWM-5006', 0.1);
     const text = await metrics.text(idle);
     expect(valueOf(text, 'cwm_operations_total\\{operation="freeze",outcome="ok"\\}')).toBe(1);
     expect(valueOf(text, 'cwm_operation_duration_seconds_bucket\\{le="0.5",operation="freeze"\\}')).toBe(1);
     expect(valueOf(text, 'cwm_verdicts_total\\{operation="thaw",verdict="other"\\}')).toBe(1);
     expect(text).not.toContain('kind="WindowNotFound"');
+    expect(text, 'what the settings name').not.toContain('kind="EngineDenied"');
     const edge = async () => (await metrics.json(idle)).alerts.find(({ name }) => name === 'edge-cases');
     expect(await edge()).toMatchObject({ value: 10, level: 'critical' });
     nowMs += 60_001;
