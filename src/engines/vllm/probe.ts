@@ -2,7 +2,7 @@ import { randomSalt } from '../../base/hash.ts';
 import type { KvContext, ReuseEvidence } from '../../core/ports/engine.ts';
 import type { Capabilities, Capability } from '../../protocol/schemas/capabilities.ts';
 import type { Link } from '../http/link.ts';
-import type { Timer } from '../http/timing.ts';
+import type { Sleep, Timer } from '../http/timing.ts';
 import { canaryFound, capability, tokenizerFound } from '../probe/capability.ts';
 import { probeHealth } from '../probe/health.ts';
 import { judgeReuse } from '../probe/judgeReuse.ts';
@@ -27,6 +27,7 @@ import type { ServerIdentity } from './serverIdentity.ts';
 import type { ServerMetrics } from './metrics/serverMetrics.ts';
 import { connectorSharing, filesOfTier, insightFound, persistenceFound } from './findings/tierFindings.ts';
 import { tokenizeText } from './chat/tokenize.ts';
+import { waitForBlocks } from './waitForKv.ts';
 import type { Completion } from './wire.ts';
 
 export interface Completed {
@@ -44,8 +45,13 @@ export interface ProbeParts {
   readonly blocks: BlockStore;
   readonly timer: Timer;
   readonly elapsedMs: () => number;
-  /** One request to the model, sent once and given little time. */
-  readonly complete: (context: KvContext, canary: boolean) => Promise<Completed>;
+  readonly sleep: Sleep;
+  /**
+   * One request to the model, sent once and given little time.
+   *
+   * @param keptTokens of these many tokens, from the first on, vLLM's tiers may store the KV. Default 0.
+   */
+  readonly complete: (context: KvContext, canary: boolean, keptTokens?: number) => Promise<Completed>;
   /** The same, for what the answer says alone: no counters are read around it. */
   readonly askUncounted: (context: KvContext) => Promise<Completion>;
 }
@@ -83,7 +89,7 @@ export async function probeVllm(parts: ProbeParts, signal: AbortSignal): Promise
   const { kind, model, blockTokens: toldBlockTokens } = identity.description;
   const startedMs = elapsedMs();
   const size = probeSize(toldBlockTokens, model.maxModelLen);
-  const [connectors, ready, { tokenizer, tried, seen, reach }] = await Promise.all([
+  const [connectors, ready, { tokenizer, tried, seen, reach, storesNothing }] = await Promise.all([
     kind === 'vllm' ? readConnectors(link, timer, signal) : null,
     probeHealth(link, signal),
     tryOut(parts, size, signal),
@@ -96,7 +102,7 @@ export async function probeVllm(parts: ProbeParts, signal: AbortSignal): Promise
     metrics,
     whyUnseen: seen.last === null ? whyNotSeen(tried) : null,
     filesReachable: files.state === 'yes',
-    whyNotStored: kind === 'embedded' && identity.blockDir !== null && files.state === 'no' ? files.found : null,
+    whyNotStored: storesNothing ? files.found : null,
   };
   const remedies = remediesOf(kind);
   const judged = judgeReuse({
@@ -127,7 +133,7 @@ export async function probeVllm(parts: ProbeParts, signal: AbortSignal): Promise
       blockTokens: judged.blockTokens,
       cost: { requests, promptTokens, ms: elapsedMs() - startedMs },
     },
-    isComplete: tried.failure === null && isSettled && ready.state !== 'no',
+    isComplete: tried.failure === null && isSettled && ready.state !== 'no' && tier.whyNotStored === null,
     claims: claimsOf(tried),
     announces: announcedIn(seen.shorter),
   };
@@ -157,7 +163,7 @@ export async function claimsWhatCannotBe(parts: ProbeParts, signal: AbortSignal)
     failureOrThrow(error, signal);
     return null;
   } finally {
-    await probeFiles(parts, ids, [context.salt], false, signal);
+    await probeFiles(parts, ids, [context.salt], signal);
   }
 }
 
@@ -177,9 +183,12 @@ export async function announcesReuse(parts: ProbeParts, signal: AbortSignal): Pr
     return noteDown(await parts.complete(context, false), context, seen);
   };
   const { failure } = await askStepByStep(['fresh', 'shorter'], size, ask, signal);
-  await probeFiles(parts, ids, [salt], false, signal);
+  await probeFiles(parts, ids, [salt], signal);
   return failure === null && seen.last ? seen.last.withoutEvents === null : null;
 }
+
+/** How long a probe waits for the file of its first prompt, in milliseconds. */
+const filePatienceMs = 10_000;
 
 const claimsOf = ({ answers: { fresh } }: TinyAnswers): boolean | null => (fresh ? (fresh.told ?? 0) > 0 : null);
 
@@ -190,14 +199,33 @@ async function tryOut(parts: ProbeParts, size: ProbeSize, signal: AbortSignal) {
   const { tokenizer, ids: given } = await tokenizerFound(tokenize, signal);
   const ids = idsOfLength(size.promptTokens, given);
   const [salt, otherSalt] = [randomSalt(), randomSalt()];
+  const firstBlock = { ids: ids.slice(0, size.blockTokens), salt, handle: null };
+  const isInSight =
+    identity.description.kind === 'vllm' &&
+    !size.isAssumed &&
+    ids.length > size.blockTokens &&
+    (await parts.blocks.locate(firstBlock, signal)).reachable;
   const seen: Seen = { first: null, last: null, shorter: null, canary: null };
   const ask = async (step: TinyStep, promptTokens: number): Promise<TinyAnswer> => {
     const context = { ids: ids.slice(0, promptTokens), salt: step === 'otherSalt' ? otherSalt : salt, handle: null };
     if (step === 'shorter') return askWithCanary(parts, context, seen, signal);
-    return noteDown(await parts.complete(context, false), context, seen);
+    const keptTokens = isInSight && step === 'fresh' ? size.blockTokens : 0;
+    return noteDown(await parts.complete(context, false, keptTokens), context, seen);
   };
   const tried = await askStepByStep(tinySteps, size, ask, signal);
-  return { tokenizer, tried, seen, reach: await probeFiles(parts, ids, [salt, otherSalt], seen.last !== null, signal) };
+  const isAwaited = isInSight && tried.failure === null && seen.last?.after?.offloads === true;
+  // The requests behind the first one were steps of the engine, which it needs to write the file.
+  const waiting = { sleep: parts.sleep, patienceMs: filePatienceMs, nudge: () => Promise.resolve() };
+  if (isAwaited) await waitForBlocks(parts.blocks, firstBlock, waiting, signal);
+  const isExpected = isAwaited || (identity.description.kind === 'embedded' && seen.last !== null);
+  const { reach, written } = await probeFiles(parts, ids, [salt, otherSalt], signal);
+  if (!isExpected || reach.state !== 'yes' || written > 0)
+    return { tokenizer, tried, seen, reach, storesNothing: false };
+  // An existing folder may have become read-only, or full.
+  const where = identity.blockDir ?? 'the folder of its tier';
+  const found = `The server stored nothing of a test prompt in ${where}.`;
+  const remedy = 'Check that the folder can be written and that its disk has room.';
+  return { tokenizer, tried, seen, reach: capability('block-files', 'no', found, remedy), storesNothing: true };
 }
 
 function noteDown(completed: Completed, context: KvContext, seen: Seen): TinyAnswer {
@@ -253,31 +281,27 @@ function tokenIds({ first }: Seen, tried: TinyAnswers, remedies: Remedies): Capa
 
 const whyNotSeen = ({ failure }: TinyAnswers): string => failure?.message ?? 'It was not asked.';
 
-/** Whether block files can be reached, and none of the probe's own are left. */
+/** Whether block files can be reached, and how many of the probe's own there were: none are left. */
 async function probeFiles(
   { blocks, identity }: ProbeParts,
   ids: readonly number[],
   salts: readonly string[],
-  wasAnswered: boolean,
   signal: AbortSignal,
-): Promise<Capability> {
+): Promise<{ readonly reach: Capability; readonly written: number }> {
   const remedies = remediesOf(identity.description.kind);
   let written = 0;
   try {
     for (const salt of salts) {
       const location = await blocks.locate({ ids, salt, handle: null }, signal);
-      if (!location.reachable) return capability('block-files', 'no', location.why, remedies.blockFiles);
+      if (!location.reachable)
+        return { reach: capability('block-files', 'no', location.why, remedies.blockFiles), written };
       const left = location.blocks.filter(({ stat }) => stat !== null).map(({ hash }) => hash);
       await blocks.forget(left, signal);
       written += left.length;
     }
-    // An existing folder may have become read-only, or full. This engine writes its files before it answers.
-    if (identity.description.kind === 'embedded' && wasAnswered && written === 0) {
-      const found = `The engine stored nothing of a test prompt in ${identity.blockDir}.`;
-      return capability('block-files', 'no', found, 'Check that the folder can be written and that its disk has room.');
-    }
-    return capability('block-files', 'yes', 'Each block can be found, checked and deleted as a file.');
+    const found = 'Each block can be found, checked and deleted as a file.';
+    return { reach: capability('block-files', 'yes', found), written };
   } catch (error) {
-    return capability('block-files', 'unknown', failureOrThrow(error, signal).message);
+    return { reach: capability('block-files', 'unknown', failureOrThrow(error, signal).message), written };
   }
 }

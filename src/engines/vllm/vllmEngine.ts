@@ -79,6 +79,9 @@ export interface VllmEngineOptions {
 /** The list of models, then version and counters together. */
 const roundsToIdentify = 2;
 
+/** How long the result of a probe holds: a folder may become read-only, or full, at any time. */
+const probeHoldsMs = 60_000;
+
 /** How long files are waited for that did not appear the last time. */
 const briefPatienceMs = 3_000;
 
@@ -158,12 +161,16 @@ export class VllmEngine implements Engine {
   probe(signal: AbortSignal): Promise<Capabilities> {
     return this.#inTurn(signal, async (link, signal) => {
       const server = await this.#identify(link, signal);
-      if (server.capabilities) return this.#withEvents(server.capabilities, server);
+      const isRecent = this.#clock.elapsedMs() - server.probedAtMs <= probeHoldsMs;
+      if (server.capabilities && isRecent) return this.#withEvents(server.capabilities, server);
       const probed = await probeVllm(this.#probeParts(link, server, signal), signal);
       const { capabilities, isComplete, claims, announces } = probed;
       if (claims !== null && server.isBelieved !== false) server.isBelieved = !claims;
       server.announces ??= announces;
-      if (isComplete) server.capabilities = capabilities;
+      if (isComplete) {
+        server.capabilities = capabilities;
+        server.probedAtMs = this.#clock.elapsedMs();
+      }
       return this.#withEvents(capabilities, server);
     });
   }
@@ -345,6 +352,7 @@ export class VllmEngine implements Engine {
       dialect: new Dialect(identity),
       canaries: new CanaryAsker(),
       capabilities: null,
+      probedAtMs: 0,
       isBelieved: null,
       announces: null,
       askedAtMs: 0,
@@ -393,17 +401,14 @@ export class VllmEngine implements Engine {
       blocks,
       timer: this.#timer,
       elapsedMs: () => this.#clock.elapsedMs(),
-      complete: (context, canary) =>
-        this.#requests.complete(
-          link,
-          server,
-          context,
-          probeRequest(model.id, context, canary, kind === 'vllm'),
-          signal,
-        ),
+      sleep: this.#sleep,
+      complete: (context, canary, keptTokens) => {
+        const request = probeRequest(model.id, context, { canary, isVllm: kind === 'vllm', keptTokens });
+        return this.#requests.complete(link, server, context, request, signal);
+      },
       askUncounted: async (context) => {
         this.#requests.dropCounters();
-        const request = probeRequest(model.id, context, false, kind === 'vllm');
+        const request = probeRequest(model.id, context, { canary: false, isVllm: kind === 'vllm' });
         const { value } = await server.dialect.ask(request, (sent) => link.json(sent, completionSchema, signal));
         return value;
       },

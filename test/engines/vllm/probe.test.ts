@@ -95,7 +95,7 @@ describe('what a probe costs', () => {
     expect(prompts(rig)).toHaveLength(16);
   });
 
-  test('nothing of it stays in a file tier: vLLM is asked not to store it, and files that appear nevertheless are deleted', async () => {
+  test('one block of it goes into a file tier, to see that it can; that file is deleted, and others that appear nevertheless', async () => {
     for (const keepsAll of [false, true]) {
       const rig = await makeRig({ tier: {}, fake: { faults: { ignoresMaxOffload: keepsAll } } });
       const found = await rig.engine.probe(never);
@@ -103,8 +103,33 @@ describe('what a probe costs', () => {
       const files = readdirSync(rig.rootDir, { recursive: true, encoding: 'utf8' });
       expect(files.filter((file) => file.endsWith('.bin'))).toEqual([]);
       const metrics = await (await fetch(`${rig.fake.url}/metrics`)).text();
-      expect(metrics.includes('tiering_write_bytes')).toBe(keepsAll);
+      const written = Number(/tiering_write_bytes\S* (\d+)/.exec(metrics)?.[1]);
+      expect(written / 256).toBe(keepsAll ? 6 : 1);
     }
+  });
+
+  test('a tier that writes nothing keeps nothing over a restart, and is asked again until it does', async () => {
+    const rig = await makeRig({ tier: {}, fake: { faults: { tier: 'writes-nothing' } } });
+    for (const time of [1, 2]) {
+      const found = await rig.engine.probe(never);
+      for (const name of ['block-files', 'persistence'] as const)
+        expect(itemOf(found, name), `${name}, ${time}`).toMatchObject({
+          state: 'no',
+          found: expect.stringContaining('stored nothing of a test prompt'),
+        });
+    }
+    rig.fake.faults.tier = 'works';
+    expect(stateOf(await rig.engine.probe(never), 'persistence')).toBe('yes');
+  });
+
+  test('a tier that stops writing is found out by the next probe after a minute', async () => {
+    let nowMs = 0;
+    const clock = { now: () => new Date(0), elapsedMs: () => nowMs };
+    const rig = await makeRig({ tier: {}, engine: { clock } });
+    expect(stateOf(await rig.engine.probe(never), 'persistence')).toBe('yes');
+    rig.fake.faults.tier = 'writes-nothing';
+    nowMs += 60_001;
+    expect(stateOf(await rig.engine.probe(never), 'persistence')).toBe('no');
   });
 
   test('S0-43 an abort ends it with CWM-6003, before it began and in the middle', async () => {

@@ -15,6 +15,8 @@ export interface KnownServer {
   readonly canaries: CanaryAsker;
   /** The result of a probe. */
   capabilities: Capabilities | null;
+  /** Time of it, by the monotonic clock. */
+  probedAtMs: number;
   /**
    * Whether its claims of reuse can be believed. Null until the server was tested, and again when that may have changed; false for good
    * once it claimed KV that it cannot have.

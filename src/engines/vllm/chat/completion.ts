@@ -38,11 +38,23 @@ export const completionRequest = (
   },
 });
 
-/** The same request as part of a probe: answered soon or not at all, and stored nowhere but in the server's memory. */
-export function probeRequest(model: string, context: KvContext, canary: boolean, isVllm: boolean): LinkRequest {
+/**
+ * The same request as part of a probe: answered soon or not at all, and stored nowhere but in the server's memory.
+ *
+ * @param options.keptTokens of these many tokens, from the first on, a tier may store the KV. Default 0.
+ */
+export function probeRequest(
+  model: string,
+  context: KvContext,
+  {
+    canary,
+    isVllm,
+    keptTokens = 0,
+  }: { readonly canary: boolean; readonly isVllm: boolean; readonly keptTokens?: number },
+): LinkRequest {
   const request = completionRequest(model, context, canary);
   // Not on other servers: some refuse unknown fields.
-  const unkept = isVllm ? { kv_transfer_params: { max_offload_tokens: 0 } } : {};
+  const unkept = isVllm ? { kv_transfer_params: { max_offload_tokens: keptTokens } } : {};
   return { ...request, patience: 'brief', once: true, body: { ...(request.body as object), ...unkept } };
 }
 
