@@ -9,8 +9,8 @@ export const modalities = ['text', 'image', 'audio', 'video', 'structured'] as c
 export type Modality = (typeof modalities)[number];
 
 /**
- * Where a page is. `L0`: in the model's prompt. `L1`: in memory, for the next prompts. `L2`: in the store. `L3`: in a frozen window.
- * `L4`: in an exported archive.
+ * Where a page is. `L0`: in the model's prompt. `L1`: in memory, for the next prompts. `L2`: in the store. `L3`: in a window of the session alone,
+ * because no branch has it any more. `L4`: in an exported archive; what comes back from one is stored, so that no page is there.
  */
 const storageTiers = ['L0', 'L1', 'L2', 'L3', 'L4'] as const;
 export type StorageTier = (typeof storageTiers)[number];

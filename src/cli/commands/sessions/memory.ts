@@ -136,7 +136,7 @@ function statsText(stats: RouteOutput<'memoryState'>['stats']): string {
   const { prefetches, prefetchesUsed } = stats;
   return [
     `${formatCount(evictions)} messages left the prompt, which is ${formatCount(tokensSaved)} tokens shorter. Summaries quote ${formatCount(compressions)} of them.`,
-    `Pages: ${formatCount(byTier.L0)} in the prompt, ${formatCount(byTier.L1)} ready in memory, ${formatCount(byTier.L2)} in the store.${tokensFree === null ? '' : ` Free: ${formatCount(tokensFree)} tokens.`}`,
+    `Pages: ${formatCount(byTier.L0)} in the prompt, ${formatCount(byTier.L1)} ready in memory, ${formatCount(byTier.L2)} in the store${byTier.L3 === 0 ? '' : `, ${formatCount(byTier.L3)} in windows alone`}.${tokensFree === null ? '' : ` Free: ${formatCount(tokensFree)} tokens.`}`,
     `Of the pages that came back, ${(100 * thrash).toFixed(0)} % had left too early. Searches: ${formatCount(searches)}. Pages found without a search: ${formatCount(tlbHits)} of ${formatCount(tlbHits + tlbMisses)}.`,
     ...(prefetches === 0
       ? []

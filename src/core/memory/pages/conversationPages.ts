@@ -44,6 +44,8 @@ export class ConversationPages {
   #byItself = new Map<string, PinReason>();
   #plan: string | null = null;
   readonly #accesses = new Map<string, { count: number; at: number }>();
+  /** Where pages of elsewhere are when no text of them is in memory. */
+  readonly #storedIn = new Map<string, 'L2' | 'L3'>();
   #mutationsSeen = 0;
   #searchesSeen = 0;
 
@@ -81,11 +83,12 @@ export class ConversationPages {
     });
   }
 
-  /** A page of another branch is known from now on, by its id. */
-  addElsewhere(message: Message): MemoryPage {
-    const entry = this.#entryOf(message, null, 'L2');
-    this.table.register(entry);
-    return entry;
+  /** A page of another branch, or of a window alone, is known from now on, by its id. */
+  addElsewhere(message: Message, tier: 'L2' | 'L3'): MemoryPage {
+    const entry = this.#entryOf(message, null, tier);
+    this.#storedIn.set(entry.id, tier);
+    this.table.register({ ...entry, tokens: this.table.get(entry.id)?.tokens ?? entry.tokens });
+    return this.table.get(entry.id) ?? entry;
   }
 
   setTokens(id: string, tokens: number): void {
@@ -101,8 +104,10 @@ export class ConversationPages {
   /** Keeps a text of a page in memory: the page is in L1 unless the prompt has it. */
   remember(id: string, representation: Representation): void {
     const gone = this.#l1.set(id, representation);
-    if (gone !== null && this.table.get(gone)?.tier === 'L1') this.table.update(gone, { tier: 'L2' });
-    if (this.table.get(id)?.tier === 'L2') this.table.update(id, { tier: 'L1' });
+    if (gone !== null && this.table.get(gone)?.tier === 'L1')
+      this.table.update(gone, { tier: this.#storedIn.get(gone) ?? 'L2' });
+    const tier = this.table.get(id)?.tier;
+    if (tier === 'L2' || tier === 'L3') this.table.update(id, { tier: 'L1' });
   }
 
   #readLog({ mutations, searches }: Source['memory']): void {

@@ -179,7 +179,7 @@ describe('the pages of a conversation', () => {
     expect(pages.of({ messages: one, layout: [], memory: log }).named('p6')?.messageIds).toEqual([one[5]!.id]);
     expect(pages.of({ messages: other, layout: [], memory: log }).named('p6')?.messageIds).toEqual([other[5]!.id]);
     expect(pages.named(pageIdOf(one[5]!))).toBeNull();
-    pages.addElsewhere(one[5]!);
+    pages.addElsewhere(one[5]!, 'L2');
     expect(pages.named(pageIdOf(one[5]!))?.tier).toBe('L2');
   });
 });

@@ -5,8 +5,13 @@ import { CwmError } from '../../../../src/protocol/errors.ts';
 const session = { id: 's', branches: {} } as never;
 const page = { id: 'p1-aaaa', messageIds: ['m1'] };
 const summary = { id: 's1', messageIds: ['m1', 'm2'] };
-const pages = { named: (given: string) => ({ p1: page, s1: summary })[given] ?? null, messageOf: () => null } as never;
-const coreWith = (load: () => Promise<unknown>) => ({ store: { messages: { load } } }) as never;
+const pages = {
+  named: (given: string) => ({ p1: page, s1: summary })[given] ?? null,
+  messageOf: () => null,
+  addElsewhere: () => page,
+} as never;
+const coreWith = (load: () => Promise<unknown>) =>
+  ({ store: { messages: { load }, windows: { list: async () => ({ items: [] }) } } }) as never;
 
 test('a page whose message is not in memory is read from the store, a summary has no message, and a lost message has no page', async () => {
   const message = { id: 'm1' };
