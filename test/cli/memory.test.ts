@@ -23,6 +23,13 @@ test('cwm memory shows what the prompt has, reads and pins a page, and says why 
   expect(await say(me, 'memory', 'page', 's', page)).toBe('The password of the barn is marigold.\n');
   expect(await say(me, 'memory', 'pin', 's', page)).toBe(`Page ${page} stays in the prompt.\n`);
   expect(await say(me, 'memory', 'unpin', 's', page)).toBe(`Page ${page} may leave the prompt.\n`);
+  const weigh = (importance: string) => outcomeOf(me, 'memory', 'importance', 's', page, importance);
+  expect(await weigh('0.95')).toMatchObject({ code: 0, stdout: `Page ${page} has the importance 0.95.\n` });
+  expect(await weigh('role')).toMatchObject({ code: 0, stdout: `Page ${page} has the importance 0.6.\n` });
+  expect((await weigh('1.1')).stderr).toContain('a number from 0 to 1, or "role"');
+  expect(await say(me, 'memory', 'why', 's', page)).toMatch(
+    /: importance 0\.95 by user\n.*: importance of its role by user/,
+  );
   expect(await say(me, 'memory', 'why', 's', page)).toMatch(
     /^Page .* was whole in the prompt of answer 2\.\n\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC: pin/,
   );

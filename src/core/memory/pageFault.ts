@@ -86,7 +86,12 @@ async function fault(core: CoreContext, turn: Remembering, given: JsonObject, si
   const memory = await core.memories.of(session);
   const pages = memory.pagesOf(messages, layoutOf(messages, memory.segments, session.tokens));
   const found = await findPage(core, session, pages, asked);
-  if (!found) return { error: 'There is no such page in this session.', page_id: asked };
+  if (!found)
+    return {
+      error:
+        'There is no such page in this session. Call again with an id that the memory names, or find one with search_pages.',
+      page_id: asked,
+    };
   const { page, message } = found;
   const { id } = page;
   const here = pages.table.inPromptAs(id).find((each) =>

@@ -56,9 +56,9 @@ describe('a page that left the prompt', () => {
     expect(parse(results[2])).toMatchObject({ error: expect.stringContaining('Fault limit') as string });
   });
 
-  test('a wrong call is an error with its reason, costs no fault, and the turn continues', async () => {
+  test('S1-51 a wrong call is an error with its reason and what to do, costs no fault, and the model calls again', async () => {
     const wrong = [
-      ['p999-abcd', 'no such page'],
+      ['p999-abcd', 'Call again with an id that the memory names'],
       // The id of another session, or of a branch that is gone.
       ['p1-0000', 'no such page'],
       ['the first one', 'no such page'],
