@@ -118,15 +118,15 @@ export class HostCache {
   /** What happens when a prompt comes. */
   swapTo(next: Pick<Occupant, 'session' | 'beginning'>): Swap {
     if (!this.#isProven) return nothing;
-    const slot = this.#slot;
-    const bringsBack = this.has(next.session);
+    const keepsHolder = this.#keepsHolder(next.beginning);
+    const bringsBack = this.#bringsBack(next);
     const endangered = this.#entries.filter((entry) => {
       const { session } = entry.occupant;
       if (session === null || session === next.session || entry.isDoubtful) return false;
       return this.#isLostTo(entry, next, bringsBack) || this.#tokensSince(entry) > this.#mostTokens / 2;
     });
     return {
-      keepsHolder: slot !== null && share(slot, next.beginning) < keptBelow,
+      keepsHolder,
       bringsBack,
       endangered: endangered.flatMap(({ occupant: { session } }) => (session === null ? [] : [session])),
     };
@@ -141,11 +141,19 @@ export class HostCache {
     return this.#entries.every((other) => other === entry || share(other.occupant, beginning) < rivalAbove);
   }
 
+  #keepsHolder(next: Beginning | null): boolean {
+    return this.#slot !== null && share(this.#slot, next) < keptBelow;
+  }
+
+  /** Where the slot has half of it already, the server does not look into its cache. */
+  #bringsBack({ session, beginning }: Pick<Occupant, 'session' | 'beginning'>): boolean {
+    return this.has(session) && this.#keepsHolder(beginning);
+  }
+
   /** Whether it comes back, and nothing is lost when it does. */
   mayBring(session: SessionId): boolean {
     const entry = this.#entryOf(session);
-    if (!entry || !this.has(session)) return false;
-    return this.swapTo(entry.occupant).keepsHolder;
+    return entry !== undefined && this.#bringsBack(entry.occupant);
   }
 
   /** The server brings a session back, and what was in its slot is displaced. */
@@ -156,7 +164,7 @@ export class HostCache {
 
   /** A prompt is sent. */
   entered(next: Occupant): void {
-    const bringsBack = this.has(next.session);
+    const bringsBack = this.#bringsBack(next);
     const isNext = this.#slot !== null && this.#slot.session === next.session;
     if (isNext && next.session !== null) {
       this.#slot = next;
@@ -164,7 +172,7 @@ export class HostCache {
     }
     for (const entry of this.#entries) if (this.#isLostTo(entry, next, bringsBack)) entry.isDoubtful = true;
     this.#entries = this.#entries.filter(({ occupant: { session } }) => session === null || session !== next.session);
-    if (this.#slot && share(this.#slot, next.beginning) < keptBelow) this.#displace();
+    if (this.#keepsHolder(next.beginning)) this.#displace();
     this.#slot = next;
   }
 
