@@ -73,7 +73,13 @@ export async function scriptedServer(upstream: () => string, cleanUps: (() => Pr
     if (url.includes('action=restore')) await delay(scripted.holdRestoreMs);
     try {
       const short =
-        chat && JSON.stringify({ ...chat, max_tokens: Math.min(chat.max_tokens ?? answerTokens, answerTokens) });
+        chat &&
+        JSON.stringify({
+          ...chat,
+          max_tokens: Math.min(chat.max_tokens ?? answerTokens, answerTokens),
+          // Pi's word for it, which counts before the other one.
+          max_completion_tokens: undefined,
+        });
       const given = await fetch(upstream() + url, {
         method,
         headers: { 'content-type': headers['content-type'] ?? 'application/json' },

@@ -201,7 +201,7 @@ test.each(chosen)(
     noteFigure(
       `${driver.label} | ${isReal ? 'Gemma 3 270M' : 'no model'} | ${asked.promptTokens} prompt tokens, ${common} of them computed before, ` +
         `${asked.cachedTokens} reused after kill -9 | 1 session, ${turns} turns, ${early.requests + late.requests - turns} requests of its own, ` +
-        `${driver.cannotFork ? 1 : 2} branches | ${Math.round((performance.now() - startedMs) / 1000)} s`,
+        `${(await told(texts))[0]?.branches} branches | ${Math.round((performance.now() - startedMs) / 1000)} s`,
     );
   },
 );
