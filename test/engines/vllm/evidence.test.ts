@@ -274,6 +274,21 @@ describe('a server that was honest, and raises its claims and its counters alike
     expect((await rig.engine.measure(context, never)).reuse).toMatchObject({ cachedTokens: null });
   });
 
+  test.each([304, 3_000])('F3 is caught by six thaws of six over %d tokens, and in none believed', async (tokens) => {
+    for (let time = 0; time < 6; time++) {
+      const rig = await makeRig({ fake: { faults: { maxModelLen: 8_192 }, capacityBlocks: 400 } });
+      const context = contextOf(someIds(tokens));
+      await rig.engine.persist(context, never);
+      const claim = async () => {
+        await rig.engine.restore(context, never);
+        return (await rig.engine.measure(context, never)).reuse.cachedTokens;
+      };
+      expect(await claim()).toBe(Math.floor((tokens - 1) / 16) * 16);
+      Object.assign(rig.fake.faults, lying);
+      expect(await claim()).toBeNull();
+    }
+  });
+
   test('is tested after an hour', async () => {
     let nowMs = 0;
     const clock = { now: () => new Date(0), elapsedMs: () => nowMs };
