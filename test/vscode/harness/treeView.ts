@@ -82,6 +82,8 @@ export class TreeView {
 
   /** Waits for a row, and until the tree stands still: VS Code draws what changed up to 200 ms later, and a row may then be elsewhere. */
   async #atRest(label: string | RegExp): Promise<void> {
+    // The tooltip of the row under the mouse lies over the rows below it.
+    await this.#page.mouse.move(0, 0);
     await this.waitFor(label);
     let before: string | undefined;
     const isSame = async (): Promise<true | undefined> => {
@@ -95,7 +97,7 @@ export class TreeView {
 
   /** Unfolds a row that has children; does nothing when it is unfolded. A project and its session may have one label: `level` 1 is the outermost. */
   async expand(label: string | RegExp, level?: number): Promise<void> {
-    await this.waitFor(label);
+    await this.#atRest(label);
     const all = level === undefined ? this.#rows : this.#rows.and(this.#page.locator(`[aria-level="${level}"]`));
     const rows = all.filter({ has: this.#page.locator('.label-name', { hasText: exactly(label) }) });
     const row = rows.first();
