@@ -4,7 +4,7 @@ import type { BackendClient, CallOptions } from '../client/backendClient.ts';
 import type { BackendStart } from '../client/backendChild.ts';
 import { backendClient } from '../client/connectBackend.ts';
 import type { RouteInput, RouteName, RouteOutput } from '../protocol/api.ts';
-import { CwmError } from '../protocol/errors.ts';
+import { CwmError, nullOn } from '../protocol/errors.ts';
 import { notEmpty } from './arguments.ts';
 import { engineOf } from './engineSpec.ts';
 import { ProgressLine } from './terminal/progress.ts';
@@ -109,6 +109,15 @@ export class Run {
     // A folder that is gone may have sessions. A name that was mistyped has none: the backend looks at a path, and not at a URI.
     if (found.tier === 'default') await this.call('findProject', { folder: path });
     return found.project ?? uri;
+  }
+
+  /**
+   * What the folder in which the command runs belongs to. Null: the folder is gone.
+   *
+   * @throws CwmError InvalidParameter for a bad configuration.
+   */
+  projectHere(): Promise<RouteOutput<'findProject'> | null> {
+    return nullOn(this.call('findProject', { folder: this.terminal.cwd }), 'InvalidDirectory');
   }
 
   /** Asks the person; without one, the answer is no. @throws CwmError Cancelled for anything but a yes. */

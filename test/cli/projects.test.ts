@@ -38,6 +38,42 @@ test('cwm project shows and lists projects, stops their checkpoints, and adopts 
   expect(await say(there, 'project', 'list')).toMatch(/ 1 +\/.*second\n/);
 });
 
+test('cwm session new, as cwm chat, begins in the project of the folder in which it runs, also below it, and on its base', async () => {
+  const { storage, client } = await start();
+  const folder = makeDirectory();
+  const below = join(folder, 'src');
+  mkdirSync(below);
+  writeFileSync(join(folder, 'facts.ts'), facts);
+  const me = { storage, cwd: folder };
+  expect(await say(me, 'session', 'new', '--id', 'first')).toMatch(/^Created session first on \S+\.\n$/);
+  expect(await say(me, 'project', 'list')).toMatch(/^There are no projects\./);
+
+  mkdirSync(join(folder, '.cwm'));
+  // Nobody trusts the folder: it chooses no model server.
+  const config = { version: '1.0', project: { name: 'first' }, engine: 'http://127.0.0.1:9' };
+  writeFileSync(join(folder, '.cwm/config.json'), JSON.stringify(config));
+  expect(await say(me, 'session', 'new', '--id', 'empty')).toMatch(
+    new RegExp(
+      `^Created session empty on \\S+\\. It belongs to ${folder} and begins without a base\\.\\n  · .*trust.*\\n$`,
+    ),
+  );
+  await say(me, 'base', 'make', 'facts.ts');
+  const inside = { storage, cwd: below };
+  expect(await say(inside, 'session', 'new', '--id', 's')).toMatch(
+    new RegExp(`It belongs to ${folder} and continues the KV of its base \\([\\d,]+ tokens\\)\\.\\n`),
+  );
+  expect(await client.call('getSession', { session: 's' })).toMatchObject({ project: pathToFileURL(folder).href });
+  expect(await say(inside, 'session', 'new', '--id', 'own', '--no-base')).toContain(
+    `${folder} and begins without a base.`,
+  );
+  expect((await outcomeOf({ ...inside, lines: [] }, 'chat')).stderr).toMatch(/^Session own: /);
+
+  expect(await say(inside, 'session', 'new', '--id', 'out', '--no-project')).toMatch(
+    /^Created session out on \S+\.\n$/,
+  );
+  expect(await client.call('getSession', { session: 'out' })).toMatchObject({ project: null });
+});
+
 test('cwm session move takes a session into another project and out of all, and set gives it an expiry', async () => {
   const { storage, client } = await start();
   const me = { storage, cwd: makeDirectory() };

@@ -34,12 +34,9 @@ export function registerChat(program: Command, perform: Perform): void {
 }
 
 async function sessionOfFolder(run: Run): Promise<Session> {
-  const project = await projectUriOfFolder(run.terminal.cwd);
+  const project = (await run.projectHere())?.project ?? (await projectUriOfFolder(run.terminal.cwd));
   const { session } = await run.call('currentSession', { project });
-  if (session) return session;
-  const created = await run.call('createSession', { project, ...run.onEngine });
-  await run.call('setCurrentSession', { project, session: created.id });
-  return created;
+  return session ?? run.call('createSession', { project, ...run.onEngine });
 }
 
 function introduction({ id, title, tokens, branches, activeBranch, draft, pendingTools }: Session): string {

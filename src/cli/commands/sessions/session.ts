@@ -8,7 +8,7 @@ import { checkpointRows, expirySentence, lifecycleWords, movedSentence, sessionR
 import type { Row } from '../../../words/rows.ts';
 import type { Perform } from '../../action.ts';
 import { duration, wholeNumber } from '../../arguments.ts';
-import { formatAge, formatCount } from '../../../base/format.ts';
+import { formatAge, formatCount, formatTokens } from '../../../base/format.ts';
 import { formatFacts, formatPage } from '../../terminal/layout.ts';
 import { withCommonOptions, withModelOption, type Run } from '../../run.ts';
 import { registerMessages } from './messages.ts';
@@ -19,7 +19,7 @@ interface NewOptions extends SettingsOptions {
   readonly base: boolean;
   readonly memories?: boolean;
   readonly id?: string;
-  readonly project?: string;
+  readonly project?: string | false;
   readonly expiresIn?: number;
 }
 
@@ -53,7 +53,8 @@ export function registerSession(program: Command, perform: Perform): void {
   withSettingsOptions(withModelOption(withCommonOptions(session.command('new'))))
     .description('create a session')
     .option('--id <id>', 'id of the session; a random one by default')
-    .option('--project <folder>', 'folder of the project that the session belongs to; by default it belongs to none')
+    .option('--project <folder>', 'folder of the project that the session belongs to; by default that of this folder')
+    .option('--no-project', 'it belongs to no project, wherever the command runs')
     .option('--no-base', 'begin empty, under a salt of its own, also where the project has a base')
     .option('--memories', 'begin with what is remembered for you, for tools and for the project ("cwm memory list")')
     .option('--no-memories', 'begin without them, even if the project says otherwise')
@@ -63,14 +64,17 @@ export function registerSession(program: Command, perform: Perform): void {
         const created = await run.call('createSession', {
           id,
           ...settingsInput(rest),
-          ...(project === undefined ? {} : { project: await run.project(project) }),
+          project: await projectOfNew(run, project),
           ...(!base && { withoutBase: true }),
           memories,
           expiresAt: expiresIn === undefined ? undefined : expiryIn(expiresIn),
           ...run.onEngine,
         });
-        run.print({ session: created.id, ...created }, ({ id, engine, notes }) =>
-          [`Created session ${id} on ${engine}.`, ...(notes ?? []).map((note) => `  · ${note}`)].join('\n'),
+        run.print({ session: created.id, ...created }, (session) =>
+          [
+            `Created session ${session.id} on ${session.engine}.${beginningSentences(session)}`,
+            ...(session.notes ?? []).map((note) => `  · ${note}`),
+          ].join('\n'),
         );
       }),
     );
@@ -171,6 +175,20 @@ export function registerSession(program: Command, perform: Perform): void {
         run.print({ session: id, ...result }, (deleted) => sessionDeletedSentence(id, deleted));
       }),
     );
+}
+
+/** A folder that nothing is known of does not become a project by this: scripts create sessions anywhere. */
+async function projectOfNew(run: Run, given: string | false | undefined): Promise<string | null> {
+  if (given !== undefined) return given === false ? null : run.project(given);
+  const found = await run.projectHere();
+  return found === null || found.tier === 'default' ? null : found.project;
+}
+
+function beginningSentences({ project, base, tokens }: Session): string {
+  if (project === null) return '';
+  const beginning =
+    base === undefined ? 'begins without a base' : `continues the KV of its base (${formatTokens(tokens?.count ?? 0)})`;
+  return ` It belongs to ${folderWords(project)} and ${beginning}.`;
 }
 
 /** Of a session whose memory an option is about: what the option does not say stays as it is. */
