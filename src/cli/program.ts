@@ -41,6 +41,7 @@ import { registerUsage } from './commands/storage/usage.ts';
 import { registerVerify } from './commands/storage/verify.ts';
 import { exitCodes, reportFailure } from './failure.ts';
 import { Run, withCommonOptions, type CommonOptions } from './run.ts';
+import { sessionPlaces, wholeSessionId } from './shortSessionId.ts';
 import type { Terminal } from './terminal/terminal.ts';
 
 /**
@@ -65,14 +66,17 @@ export async function runCommandLine(
     .configureHelp({ minWidthToWrap: 20 })
     .exitOverride()
     .showSuggestionAfterError();
+  let run: Run | undefined;
   const perform: Perform = async (options, action) => {
-    const run = new Run(terminal, { ...program.opts<CommonOptions>(), ...options });
-    try {
-      exitCode = (await action(run)) ?? exitCodes.ok;
-    } finally {
-      run.dispose();
-    }
+    run ??= new Run(terminal, { ...program.opts<CommonOptions>(), ...options });
+    exitCode = (await action(run)) ?? exitCodes.ok;
   };
+  program.hook('preAction', async (_, command) => {
+    for (const { given, put } of sessionPlaces(command)) {
+      run ??= new Run(terminal, { ...program.opts<CommonOptions>(), ...command.opts<CommonOptions>() });
+      put(await wholeSessionId(run, given));
+    }
+  });
   for (const [heading, commands] of groups) {
     program.commandsGroup(heading);
     for (const register of commands) register(program, perform);
@@ -85,6 +89,8 @@ export async function runCommandLine(
   } catch (error) {
     const command = namedCommand(program, args).map((each) => each.name());
     return reportFailure(terminal, error, args.includes('--json'), { text: usage, command: command.join(' ') });
+  } finally {
+    run?.dispose();
   }
 }
 

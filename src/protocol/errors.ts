@@ -44,6 +44,7 @@ export const errors = {
   PathNotFound: final('CWM-2009', 404, 'Check the path.'),
   PromptNotFound: final('CWM-2012', 404, 'List the system prompts to see which exist.'),
   MethodNotAllowed: final('CWM-2013', 405, 'The header "allow" of the answer has the methods of this path.'),
+  AmbiguousSession: final('CWM-2014', 409, 'Give more characters of the id; nothing was changed.'),
   InvalidTransition: final('CWM-3001', 409, 'Wait until the session is idle, or thaw it first.'),
   AlreadyFrozen: final('CWM-3002', 409, 'Resume the session, or thaw one of its windows.'),
   WindowExists: final('CWM-3003', 409, 'Choose another name, or delete that window first.'),

@@ -31,6 +31,7 @@ const helpful: Readonly<Record<ErrorName, readonly FailureAction[]>> = {
   OtherProject: ['switchSession'],
   NotAModel: ['openSettings', 'doctor'],
   SessionNotFound: ['switchSession'],
+  AmbiguousSession: ['switchSession'],
   WindowNotFound: ['listWindows'],
   BranchNotFound: [],
   BranchExists: [],

@@ -20,7 +20,7 @@ export function registerMemories(memory: Command, perform: Perform): void {
   const withScope = (command: Command): Command =>
     withCommonOptions(command)
       .option('--project <folder>', 'folder of the project; this one by default')
-      .option('--session <id>', 'the session, where the memory is of one');
+      .option('--session <session>', 'the session, where the memory is of one');
 
   withScope(memory.command('remember'))
     .description('remember a text of at most 2 KiB, at most 100 in each scope')

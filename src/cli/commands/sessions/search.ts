@@ -23,7 +23,7 @@ export function registerSearch(program: Command, perform: Perform): void {
     .description('find what was said in any conversation, on any branch')
     .argument('<words...>', 'words that must all occur; in quotes: one after another')
     .option('--project <folder>', 'only in sessions of this project')
-    .option('--session <id>', 'only in this session')
+    .option('--session <session>', 'only in this session')
     .option('--limit <n>', 'at most this many', wholeNumber(1))
     .option('--offset <n>', 'skip this many', wholeNumber(0))
     .option('--recall', 'take the words as a question: what has to do with it, in any words; best first')

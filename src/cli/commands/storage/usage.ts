@@ -22,7 +22,7 @@ export function registerUsage(program: Command, perform: Perform): void {
     .addOption(new Option('--by <what>', 'tokens and costs by one of these').choices([...usageGroups]))
     .option('--from <day>', 'tokens from this day on, like 2026-03-09', notEmpty)
     .option('--to <day>', 'tokens up to this day', notEmpty)
-    .option('--session <id>', 'tokens of this session', notEmpty)
+    .option('--session <session>', 'tokens of this session', notEmpty)
     .option('--limit <n>', 'at most this many rows of tokens', wholeNumber(1))
     .option('--offset <n>', 'skip this many', wholeNumber(0))
     .action(({ by, from, to, session, limit, offset, ...common }: UsageOptions) =>

@@ -24,7 +24,7 @@ interface ListOptions {
 export function registerList(program: Command, perform: Perform): void {
   withCommonOptions(program.command('list'))
     .description('list windows')
-    .option('--session <id>', 'only windows of this session')
+    .option('--session <session>', 'only windows of this session')
     .option('--project <folder>', 'only windows of this project')
     .option('--model <id>', 'only windows of this model')
     .option('--tag <tag>', 'only windows with this tag; may be given several times', collect)
