@@ -25,6 +25,9 @@ test('the beginning of an id stands for the session in every kind of command, an
   expect(JSON.parse(await say(me, 'list', '--session', '3f2a', '--json'))).toMatchObject({ total: 1 });
   expect(await say(me, 'export', '3f2a')).toContain('What is ice?');
   expect((await outcomeOf(me, 'chat', '3f2a')).stderr).toContain(`(session ${one})`);
+  expect((await outcomeOf(me, 'session', 'delete', '3f2a')).stderr).toMatch(
+    new RegExp(`Session "${one}" still has windows: w\\. .*\\n.*--cascade`),
+  );
   expect(JSON.parse(await say(me, 'session', 'delete', '3f2a', '--cascade', '--json'))).toMatchObject({ session: one });
   expect((await outcomeOf(me, 'session', 'show', '3f2a')).stderr).toContain('"3f2a"');
 });

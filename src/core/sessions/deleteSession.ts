@@ -43,12 +43,11 @@ export async function deleteSessionIf(
         const windows = await deleteUnlessNeeded(core, id, signal);
         if (windows.length === 0) break;
         if (!input.cascade) {
+          const more = windows.length > 3 ? ` and ${windows.length - 3} more` : '';
           throw new CwmError(
             'InvalidTransition',
-            `Session "${id}" still has ${windows.length} windows: ${windows.slice(0, 3).join(', ')}.`,
-            {
-              hint: 'Delete its windows first, or delete it together with them.',
-            },
+            `Session "${id}" still has windows: ${windows.slice(0, 3).join(', ')}${more}.`,
+            { hint: 'Delete its windows first, or delete it together with them ("--cascade" of cwm).' },
           );
         }
         for (const window of windows) if (await deleteIfThere(core, window, signal)) deletedWindows.push(window);
