@@ -251,7 +251,11 @@ export class DiskCache {
           failure = error instanceof Error ? error : new Error(String(error));
           return null;
         });
-        if (placed === null) break;
+        if (placed === null) {
+          // The ids go into the first lane, where the part after this one may still be placed.
+          await Promise.allSettled(placing.splice(0));
+          break;
+        }
         const { good, wanted } = placed;
         const end = blocks + good;
         if (good < wanted) {

@@ -27,9 +27,9 @@ export interface RunningJob {
  */
 export class KvThreads {
   readonly #threads: (Worker | null)[];
-  #previous: Promise<unknown> = Promise.resolve();
+  #previous: Promise<void> = Promise.resolve();
   /** The last job that is no `place`. */
-  #previousOther: Promise<unknown> = Promise.resolve();
+  #previousOther: Promise<void> = Promise.resolve();
   #lastId = 0;
 
   /** @param count default: one for each core, at most 4. */
@@ -70,7 +70,8 @@ export class KvThreads {
     let isStopped = false;
     const isPlace = job.task === 'place';
     const outcomes = (isPlace ? this.#previousOther : this.#previous).then(() => this.#outcomes(job, progress));
-    this.#previous = Promise.allSettled([this.#previous, outcomes]);
+    // Without the results: each would hold those of all jobs before it.
+    this.#previous = Promise.allSettled([this.#previous, outcomes]).then(() => undefined);
     if (!isPlace) this.#previousOther = this.#previous;
     return {
       outcomes,

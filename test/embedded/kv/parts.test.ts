@@ -238,6 +238,24 @@ describe('a state that passes in parts of three blocks', () => {
     expect(llama.ids).toEqual(ids.slice(0, tokens));
   });
 
+  it('hands over the ids only when no part is placed any more, since they go into the file of one', async () => {
+    const longer = [...ids, ...ids.map((id) => id + 100)];
+    await frozen(longer);
+    restart();
+    const order: string[] = [];
+    let placed = 0;
+    const place = vi.spyOn(PassingState.prototype, 'place').mockImplementation(async function (this: PassingState) {
+      const call = ++placed;
+      if (call === 3) throw new Error('ENOSPC');
+      if (call === 4) for (let turn = 0; turn < 200; turn++) await setImmediate();
+      order.push(call > 4 ? 'ids' : `part ${call}`);
+      return this.onDisk();
+    });
+    expect((await cache.reuse(llama, promptOf(longer))).tokens).toBe(24);
+    place.mockRestore();
+    expect(order).toEqual(['part 1', 'part 2', 'part 4', 'ids']);
+  });
+
   it('is saved from the first missing block on, and has the rows of a whole one', async () => {
     await asked({ ...promptOf(ids.slice(0, 21)), tail: null });
     expect(llama.calls).toEqual(['truncate', 'evaluate', 'save']);
