@@ -1,5 +1,6 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { closeSync, constants, openSync } from 'node:fs';
+import type { Readable, Writable } from 'node:stream';
 
 /** Longest that the engine's start waits. */
 const mostMs = 1000;
@@ -15,13 +16,11 @@ const mostMs = 1000;
 export function openLargeMemoryFiles(count: number): Promise<readonly number[] | null> {
   if (process.platform !== 'linux') return Promise.resolve(null);
   return new Promise((resolve) => {
-    const child = spawn('unshare', ['--user', '--map-root-user', '--mount', 'sh', '-c', scriptFor(count)], {
-      stdio: ['pipe', 'pipe', 'ignore'],
-      // Nothing of what the engine knows.
-      env: { PATH: process.env.PATH },
-      timeout: mostMs,
-      killSignal: 'SIGKILL',
-    });
+    const child = begun(count);
+    if (!child) {
+      resolve(null);
+      return;
+    }
     child.stdin.on('error', () => undefined);
     child.once('error', () => resolve(null));
     child.once('exit', () => resolve(null));
@@ -30,6 +29,24 @@ export function openLargeMemoryFiles(count: number): Promise<readonly number[] |
       child.stdin.end();
     });
   });
+}
+
+/** Null where the system makes no process or no pipes for it now: it has too little memory, or too many files are open. */
+function begun(count: number): ChildProcessByStdio<Writable, Readable, null> | null {
+  try {
+    const child = spawn('unshare', ['--user', '--map-root-user', '--mount', 'sh', '-c', scriptFor(count)], {
+      stdio: ['pipe', 'pipe', 'ignore'],
+      // Nothing of what the engine knows.
+      env: { PATH: process.env.PATH },
+      timeout: mostMs,
+      killSignal: 'SIGKILL',
+    });
+    child.on('error', () => undefined);
+    // The types promise pipes; a process that could not be made has none.
+    return (child.stdin as Writable | null) && child;
+  } catch {
+    return null;
+  }
 }
 
 /** The number of the first file in that process. */
