@@ -116,7 +116,7 @@ test.runIf(isNightly)(
   'the Python package lists the tools, freezes, hears the steps of a thaw, and answers the question of a delete',
   async () => {
     const { id: session } = await backend.client.call('createSession', { id: 'python' });
-    await backend.client.call('send', { session, text: 'What is ice?', maxTokens: 8 });
+    await backend.client.call('send', { session, text: `What is ice? ${prose('ice', 60)}`, maxTokens: 8 });
     const command = [path.join(import.meta.dirname, 'mcpClient.py'), ...doors.stdio().target];
     const { status, output } = await run(venvPython(clientFolder('pythonMcp')), command);
     expect(status, output).toBe(0);

@@ -101,7 +101,9 @@ function kept(receipt: Summarised): string {
     case 'partial':
       return `Only ${amount(receipt.cachedTokens)} of ${amount(receipt.promptTokens)} tokens can be reused.`;
     case 'rebuilt':
-      return 'The text is safe. The model server reused nothing, so a thaw computes the whole context again.';
+      return isTooShort(receipt)
+        ? `The text is safe. ${tooShort(receipt)} A thaw computes the whole context.`
+        : 'The text is safe. The model server reused nothing, so a thaw computes the whole context again.';
     default:
       return 'The text is safe. The model server does not say whether its KV can be reused.';
   }
@@ -117,7 +119,7 @@ function thawSummary(receipt: Summarised): string {
     case 'partial':
       return `Partial: ${amount(cachedTokens)} of ${amount(promptTokens)} tokens were reused; ${rest(receipt)} computed again.`;
     case 'rebuilt':
-      return `Rebuilt: nothing was reused; all ${amount(promptTokens)} tokens were computed again. The context is warm now.`;
+      return `Rebuilt: nothing was reused; all ${amount(promptTokens)} tokens were computed again. ${isTooShort(receipt) ? tooShort(receipt) : 'The context is warm now.'}`;
     case 'unobserved':
       return 'Unobserved: the context was sent, but the model server gives no usable evidence of reuse. Nothing is claimed.';
     case 'damaged':
@@ -132,6 +134,11 @@ function thawSummary(receipt: Summarised): string {
       return 'Text only: the model server did not bring the KV cache back. The conversation is open, and nothing was warmed.';
   }
 }
+
+/** Then nothing of it could have been reused, and nothing is wrong. */
+const isTooShort = ({ floorTokens, blockTokens }: Summarised): boolean => floorTokens === 0 && (blockTokens ?? 1) > 1;
+const tooShort = ({ blockTokens }: Summarised): string =>
+  `The context is too short to be reused: this model server reuses blocks of ${amount(blockTokens)} tokens, and never the last token, so it takes ${amount((blockTokens ?? 0) + 1)} tokens at least.`;
 
 /** Proven reuse says nothing about the content of the reused tokens. */
 const unseenContent = ({ content }: Summarised): string =>

@@ -97,6 +97,10 @@ describe('the result in one sentence', () => {
       'Frozen: 1,000 tokens. The text is safe. The model server reused nothing, so a thaw computes the whole context again.',
     ],
     [
+      { operation: 'freeze', verdict: 'rebuilt', cachedTokens: 0, tokens: 21, floorTokens: 0, blockTokens: 32 },
+      'Frozen: 21 tokens. The text is safe. The context is too short to be reused: this model server reuses blocks of 32 tokens, and never the last token, so it takes 33 tokens at least. A thaw computes the whole context.',
+    ],
+    [
       { operation: 'freeze', verdict: 'unobserved' },
       'Frozen: 1,000 tokens. The text is safe. The model server does not say whether its KV can be reused.',
     ],
@@ -121,6 +125,10 @@ describe('the result in one sentence', () => {
     ],
     [{ verdict: 'partial' }, 'Partial: 960 of 1,000 tokens were reused; the other 40 were computed again.'],
     [{ verdict: 'rebuilt', cachedTokens: 0 }, 'Rebuilt: nothing was reused; all 1,000 tokens were computed again.'],
+    [
+      { verdict: 'rebuilt', promptTokens: 21, cachedTokens: 0, floorTokens: 0, blockTokens: 32 },
+      'Rebuilt: nothing was reused; all 21 tokens were computed again. The context is too short to be reused: this model server reuses blocks of 32 tokens, and never the last token, so it takes 33 tokens at least.',
+    ],
     [{ verdict: 'unobserved', cachedTokens: null }, 'Unobserved: the context was sent,'],
     [{ verdict: 'damaged' }, 'It could not be discarded, so the next answers may rest on it.'],
     [{ verdict: 'damaged', repair: 'salt-advanced' }, 'It was discarded, and the context was rebuilt from its tokens.'],
