@@ -84,9 +84,9 @@ export interface State {
   readonly sessions: Listing<Session>;
   /** Where the tree groups sessions by project: this folder's first. Null where it does not. */
   readonly projects: readonly ProjectRow[] | null;
-  /** By project; only for those that the user opened in the tree. */
+  /** By project; only for those that the user opened in the tree. Unknown until they are fetched. */
   readonly ofProjects: ReadonlyMap<ProjectUri | null, Listing<Session>>;
-  /** By session id; only for sessions that the user opened in the tree. */
+  /** By session id; only for sessions that the user opened in the tree. Unknown until they are fetched. */
   readonly windows: ReadonlyMap<string, Listing<WindowSummary>>;
   /** By session id; only for sessions that the user opened in the tree and that have several. */
   readonly branches: ReadonlyMap<string, readonly BranchSummary[]>;

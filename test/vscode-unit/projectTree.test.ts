@@ -1,4 +1,4 @@
-import { describe, expect, test, vi } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import type { App } from '../../src/vscode/app.ts';
 import { CwmError } from '../../src/protocol/errors.ts';
 import { parseProjectUri } from '../../src/protocol/ids.ts';
@@ -17,6 +17,8 @@ import { treeRow } from '../../src/vscode/render/treeRow.ts';
 import { viewDescription, viewMessage } from '../../src/vscode/render/viewMessage.ts';
 import { ViewState } from '../../src/vscode/state.ts';
 import { registerSessionsTree } from '../../src/vscode/views/sessionsTree.ts';
+import { sessionId } from '../support/ids.ts';
+import type { BranchSummary } from '../../src/protocol/schemas/branch.ts';
 import { aSession, aState, aWindow, now } from './builders.ts';
 import { FakeBackend, healthAnswer } from './fakeBackend.ts';
 
@@ -42,6 +44,7 @@ const editor = vi.hoisted(() => ({
   trees: [] as unknown[],
   run: [] as unknown[][],
   drawn: [] as (readonly TreeNode[] | undefined)[],
+  appears: null as ((change: { visible: boolean }) => void) | null,
   registered: new Map<string, () => Promise<void>>(),
   view: { message: '', description: '', selection: [] as TreeNode[] },
 }));
@@ -79,7 +82,10 @@ vi.mock('vscode', () => ({
     createTreeView: (_: string, options: unknown) => {
       editor.trees.push(options);
       return Object.assign(editor.view, {
-        onDidChangeVisibility: () => ({ dispose: () => undefined }),
+        onDidChangeVisibility: (listener: (change: { visible: boolean }) => void) => {
+          editor.appears = listener;
+          return { dispose: () => undefined };
+        },
         dispose: () => undefined,
       });
     },
@@ -98,11 +104,16 @@ const known = (name: string, sessions: number, isGone = false) => ({
 
 /** A tree over a backend with these sessions. */
 async function treeOf(sessions: ReturnType<typeof aSession>[], projects = [known('a', 1), known('empty', 0)]) {
+  let failures = 0;
+  const failNext = (): void => void failures++;
   const backend = new FakeBackend({
     health: () => healthAnswer,
     currentSession: () => ({ session: null }),
     listBranches: () => ({ items: [] }),
-    listWindows: () => ({ items: [], total: 0, hasMore: false }),
+    listWindows: () => {
+      if (failures-- > 0) throw new CwmError('OperationTimeout', 'It takes too long.');
+      return { items: [], total: 0, hasMore: false };
+    },
     listProjects: () => ({
       items: projects,
       withoutProject: sessions.filter(({ project }) => project === null).length,
@@ -123,7 +134,13 @@ async function treeOf(sessions: ReturnType<typeof aSession>[], projects = [known
   };
   const state = new ViewState(fail, aState({ project: here }));
   const connection = new BackendConnection(async () => backend, state, fail);
-  const puller = new Puller(connection, state, () => 'embedded', fail);
+  const problems: string[] = [];
+  const puller = new Puller(
+    connection,
+    state,
+    () => 'embedded',
+    (error) => problems.push(error.code),
+  );
   await connection.open();
   const log = { error: fail, info: () => undefined };
   const app = { state, connection, puller, log, project: { settled: Promise.resolve() } } as unknown as App;
@@ -131,8 +148,19 @@ async function treeOf(sessions: ReturnType<typeof aSession>[], projects = [known
   const { treeDataProvider: tree, dragAndDropController: drops } = editor.trees.at(-1) as Shown;
   const rows = async (node?: TreeNode): Promise<string[]> =>
     (await tree.getChildren(node)).map((row) => treeRow(row, state.current, now).label);
-  return { app, state, backend, puller, tree, drops, rows };
+  return { app, state, backend, puller, tree, drops, rows, failNext, problems };
 }
+
+/** Which rows VS Code is told to draw again because of a change; undefined: the whole tree. */
+async function drawnBy(change: () => unknown): Promise<unknown[]> {
+  vi.runAllTimers();
+  editor.drawn = [];
+  await change();
+  vi.runAllTimers();
+  return [...new Set(editor.drawn.flatMap((rows): readonly unknown[] => rows ?? [undefined]))];
+}
+
+afterEach(() => void vi.useRealTimers());
 
 const inProject = (id: string, project: string | null) => aSession({ id, title: id, project });
 
@@ -252,24 +280,83 @@ describe('V2 the tree of projects', () => {
 
   test('a change that nobody sees draws nothing again, a change of a row that row, and a new session the whole tree', async () => {
     const all = [inProject('a', here.uri), inProject('b', here.uri)];
+    vi.useFakeTimers();
     const { app, state, tree, puller } = await treeOf(all);
     await showThisFolder(app, {});
     const rows = await tree.getChildren();
     for (const row of rows) tree.getTreeItem(row);
-    const changed = async (...sessions: typeof all): Promise<unknown> => {
-      editor.drawn = [];
-      vi.useFakeTimers();
-      state.update({ sessions: { kind: 'loaded', items: sessions, total: sessions.length } });
-      vi.runAllTimers();
-      vi.useRealTimers();
-      return editor.drawn;
-    };
+    const changed = (...sessions: typeof all): Promise<unknown> =>
+      drawnBy(() => state.update({ sessions: { kind: 'loaded', items: sessions, total: sessions.length } }));
     await puller.sessions();
     const [a = aSession(), b = aSession()] = all;
     expect(await changed({ ...a, version: a.version + 1 }, { ...b })).toEqual([]);
-    expect(await changed(a, { ...b, title: 'pears' })).toEqual([[rows[1]]]);
+    expect(rows[0], 'a row that looks the same has what is new').toMatchObject({ value: { version: a.version + 1 } });
+    expect(await changed(a, { ...b, title: 'pears' })).toEqual([rows[1]]);
     expect(rows[1]).toMatchObject({ value: { title: 'pears' } });
     expect(await changed(inProject('c', here.uri), a, b)).toEqual([undefined]);
+  });
+
+  test('V2 a row that was opened without a backend shows what is below it once one is there', async () => {
+    vi.useFakeTimers();
+    const { app, backend, puller, tree, rows } = await treeOf([inProject('s', here.uri), inProject('t', null)]);
+    await showThisFolder(app, {});
+    const [session] = await tree.getChildren();
+    backend.die();
+    expect(await rows(session)).toEqual([]);
+    await app.connection.open();
+    expect(await drawnBy(() => puller.all())).toEqual([session]);
+    expect(await rows(session)).toEqual(['No windows yet']);
+    await showAllFolders(app, {});
+    const projects = await tree.getChildren();
+    const loose = projects.at(-1);
+    backend.die();
+    expect(await rows(loose)).toEqual([]);
+    await app.connection.open();
+    expect(await drawnBy(() => puller.all())).toEqual([loose]);
+    expect(await rows(loose)).toEqual(['t']);
+  });
+
+  test('a row whose fetch failed shows what is below it with the next change of its session', async () => {
+    vi.useFakeTimers();
+    const { app, puller, tree, rows, failNext, problems } = await treeOf([inProject('s', here.uri)]);
+    await showThisFolder(app, {});
+    const [session] = await tree.getChildren();
+    failNext();
+    expect(await rows(session)).toEqual([]);
+    expect(problems).toEqual(['CWM-6002']);
+    expect(await drawnBy(() => puller.follow({ type: 'session', session: sessionId('s') }))).toEqual([session]);
+    expect(await rows(session)).toEqual(['No windows yet']);
+  });
+
+  test('V2 each cause of another look draws what it changes: age, current session, branches, folder, filter, toggle', async () => {
+    vi.useFakeTimers();
+    const all = [inProject('a', here.uri), inProject('b', here.uri)];
+    const { app, state, tree } = await treeOf(all);
+    const [a = aSession()] = all;
+    await showThisFolder(app, {});
+    const rows = await tree.getChildren();
+    const [first, second] = rows;
+    /** As VS Code does it, with the second session open. */
+    const draw = async (): Promise<void> => {
+      for (const row of await tree.getChildren()) tree.getTreeItem(row);
+      await tree.getChildren(second);
+    };
+    const drawn = async (change: () => unknown): Promise<unknown[]> => {
+      await draw();
+      return drawnBy(change);
+    };
+    const appears = (): void => editor.appears?.({ visible: true });
+    expect(await drawn(appears)).toEqual([]);
+    expect(await drawn(() => (vi.advanceTimersByTime(100 * 86_400_000), appears()))).toEqual(rows);
+    expect(await drawn(() => state.update({ currentSession: { kind: 'session', session: a } }))).toEqual([first]);
+    const branches = ['main', 'other'].map((name) => ({ name }) as BranchSummary);
+    expect(await drawn(() => state.update({ branches: new Map([['b', branches]]) }))).toEqual([second]);
+    const elsewhere = { ...here, uri: parseProjectUri('file:///home/me/elsewhere') };
+    expect(await drawn(() => state.update({ project: elsewhere }))).toEqual(rows);
+    state.update({ project: here });
+    expect(await drawn(() => filterSessions(app, { text: 'b' }))).toEqual([undefined]);
+    expect(await drawn(() => clearFilter(app, {}))).toEqual([undefined]);
+    expect(await drawn(() => showAllFolders(app, {}))).toEqual([undefined]);
   });
 
   test('a row that is clicked is opened by what is selected, also where VS Code knows that only a moment later', async () => {
@@ -307,5 +394,19 @@ describe('V2 the tree of projects', () => {
     noted.reject(new CwmError('StorageFull', 'The disk is full.'));
     await expect(made).rejects.toThrow('full');
     expect(first()).toBe('session:old');
+  });
+
+  test('a session that could not become the current one takes nothing from another that did meanwhile', async () => {
+    const { state } = await treeOf([]);
+    const noted = Promise.withResolvers<void>();
+    const made = activate(
+      { state, connection: { call: () => noted.promise } } as unknown as App,
+      inProject('new', here.uri),
+    );
+    const other = { kind: 'session', session: inProject('other', here.uri) } as const;
+    state.update({ currentSession: other });
+    noted.reject(new CwmError('StorageFull', 'The disk is full.'));
+    await expect(made).rejects.toThrow('full');
+    expect(state.current.currentSession).toBe(other);
   });
 });

@@ -109,6 +109,8 @@ export class Puller {
 
   /** Fetches the sessions of a project whose row the user opened. */
   project(uri: ProjectUri | null): Promise<void> {
+    const { projects, ofProjects } = this.#state.current;
+    if (projects !== null) this.#state.update({ ofProjects: asked(ofProjects, uri) });
     return this.#pull(`project ${uri ?? ''}`, async () => {
       const listing = await this.#ofProject(uri);
       if (this.#state.current.projects === null) return;
@@ -133,10 +135,13 @@ export class Puller {
     };
     if (!has(find(this.#state.current.sessions, id))) await this.sessions();
     if (!isShown()) await this.currentSession();
-    if (this.#state.current.windows.has(id)) await this.branches(id);
+    const windows = this.#state.current.windows.get(id);
+    if (windows?.kind === 'unknown') await this.windows(id);
+    if (windows) await this.branches(id);
   }
 
   windows(session: string): Promise<void> {
+    this.#state.update({ windows: asked(this.#state.current.windows, session) });
     return this.#pull(`windows ${session}`, async () => {
       const windows = await this.#pages(
         session,
@@ -236,6 +241,10 @@ export class Puller {
     });
   }
 }
+
+/** What is asked for without a connection, or in vain, is noted as unknown, so that a later change fetches it. */
+const asked = <K, T>(listings: ReadonlyMap<K, Listing<T>>, key: K): ReadonlyMap<K, Listing<T>> =>
+  listings.has(key) ? listings : new Map(listings).set(key, { kind: 'unknown' });
 
 const find = (sessions: State['sessions'], id: string): Session | undefined =>
   sessions.kind === 'loaded' ? sessions.items.find((session) => session.id === id) : undefined;

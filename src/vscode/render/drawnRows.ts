@@ -39,8 +39,10 @@ export class DrawnRows<Node extends object> {
         outdated.add(parent);
       }
       for (const child of children) {
-        const drawn = this.#rows.get(this.#idOf(child));
-        if (drawn !== undefined && drawn !== JSON.stringify(rowOf(child))) outdated.add(this.#renewed(child));
+        // A drop on a row reads what it does not show.
+        const node = this.#renewed(child);
+        const drawn = this.#rows.get(this.#idOf(node));
+        if (drawn !== undefined && drawn !== JSON.stringify(rowOf(node))) outdated.add(node);
       }
     }
     return [...outdated];

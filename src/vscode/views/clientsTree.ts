@@ -32,7 +32,12 @@ export function registerClientsTree(app: App): Disposable {
   };
   const provider: TreeDataProvider<ClientNode> = {
     onDidChangeTreeData: changed.event,
-    getChildren: async (node) => (node === undefined ? drawn.give(node, await fetchClients()) : []),
+    async getChildren(node) {
+      if (node !== undefined) return [];
+      // VS Code draws none where the fetch fails; a later one finds them missing.
+      drawn.give(node, []);
+      return drawn.give(node, await fetchClients());
+    },
     async getTreeItem(node) {
       const row = (await loadRow())(node);
       drawn.draw(node, row);

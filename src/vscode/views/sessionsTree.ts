@@ -108,8 +108,10 @@ class SessionsTree implements TreeDataProvider<TreeNode>, Disposable {
 
   async getChildren(node?: TreeNode): Promise<TreeNode[]> {
     const { state, puller } = this.#app;
-    if (node?.kind === 'project' && !state.current.ofProjects.has(node.project)) await puller.project(node.project);
-    if (node?.kind === 'session' && !state.current.windows.has(node.session)) {
+    const { ofProjects, windows } = state.current;
+    const isLoaded = (listing: { kind: string } | undefined): boolean => listing?.kind === 'loaded';
+    if (node?.kind === 'project' && !isLoaded(ofProjects.get(node.project))) await puller.project(node.project);
+    if (node?.kind === 'session' && !isLoaded(windows.get(node.session))) {
       await Promise.all([puller.windows(node.session), puller.branches(node.session)]);
     }
     return this.#drawn.give(node, childNodes(node, state.current));

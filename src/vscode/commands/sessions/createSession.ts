@@ -24,7 +24,9 @@ export async function activate(app: App, session: Session): Promise<void> {
   try {
     await app.connection.call('setCurrentSession', { project: project.uri, session: session.id });
   } catch (error) {
-    app.state.update({ currentSession });
+    const shown = app.state.current.currentSession;
+    // Not over what another command or the backend has made the current one since.
+    if (shown.kind === 'session' && shown.session.id === session.id) app.state.update({ currentSession });
     throw error;
   }
 }
