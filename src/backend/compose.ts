@@ -212,7 +212,7 @@ export const composeServices =
     const titleOf = async (session: string): Promise<string | null> =>
       (await nullOn(core.getSession({ session }), 'SessionNotFound', 'Corrupted', 'InvalidSessionId'))?.title ?? null;
     const observed = async () => ({ space: await space.get(), engines: engines.lastStatuses, queues: queues() });
-    const looked = { storage, engines, problems, limitation: why };
+    const looked = { storage, engines, problems, limitation: why, embeddings: embeddingsServer };
     return {
       operations: core,
       readOnlyWhy: why,

@@ -60,8 +60,8 @@ export interface CoreContext {
   /** For what changes without a write; the store tells of each write. */
   readonly changes: Changes;
   readonly space: Space;
-  /** Work for which nobody waits, on the KV of a session or on the meaning of messages; a turn goes first. */
-  readonly background: BackgroundWork<SessionId | 'meaning'>;
+  /** Work for which nobody waits, on the KV of a session or on the meaning of messages (a symbol: no session has that key); a turn goes first. */
+  readonly background: BackgroundWork<SessionId | symbol>;
   readonly holders: EngineHolders;
   readonly recording: Recording;
   readonly checkpoints: CheckpointKeeper;

@@ -14,6 +14,7 @@ import { CwmError, toCwmError } from '../../protocol/errors.ts';
 import type { Log } from '../process/logFile.ts';
 import { engineAdapters } from './adapters.ts';
 import { EmbeddedServer } from './embeddedServer.ts';
+import { loggedEmbedder, noEmbeddings, requireEmbeddingsServer } from './embeddingsServer.ts';
 import { engineKeyFor } from '../requestScope.ts';
 import { parseEngineSpec, splitModel } from '../../protocol/engineSpec.ts';
 import { engineSpecRules } from './adapters.ts';
@@ -48,8 +49,6 @@ export interface BackendEnginesOptions {
 }
 
 const refreshTimeoutMs = 5000;
-/** In place of a server that embeds texts. */
-const noEmbeddings = 'off';
 
 interface Registered {
   readonly engine: Engine;
@@ -65,7 +64,9 @@ export class BackendEngines implements EngineRegistry {
   readonly #embedders = new Map<string, { readonly embedder: Embedder; readonly links: LinkFactory }>();
   #chosenSpec: string | null = null;
 
+  /** @throws CwmError InvalidConfig where {@link BackendEnginesOptions.embeddings} is no server. */
   constructor(options: BackendEnginesOptions) {
+    requireEmbeddingsServer(options.embeddings ?? null);
     this.#options = options;
   }
 
@@ -89,7 +90,7 @@ export class BackendEngines implements EngineRegistry {
   }
 
   embedder(spec: string): Embedder | null {
-    const { embeddings = null } = this.#options;
+    const { embeddings = null, log } = this.#options;
     if (embeddings === noEmbeddings) return null;
     const parts = splitModel(embeddings ?? spec);
     // The embedded engine serves none.
@@ -109,7 +110,9 @@ export class BackendEngines implements EngineRegistry {
       onConnectionFailure: () => undefined,
     });
     const model = embeddings === null ? undefined : (parts.model ?? undefined);
-    const embedder = new EmbeddingServer({ links, clock: systemClock, model, isOfChats: embeddings === null });
+    const server = new EmbeddingServer({ links, clock: systemClock, model, isOfChats: embeddings === null });
+    // Of a session's own server, nobody said that it serves any.
+    const embedder = embeddings === null ? server : loggedEmbedder(server, embeddings, log);
     this.#embedders.set(key, { embedder, links });
     return embedder;
   }

@@ -22,6 +22,8 @@ export interface DoctorParts {
   readonly problems: () => readonly { readonly path: string; readonly what: string }[];
   /** Why the store can only be read; null when it can be changed. */
   readonly limitation: CwmError | null;
+  /** The server that embeds texts, as it was named; null: none was. */
+  readonly embeddings: string | null;
 }
 
 /**
@@ -46,6 +48,7 @@ export async function examine(
     processorFinding(),
     ...engineFindings(engine),
     ...(probed !== null && 'state' in probed ? [probed] : []),
+    ...(await embeddingsFindings(parts, status.spec, signal)),
   ];
   return { engine, findings, capabilities };
 }
@@ -58,6 +61,27 @@ async function probe(engines: EngineRegistry, spec: string, signal: AbortSignal)
     signal.throwIfAborted();
     const { message, code, hint } = toCwmError(cause);
     return finding('capabilities', 'failed', `${message} (${code})`, hint);
+  }
+}
+
+/** Of a server that somebody named. It is asked for one text. */
+async function embeddingsFindings(
+  { engines, embeddings }: DoctorParts,
+  spec: string,
+  signal: AbortSignal,
+): Promise<Finding[]> {
+  const name = 'embeddings';
+  const without = 'Until then, what left a prompt is found by its words alone.';
+  try {
+    const embedder = embeddings === null ? null : engines.embedder?.(spec);
+    if (!embedder) return [];
+    const embedded = await embedder.embed(['Where does she live now?'], 'question', signal);
+    if (embedded) return [finding(name, 'ok', `${embeddings} embeds with ${embedded.model}`)];
+    return [finding(name, 'warning', `${embeddings} serves no embeddings`, `Correct --embeddings-server. ${without}`)];
+  } catch (cause) {
+    signal.throwIfAborted();
+    const { message, code, hint } = toCwmError(cause);
+    return [finding(name, 'warning', `${message} (${code})`, `${hint} ${without}`)];
   }
 }
 

@@ -67,7 +67,7 @@ export class EmbeddingServer implements Embedder {
       if (isCwmError(error, 'Cancelled')) throw error;
       // The next server at this address may have another model.
       this.#model = null;
-      if (isNew && isRefusal(error)) return this.#giveUp();
+      if (isNew && isRefusal(error) && !isPassing(error)) return this.#giveUp();
       throw error;
     }
   }
@@ -124,3 +124,7 @@ async function vectorsOf(link: Link, { model, texts, form }: Asked, signal: Abor
 
 const isRefusal = (error: unknown): boolean =>
   isCwmError(error, 'EngineRejected', 'EngineFailed', 'EngineDenied', 'ContextTooLong', 'NotAnEngine');
+
+/** Whether it may serve embeddings all the same, a moment later: it loads its model, is too busy, or wants another key. */
+const isPassing = (error: unknown): boolean =>
+  isCwmError(error, 'EngineDenied') || (isCwmError(error, 'EngineFailed') && error.context?.['status'] !== undefined);

@@ -1,6 +1,7 @@
 import { tmpdir } from 'node:os';
 import { describe, expect, it } from 'vitest';
 import { examine, type DoctorParts } from '../../../src/backend/health/doctor.ts';
+import type { Embedder } from '../../../src/core/ports/search.ts';
 import type { Engine } from '../../../src/core/ports/engine.ts';
 import { checkHealth } from '../../../src/backend/health/health.ts';
 import type { EngineStatus } from '../../../src/protocol/schemas/health.ts';
@@ -41,10 +42,35 @@ function parts(status: EngineStatus, fields: Partial<DoctorParts> = {}): DoctorP
     get: () => ({ ...unused, probe: async () => capabilities }),
     status: async (spec: string) => ({ ...status, spec }),
   };
-  return { storage: tmpdir(), engines, problems: () => [], limitation: null, ...fields };
+  return { storage: tmpdir(), engines, problems: () => [], limitation: null, embeddings: null, ...fields };
 }
 
 describe('doctor', () => {
+  it('S1-55 asks a named server of embeddings for one text, and says what is wrong with it', async () => {
+    const found = async (embed: Embedder['embed']) => {
+      const own = parts(up, { embeddings: 'http://host:2' });
+      const engines = { ...own.engines, embedder: () => ({ embed }) };
+      const { findings } = await examine({ ...own, engines }, undefined, signal);
+      return findings.filter(({ name }) => name === 'embeddings');
+    };
+    const embedded = { model: 'bge', vectors: [[1]] };
+    expect(await found(async () => embedded)).toMatchObject([{ state: 'ok', detail: 'http://host:2 embeds with bge' }]);
+    expect(await found(async () => null)).toMatchObject([
+      {
+        state: 'warning',
+        detail: 'http://host:2 serves no embeddings',
+        remedy: expect.stringContaining('--embeddings-server'),
+      },
+    ]);
+    const refused = new CwmError('EngineUnavailable', 'Nothing listens at http://host:2.');
+    expect(await found(() => Promise.reject(refused))).toMatchObject([
+      { state: 'warning', detail: `${refused.message} (${refused.code})` },
+    ]);
+    expect((await examine(parts(up), undefined, signal)).findings.some(({ name }) => name === 'embeddings')).toBe(
+      false,
+    );
+  });
+
   it('finds nothing to do where all is well, and asks the engine that was named', async () => {
     const { engine, findings } = await examine(parts(up), 'http://host:1', signal);
     expect(engine.spec).toBe('http://host:1');

@@ -78,6 +78,18 @@ describe('a server with embeddings', () => {
     expect(await embedder.embed(['a'], 'page', signal)).not.toBeNull();
   });
 
+  test('a server that loads its model, is too busy or wants another key is asked again with the next texts', async () => {
+    for (const status of [401, 429, 500, 503]) {
+      let isReady = false;
+      const { embedder } = await serverWith([{ id: 'embed' }], (body) =>
+        isReady ? vectors(body) : { status, json: { error: { message: 'Loading model' } } },
+      );
+      await expect(embedder.embed(['a'], 'page', signal)).rejects.toMatchObject({ context: { status } });
+      isReady = true;
+      expect(await embedder.embed(['a'], 'page', signal)).toMatchObject({ model: 'embed' });
+    }
+  });
+
   test('a server of chats is asked for no model that it would have to load, and one that is loaded is used', async () => {
     const models = [
       { id: 'chat', status: { value: 'loaded' } },

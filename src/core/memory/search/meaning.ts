@@ -25,14 +25,19 @@ type Judged = { readonly model: string; readonly isUseful: boolean };
  */
 export class Meaning {
   readonly #core: () => CoreContext;
+  readonly #onFailure: (error: unknown) => void;
+  /** Its key among what runs in the background. */
+  readonly #work = Symbol('meaning');
   /** By the session's model server. */
   readonly #judged = new Map<Embedder, Judged>();
   readonly #waiting = new Set<SessionId>();
   #running: Promise<void> | null = null;
   #isClosed = false;
 
-  constructor(core: () => CoreContext) {
+  /** @param onFailure receives what is no failure of a model server's or of a record. */
+  constructor(core: () => CoreContext, onFailure: (error: unknown) => void) {
     this.#core = core;
+    this.#onFailure = onFailure;
   }
 
   /** What the session said has vectors some time later. */
@@ -50,11 +55,11 @@ export class Meaning {
     signal: AbortSignal,
   ): Promise<readonly NearMessage[]> {
     const core = this.#core();
-    const embedder = core.engines.embedder?.(engine);
-    // Before the first vector was made, there is nothing to compare with.
-    const judged = embedder && this.#judged.get(embedder);
-    if (!embedder || !judged?.isUseful) return [];
     try {
+      const embedder = core.engines.embedder?.(engine);
+      // Before the first vector was made, there is nothing to compare with.
+      const judged = embedder && this.#judged.get(embedder);
+      if (!embedder || !judged?.isUseful) return [];
       const patience = AbortSignal.any([signal, AbortSignal.timeout(patienceMs)]);
       const embedded = await embedder.embed([question], 'question', patience);
       const vector = embedded?.model === judged.model ? embedded.vectors[0] : undefined;
@@ -74,19 +79,25 @@ export class Meaning {
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#waiting.clear();
-    await this.#core().background.stop('meaning');
+    await this.#core().background.stop(this.#work);
     await this.settled();
   }
 
   async #embedWaiting(): Promise<void> {
+    const { background, running } = this.#core();
     for (const id of this.#waiting) {
+      // Turns come first: the end of one begins this again.
+      if (running.size > 0) return;
       this.#waiting.delete(id);
-      // A turn came first: its end begins this again.
-      await this.#core()
-        .background.run('meaning', true, (signal) => this.#embed(id, signal))
-        .catch((error: unknown) => {
-          if (!isCwmError(error)) throw error;
+      const isInterrupted = await background.run(this.#work, true, async (signal) => {
+        await this.#embed(id, signal).catch((error: unknown) => {
+          if (!isCwmError(error)) this.#onFailure(error);
         });
+        return signal.aborted;
+      });
+      if (!isInterrupted) continue;
+      this.#waiting.add(id);
+      return;
     }
   }
 

@@ -1,7 +1,8 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { Embedder } from '../../../../src/core/ports/search.ts';
 import type { SessionId } from '../../../../src/protocol/ids.ts';
 import { CwmError } from '../../../../src/protocol/errors.ts';
+import { holdSave, keeping } from '../../checkpoints.ts';
 import { coreFixture, never, type CoreFixture } from '../../coreFixture.ts';
 
 /** Subjects, with words that belong to them: what shares no word may share a subject. */
@@ -40,16 +41,32 @@ class ScriptedEmbedder implements Embedder {
 
 const decision = 'The orders go into PostgreSQL 17.';
 
-async function forgetful(embedder: Embedder): Promise<CoreFixture> {
-  const fixture = await coreFixture();
+async function forgetful(embedder: Embedder, ids = ['s'], making = coreFixture()): Promise<CoreFixture> {
+  const fixture = await making;
   fixture.engines.embedder = () => embedder;
   fixture.engine.model = { ...fixture.engine.model, maxModelLen: 4096 };
-  await fixture.cwm.createSession({ id: 's', memory: { enableVm: true } });
-  for (const text of [decision, ...Array.from({ length: 5 }, (_, at) => `Turn ${at}: ${'filler '.repeat(100)}`)])
-    await fixture.cwm.send({ session: 's', text, maxTokens: 32 }, never());
-  expect((await fixture.store.memory.load('s' as SessionId)).some(({ type }) => type === 'segment')).toBe(true);
+  for (const id of ids) {
+    await fixture.cwm.createSession({ id, memory: { enableVm: true } });
+    for (const text of [decision, ...Array.from({ length: 5 }, (_, at) => `Turn ${at}: ${'filler '.repeat(100)}`)])
+      await fixture.cwm.send({ session: id, text, maxTokens: 32 }, never());
+    expect((await fixture.store.memory.load(id as SessionId)).some(({ type }) => type === 'segment')).toBe(true);
+  }
   await fixture.cwm.settled();
   return fixture;
+}
+
+const unembedded = ({ store }: CoreFixture, id: string) => store.search.unembedded(id as SessionId, 'meant', 9);
+
+/** What calls `hold` waits until `go`. */
+function barrier() {
+  const reached = Promise.withResolvers<void>();
+  const go = Promise.withResolvers<void>();
+  const hold = async (): Promise<void> => {
+    reached.resolve();
+    await go.promise;
+  };
+  onTestFinished(() => go.resolve());
+  return { hold, go: () => go.resolve(), reached: reached.promise };
 }
 
 const found = async ({ cwm }: CoreFixture): Promise<string[]> =>
@@ -95,18 +112,90 @@ describe('search by meaning', () => {
   test('a turn ends what is being embedded, and it goes on behind the turn', async () => {
     const embedder = new ScriptedEmbedder();
     const fixture = await forgetful(embedder);
-    const held = Promise.withResolvers<void>();
-    const begun = Promise.withResolvers<void>();
-    embedder.before = async () => {
-      begun.resolve();
-      await held.promise;
-    };
+    const embedding = barrier();
+    embedder.before = embedding.hold;
     await fixture.cwm.send({ session: 's', text: 'Two cats.', maxTokens: 32 }, never());
-    await begun.promise;
+    await embedding.reached;
     const next = fixture.cwm.send({ session: 's', text: 'A dog.', maxTokens: 32 }, never());
-    held.resolve();
+    embedding.go();
     await next;
     await fixture.cwm.settled();
-    expect(await fixture.store.search.unembedded('s' as SessionId, 'meant', 9)).toEqual([]);
+    expect(await unembedded(fixture, 's')).toEqual([]);
+  });
+
+  test('S1-55 nothing is embedded beside a turn of any session, and who was interrupted is not forgotten', async () => {
+    const embedder = new ScriptedEmbedder();
+    const fixture = await forgetful(embedder, ['a', 'b']);
+    const { cwm, engine } = fixture;
+    const heldTurn = async () => {
+      const generating = barrier();
+      let isFirst = true;
+      engine.onCall = async (call) => {
+        if (call === 'generate' && isFirst) {
+          isFirst = false;
+          await generating.hold();
+        }
+      };
+      const turn = cwm.send({ session: 'b', text: 'A dog.', maxTokens: 32 }, never());
+      return { reached: generating.reached, end: async () => (generating.go(), await turn) };
+    };
+
+    const first = await heldTurn();
+    await first.reached;
+    const before = embedder.asked.length;
+    await cwm.send({ session: 'a', text: 'Two cats.', maxTokens: 32 }, never());
+    await cwm.settled();
+    expect(embedder.asked).toHaveLength(before);
+
+    // Now both sessions wait, and the next turn ends the work on the first of them.
+    const embedding = barrier();
+    embedder.before = embedding.hold;
+    await first.end();
+    await embedding.reached;
+    const asked = embedder.asked.length;
+    const second = await heldTurn();
+    embedding.go();
+    await second.reached;
+    await cwm.settled();
+    expect(embedder.asked).toHaveLength(asked);
+    await second.end();
+    await cwm.settled();
+    expect([await unembedded(fixture, 'a'), await unembedded(fixture, 'b')]).toEqual([[], []]);
+  });
+
+  test('a session may have any id: no work on its KV is taken for work on meanings', async () => {
+    const always = keeping({ tokenThreshold: 0, tokenCountThreshold: 1, cooldownMs: 0 });
+    const fixture = await forgetful(new ScriptedEmbedder(), ['meaning'], always);
+    const saving = holdSave(fixture);
+    onTestFinished(saving.go);
+    await fixture.cwm.send({ session: 'meaning', text: 'Two cats.', maxTokens: 32 }, never());
+    await saving.reached;
+    await fixture.cwm.createSession({ id: 'other' });
+    await vi.waitFor(async () => expect(await unembedded(fixture, 'meaning')).toEqual([]));
+    saving.go();
+    await fixture.cwm.settled();
+    expect(fixture.failures).toEqual([]);
+  });
+
+  test('a fault of this program ends neither the backend nor the next tries, and is reported', async () => {
+    const embedder = new ScriptedEmbedder();
+    const fixture = await forgetful(embedder);
+    const fault = new TypeError('A fault.');
+    embedder.before = () => Promise.reject(fault);
+    await fixture.cwm.send({ session: 's', text: 'Two cats.', maxTokens: 32 }, never());
+    await fixture.cwm.settled();
+    expect(fixture.failures).toEqual([fault]);
+    embedder.before = async () => undefined;
+    await fixture.cwm.send({ session: 's', text: 'A dog.', maxTokens: 32 }, never());
+    await fixture.cwm.settled();
+    expect(await unembedded(fixture, 's')).toEqual([]);
+  });
+
+  test('where no server can be had for a session, words find what words find', async () => {
+    const fixture = await forgetful(new ScriptedEmbedder());
+    fixture.engines.embedder = () => {
+      throw new CwmError('InvalidParameter', 'That is no engine.');
+    };
+    expect((await fixture.cwm.searchPages({ text: 'orders', session: 's' })).items[0]?.text).toBe(decision);
   });
 });
