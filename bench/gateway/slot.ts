@@ -78,19 +78,13 @@ class Talk {
   }
 }
 
-interface Served {
-  readonly url: string;
-  readonly slotDir: string;
-}
-
 /** Two conversations that take turns in the one slot of a server. */
 class Pair {
   readonly switchMs: number[] = [];
   readonly restedMs: number[] = [];
   readonly #place: Place;
-  #one: Talk;
-  /** It had the last turn. */
-  #other: Talk;
+  readonly #one: Talk;
+  readonly #other: Talk;
 
   constructor(place: Place, tokens: number) {
     this.#place = place;
@@ -102,35 +96,22 @@ class Pair {
     for (const talk of [this.#one, this.#other]) await talk.ask(this.#place);
   }
 
-  async switchAtOnce(): Promise<void> {
-    this.switchMs.push((await this.#next().ask(this.#place)).firstMs);
+  /** One switch after a rest, and three at once. */
+  async takeTurns(): Promise<void> {
+    await new Promise((resolve) => setTimeout(resolve, restMs));
+    this.restedMs.push(await this.goOn());
+    for (const talk of [this.#other, this.#one, this.#other]) this.switchMs.push((await talk.ask(this.#place)).firstMs);
   }
 
-  async switchRested(): Promise<void> {
-    this.restedMs.push((await this.#next().ask(this.#place)).firstMs);
-  }
-
-  #next(): Talk {
-    [this.#one, this.#other] = [this.#other, this.#one];
-    return this.#other;
-  }
-
-  /** Of the one that had the last turn. */
+  /** Of the first of the two. */
   async goOn(): Promise<number> {
-    return (await this.#other.ask(this.#place)).firstMs;
+    return (await this.#one.ask(this.#place)).firstMs;
   }
-}
-
-/** A switch after a rest, and three at once; the pairs take turns with each other, so that all meet the same machine. */
-async function takeTurns(pairs: readonly Pair[]): Promise<void> {
-  await new Promise((resolve) => setTimeout(resolve, restMs));
-  for (const pair of pairs) await pair.switchRested();
-  for (let turn = 0; turn < 3; turn++) for (const pair of pairs) await pair.switchAtOnce();
 }
 
 /**
- * Two conversations that share the one slot of llama-server: through the gateway, and straight on the server, each with and without the server's
- * own cache.
+ * Two conversations that share the one slot of llama-server: through the gateway, and straight on the server with and without its own cache. The
+ * quick ones take turns with each other, so that both meet the same machine.
  */
 export const gatewaySlot: Benchmark = {
   ids: ['GATEWAY-SLOT'],
@@ -160,32 +141,22 @@ export const gatewaySlot: Benchmark = {
       return { url, slotDir, restart };
     };
     try {
-      const [none, cached, behindNone, behindCached] = [await serve(0), await serve(), await serve(0), await serve()];
+      const [none, cached, own] = [await serve(0), await serve(), await serve(0)];
       const straight = (url: string): Pair => new Pair({ url, headers: {} }, tokens);
-      /** A backend for each server, whose disk and processor nobody else needs at the moment. */
-      const through = <T>({ url, slotDir }: Served, name: string, then: (pair: Pair) => Promise<T>): Promise<T> => {
-        const storage = path.join(folder, name);
-        return withBackendOn(
-          storage,
-          async (client) => {
-            const { http } = await client.connect();
-            const token = readFileSync(path.join(storage, 'http-token'), 'utf8').trim();
-            return then(new Pair({ url: `${http ?? ''}/p/bench`, headers: { 'x-cwm-token': token } }, tokens));
-          },
-          ['--http', '127.0.0.1:0', '--engine', `${url}#slots=${slotDir}`],
-        );
-      };
-      return await through(behindNone, 'none', (ours) =>
-        through(behindCached, 'cached', async (oursCached) => {
+      const storage = path.join(folder, 'storage');
+      return await withBackendOn(
+        storage,
+        async (client) => {
+          const { http } = await client.connect();
+          const token = readFileSync(path.join(storage, 'http-token'), 'utf8').trim();
+          const ours = new Pair({ url: `${http ?? ''}/p/bench`, headers: { 'x-cwm-token': token } }, tokens);
           const [cold, kept] = [straight(none.url), straight(cached.url)];
-          for (const pair of [cold, kept, ours, oursCached]) await pair.begin();
-          for (let round = 0; round < rounds.slow; round++) await takeTurns([cold]);
-          for (let round = 0; round < rounds.quick; round++)
-            for (const pairs of [[kept, oursCached], [ours]]) await takeTurns(pairs);
+          for (const pair of [cold, kept, ours]) await pair.begin();
+          for (let round = 0; round < rounds.slow; round++) await cold.takeTurns();
+          for (let round = 0; round < rounds.quick; round++) for (const pair of [kept, ours]) await pair.takeTurns();
           const afterEnd: number[] = [];
           for (const [server, pair] of [
-            [behindNone, ours],
-            [behindCached, oursCached],
+            [own, ours],
             [cached, kept],
           ] as const) {
             await server.restart();
@@ -202,21 +173,20 @@ export const gatewaySlot: Benchmark = {
             met: base[1] / value >= wanted,
             runs: ours.switchMs.length,
           });
+          const without = 'straight, --cache-ram 0';
           const withOwn = "straight, the server's own cache";
-          const compared = (what: string, of: (pair: Pair) => number): Figure[] => [
-            figure(`${what}, no cache`, of(ours), ['straight, --cache-ram 0', of(cold)], 10),
-            figure(`${what}, the server's own cache`, of(oursCached), [withOwn, of(kept)], 1),
-          ];
-          const killed = 'first token after the server was killed';
+          const [atOnce, rested] = [median(ours.switchMs), median(ours.restedMs)];
+          const switched = 'first token after a switch at once';
+          const afterRest = `first token after a switch and ${restMs / 1000} s of rest`;
           return [
-            ...compared('first token after a switch at once', ({ switchMs }) => median(switchMs)),
-            ...compared(`first token after a switch and ${restMs / 1000} s of rest`, ({ restedMs }) =>
-              median(restedMs),
-            ),
-            figure(`${killed}, no cache`, afterEnd[0] ?? NaN, [withOwn, afterEnd[2] ?? NaN], 10),
-            figure(`${killed}, the server's own cache`, afterEnd[1] ?? NaN, [withOwn, afterEnd[2] ?? NaN], 10),
+            figure(switched, atOnce, [without, median(cold.switchMs)], 10),
+            figure(switched, atOnce, [withOwn, median(kept.switchMs)], 1),
+            figure(afterRest, rested, [without, median(cold.restedMs)], 10),
+            figure(afterRest, rested, [withOwn, median(kept.restedMs)], 1),
+            figure('first token after the server was killed', afterEnd[0] ?? NaN, [withOwn, afterEnd[1] ?? NaN], 10),
           ];
-        }),
+        },
+        ['--http', '127.0.0.1:0', '--engine', `${own.url}#slots=${own.slotDir}`],
       );
     } finally {
       for (const end of ends) await end();

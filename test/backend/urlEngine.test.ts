@@ -48,7 +48,6 @@ test('what only some engines can do reaches the engine behind a URL', async () =
   const optional: { readonly [Name in Optional]-?: NonNullable<Engine[Name]> } = {
     expect: vi.fn(),
     letPass: vi.fn(async () => null),
-    bringsBack: vi.fn(async () => true),
     isUnused: vi.fn(async () => true),
     pack: vi.fn(async () => null),
     unpack: vi.fn(async () => null),
@@ -62,7 +61,6 @@ test('what only some engines can do reaches the engine behind a URL', async () =
   const engine = watchedEngine(url, { seen: none, failed: none, generated: none });
   await engine.probe(never);
   await engine.letPass?.('salt', never);
-  await engine.bringsBack?.(never);
   await engine.isUnused?.(never);
   engine.expect?.(['hash']);
   const context = { ids: [1], salt: 'salt', handle: null };

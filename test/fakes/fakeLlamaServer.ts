@@ -41,8 +41,6 @@ export interface FakeLlamaFaults {
   lostTokens: number;
   /** How many more are computed again at the first request after a restore. */
   lostAfterRestore: number;
-  /** Prompts that its cache in memory takes; 0 is `--cache-ram 0`. Default: any number. */
-  hostCacheEntries: number;
   /** `do-not-add-up`: everything was reused, and everything computed. */
   timings: 'true' | 'none' | 'do-not-add-up';
   givesLogprobs: boolean;
@@ -75,7 +73,6 @@ const noFaults: FakeLlamaFaults = {
   worksElsewhere: false,
   lostTokens: 0,
   lostAfterRestore: 0,
-  hostCacheEntries: Infinity,
   timings: 'true',
   givesLogprobs: true,
   refusesLogprobs: false,

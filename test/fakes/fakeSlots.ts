@@ -47,10 +47,10 @@ export class FakeSlots {
     weights: string,
     reuse: boolean,
     filesHelp: boolean,
-    { lostTokens = 0, lostAfterRestore = 0, hostCacheEntries = Infinity } = {},
+    { lostTokens = 0, lostAfterRestore = 0 } = {},
   ): Evaluated {
     this.requests++;
-    this.#swap(slot, ids, hostCacheEntries);
+    this.#swap(slot, ids, reuse);
     const alike = reuse && (filesHelp || !slot.isRestored) ? commonLength(slot.ids, ids) : 0;
     const cached = Math.max(0, Math.min(alike, ids.length - 1 - lostTokens - (slot.isRestored ? lostAfterRestore : 0)));
     slot.kv.length = cached;
@@ -89,26 +89,12 @@ export class FakeSlots {
     return nextToken(slot.damage === 'answers' ? `${weights} damaged` : weights, state, [], noise);
   }
 
-  /** As llama-server does where most of the slot would be lost: whether or not the prompt may reuse anything, an entry is moved into the slot. */
-  #swap(slot: FakeSlot, ids: readonly number[], most: number): void {
+  #swap(slot: FakeSlot, ids: readonly number[], reuse: boolean): void {
     const alike = commonLength(slot.ids, ids);
-    if (slot.ids.length === 0 || alike >= slot.ids.length / 2 || most === 0) return;
-    // Those that are a beginning of this one are of no use any more.
-    this.#memory = this.#memory.filter((entry) => commonLength(entry.ids, slot.ids) < entry.ids.length);
+    if (slot.ids.length === 0 || alike >= slot.ids.length / 2) return;
     this.#memory.push({ ...slot, kv: [...slot.kv] });
-    let best: FakeSlot | null = null;
-    let [keeps, resembles] = [alike / slot.ids.length, alike];
-    for (const entry of this.#memory) {
-      const common = commonLength(entry.ids, ids);
-      const kept = common / entry.ids.length;
-      if (kept < 0.25 || kept <= keeps || common <= resembles) continue;
-      [best, keeps, resembles] = [entry, kept, common];
-    }
-    if (best) {
-      Object.assign(slot, { ids: [...best.ids], kv: [...best.kv] });
-      this.#memory = this.#memory.filter((entry) => entry !== best);
-    }
-    this.#memory.splice(0, this.#memory.length - most);
+    const better = this.#memory.find((entry) => commonLength(entry.ids, ids) > Math.max(alike, ids.length / 2));
+    if (reuse && better) Object.assign(slot, { ids: [...better.ids], kv: [...better.kv] });
   }
 }
 

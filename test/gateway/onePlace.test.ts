@@ -15,14 +15,12 @@ const system = { role: 'system', content: 'You are terse. '.repeat(20) };
 interface OnePlaceOptions {
   readonly volatileRestMs?: number;
   readonly isolation?: Isolation;
-  /** Prompts that the server's own cache takes. Default 0: it has none. */
-  readonly hostCacheEntries?: number;
 }
 
 /** The gateway in front of a llama-server with one slot. @param volatileRestMs rest before a checkpoint. */
-async function onePlace({ volatileRestMs = 1, isolation = 'project', hostCacheEntries = 0 }: OnePlaceOptions = {}) {
+async function onePlace({ volatileRestMs = 1, isolation = 'project' }: OnePlaceOptions = {}) {
   const slotDir = mkdtempSync(path.join(tmpdir(), 'cwm-slots-'));
-  const fake = await FakeLlamaServer.start({ slotDir, slots: 1, faults: { hostCacheEntries } });
+  const fake = await FakeLlamaServer.start({ slotDir, slots: 1 });
   const engine = new LlamaServerEngine({ spec: fake.url, connect: async () => ({ url: fake.url }), slotDir });
   // Computing takes so long that saving always pays.
   const over = { stepMs: 10_000, engine, url: fake.url, isolation, checkpoints: { enabled: true, volatileRestMs } };
@@ -114,105 +112,3 @@ describe('a model server with one slot', () => {
     for (const [at, { reused }] of second.entries()) expect(reused).toBeGreaterThan(first[at]?.of ?? 0);
   });
 });
-
-/** Two conversations of other system prompts, and what is asked of a server while they take turns. */
-async function takingTurns(options: OnePlaceOptions) {
-  const place = await onePlace({ volatileRestMs: 600_000, ...options });
-  const talk = (name: string) => {
-    const messages = [{ role: 'system', content: `You are ${name}. `.repeat(20) }, user(`I am ${name}`)];
-    let had = 0;
-    let session = '';
-    return {
-      session: () => session,
-      /** @returns how much of what the server had seen of it was computed again, and what was said about that. */
-      ask: async () => {
-        const answer = await place.chat(messages);
-        const again = had - answer.reused;
-        [had, session] = [answer.of, answer.session];
-        messages.push(assistant(answer.said), user('And then?'));
-        return { again, why: answer.why };
-      },
-    };
-  };
-  const files = () =>
-    ['save', 'restore'].flatMap((action) => place.fake.requestsTo(`/slots/0?action=${action}`)).length;
-  return { ...place, talk, files };
-}
-
-describe("a model server with one slot and its own cache of prompts (N20: the server's own memory is no worse used)", () => {
-  const hostCacheEntries = Infinity;
-
-  test('a switch waits for no file once the server has shown that it brings conversations back by itself', async () => {
-    const { talk, files } = await takingTurns({ hostCacheEntries });
-    const [one, other] = [talk('red'), talk('blue')];
-    // The first switch back saves and restores, and finds out.
-    for (const each of [one, other, one]) await each.ask();
-    const before = files();
-    for (const each of [other, one, other, one]) expect((await each.ask()).again).toBeLessThanOrEqual(0);
-    expect(files()).toBe(before);
-  });
-
-  test('a server without such a cache is tried once, and conversations come from their files as before', async () => {
-    const { talk, files, fake } = await takingTurns({});
-    const [one, other] = [talk('red'), talk('blue')];
-    for (const each of [one, other]) await each.ask();
-    const tried = fake.requestsTo('/completion').length;
-    const before = files();
-    for (const each of [one, other, one, other]) expect((await each.ask()).again).toBeLessThanOrEqual(0);
-    expect(files()).toBeGreaterThanOrEqual(before + 4);
-    // A save and a restore ask two or three times each; a trial would ask three times more.
-    expect(fake.requestsTo('/completion').filter(({ body }) => isTrial(body)).length).toBe(3);
-    expect(tried).toBeGreaterThan(0);
-  });
-
-  test('each one is on disk when the backend ends, also those that only the cache has', async () => {
-    const { talk, cwm, files, store } = await takingTurns({ hostCacheEntries });
-    const talks = [talk('red'), talk('blue')];
-    for (let round = 0; round < 3; round++) for (const each of talks) await each.ask();
-    const before = files();
-    await cwm.close();
-    expect(files()).toBeGreaterThanOrEqual(before + 2);
-    for (const each of talks) {
-      const id = each.session() as never;
-      const [session, checkpoint] = [await store.sessions.get(id), await store.checkpoints.get(id)];
-      expect(checkpoint?.manifest.tokens.sha256).toBe(session?.tokens?.sha256);
-    }
-  });
-
-  test('a conversation that did not come back makes the gateway save and restore again, until another trial', async () => {
-    const { talk, files, fake } = await takingTurns({ hostCacheEntries });
-    const [one, other] = [talk('red'), talk('blue')];
-    for (const each of [one, other, one, other, one, other]) await each.ask();
-    const before = files();
-    fake.faults.hostCacheEntries = 0;
-    fake.strangerAsks(0, [1, 2, 3, 4]);
-    expect((await one.ask()).again).toBeGreaterThan(0);
-    for (const each of [other, one, other]) await each.ask();
-    for (const each of [one, other]) expect((await each.ask()).again).toBeLessThanOrEqual(0);
-    expect(files()).toBeGreaterThan(before);
-  });
-
-  test('conversations that begin alike are saved before the server builds one of them on the other', async () => {
-    const { chat, fake } = await takingTurns({ hostCacheEntries });
-    const begun = [
-      [system, user('Red?')],
-      [system, user('Blue?')],
-      [{ role: 'system', content: 'Something else. '.repeat(20) }, user('Green?')],
-    ];
-    const had: number[] = [];
-    for (let round = 0; round < 3; round++)
-      for (const [at, messages] of begun.entries()) {
-        const { said, of, reused } = await chat(messages);
-        if (round > 0) expect(reused).toBeGreaterThanOrEqual(had[at] ?? 0);
-        had[at] = of;
-        messages.push(assistant(said), user('Why?'));
-      }
-    expect(fake.requestsTo('/slots/0?action=restore').length).toBeGreaterThan(0);
-  });
-});
-
-/** A prompt of a few tokens, of which nobody asked anything. */
-const isTrial = (body: unknown): boolean => {
-  const { prompt } = body as { readonly prompt?: readonly number[] };
-  return prompt !== undefined && prompt.length === 12;
-};

@@ -40,9 +40,7 @@ test('what is no chat takes the one place of a server, and the conversation in i
     letPass: async () => ({ isNew: false, mayReuse: false }),
     holderOf: () => 'held',
     saveHolder: note('save'),
-    swapTo: () => ({ keepsHolder: false, bringsBack: false, endangered: [] }),
-    tryHostCache: async () => undefined,
-    tookEngine: (_: string, { session }: { session: unknown }) => void done.push(`taken by ${String(session)}`),
+    tookEngine: (_: string, by: unknown) => void done.push(`taken by ${String(by)}`),
     passing: () => () => void done.push('left'),
   };
   const send = async (_: unknown, { body }: { body: Buffer }) => {
@@ -76,8 +74,6 @@ describe('room for a conversation that is cold', () => {
       letPass: async () => null,
       holderOf: () => null,
       saveHolder: async () => undefined,
-      swapTo: () => ({ keepsHolder: false, bringsBack: false, endangered: [] }),
-      tryHostCache: async () => undefined,
       tookEngine: () => undefined,
       makeReady: ready,
       passing: () => () => void done.push('left'),
@@ -87,14 +83,9 @@ describe('room for a conversation that is cold', () => {
     const gateway = { outside, place, recorder, recogniser: { all: [] } };
     const target = { spec: 'e', description: { kind: 'llama-server' }, slots: 1 };
     const turn = { kind: 'turn', known: 1, conversation: { session, mayBeCold: true } };
-    const room = await makeRoom(
-      gateway as never,
-      target as never,
-      turn as never,
-      { asked: null, length: 0 },
-      'salt',
-      signal,
-    ).catch((error: unknown) => error);
+    const room = await makeRoom(gateway as never, target as never, turn as never, 'salt', signal).catch(
+      (error: unknown) => error,
+    );
     return { room: room as Awaited<ReturnType<typeof makeRoom>> & { name?: string }, done, failed };
   }
 

@@ -108,10 +108,6 @@ export class UrlEngine implements Engine {
     return this.#ask(signal, async (engine) => (await engine.letPass?.(salt, signal)) ?? null);
   }
 
-  bringsBack(signal: AbortSignal): Promise<boolean | null> {
-    return this.#ask(signal, async (engine) => (await engine.bringsBack?.(signal)) ?? null);
-  }
-
   isUnused(signal: AbortSignal): Promise<boolean> {
     return this.#ask(signal, async (engine) => (await engine.isUnused?.(signal)) ?? false);
   }

@@ -283,12 +283,6 @@ export interface Engine {
   /** Whether no request came to the server since it started, so that its memory is empty. Left out where that says nothing, or is not told. */
   isUnused?(signal: AbortSignal): Promise<boolean>;
 
-  /**
-   * Whether a prompt that another one pushed out of the server's only place comes back by itself, out of the server's own memory. What is in that
-   * place is pushed out by this. Null: nothing shows it. Left out: this engine has no such memory.
-   */
-  bringsBack?(signal: AbortSignal): Promise<boolean | null>;
-
   /** Brings persisted KV back where the engine does not do so by itself. */
   restore(context: KvContext, signal: AbortSignal): Promise<RestoreEvidence>;
 

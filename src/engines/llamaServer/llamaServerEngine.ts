@@ -27,7 +27,6 @@ import { chatPromptIds } from './chatPrompt.ts';
 import { generateText } from './generateText.ts';
 import { HeldSlot } from './heldSlot.ts';
 import { HomeSlot, isUnused } from './homeSlot.ts';
-import { triesHostCache } from './hostCacheTrial.ts';
 import type { Place } from './place.ts';
 import { probeLlamaServer } from './probe.ts';
 import { PromptTokens } from './promptTokens.ts';
@@ -173,13 +172,6 @@ export class LlamaServerEngine implements Engine {
 
   isUnused(signal: AbortSignal): Promise<boolean> {
     return this.#links.use(signal, async (link, signal) => isUnused(link, await this.#server(link, signal), signal));
-  }
-
-  bringsBack(signal: AbortSignal): Promise<boolean | null> {
-    return this.#inSlot(signal, async (place, signal) => {
-      const use = await this.#requests.enter(place, randomSalt(), signal);
-      return triesHostCache(place, use, signal);
-    });
   }
 
   /** Empties the slot first, so that everything reused afterwards came from the file. Nobody else gets the slot before that was measured. */

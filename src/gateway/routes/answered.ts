@@ -29,8 +29,6 @@ export interface Understood {
   readonly recognised: Recognised | null;
   /** It is stored with a later answer. */
   readonly isLater: boolean;
-  /** Tokens of the conversation that the server should have had back by itself; null: none. */
-  readonly awaitedTokens: number | null;
   /** Of the message that the answer becomes. */
   readonly answerId: MessageId;
   readonly sentMs: number;
@@ -47,26 +45,10 @@ export function recordAnswer(
   const { answerId, sent, isContinued, hasInstructions } = understood;
   try {
     if (isContinued && said.isWhole) gateway.recent.put(answerId, { sent, hasInstructions, item: said.item });
-    noteMemory(gateway, understood, said);
     recordTurn(gateway, understood, said, how);
   } catch (error) {
     gateway.onFailure(error, 'an answer could not be recorded');
   }
-}
-
-/** What a server with one slot has in its memory now, and whether it had what it should have had. */
-function noteMemory(
-  { outside }: GatewayContext,
-  { sent, recognised, target, awaitedTokens }: Understood,
-  { item, usage }: Answer,
-): void {
-  if (!usage || !isOnePlace(target)) return;
-  const { promptTokens, cachedTokens, outputTokens } = usage;
-  const turn = recognised?.kind === 'turn' ? recognised : null;
-  const size = { length: sent.length + item.text.length, tokens: promptTokens + outputTokens };
-  const isComparable = awaitedTokens !== null && cachedTokens !== null && turn !== null && !turn.prefixBreak;
-  const awaited = isComparable ? { hadTokens: awaitedTokens, cachedTokens } : null;
-  outside.answered(target.spec, turn?.conversation.session ?? null, size, awaited);
 }
 
 function recordTurn(

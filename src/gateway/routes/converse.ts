@@ -23,7 +23,7 @@ import { itemsOf } from '../recording/recentAnswers.ts';
 import { recordAnswer, type Understood } from './answered.ts';
 import { answerOf, previousTurn, type Previous } from './previous.ts';
 import { noteRequest, receiptHeaders, reuseLine } from './receipt.ts';
-import { isOnePlace, makeRoom, type Entering, type Room } from './room.ts';
+import { isOnePlace, makeRoom, type Room } from './room.ts';
 
 /** A request that was read, before anything is asked for it. */
 interface Read {
@@ -132,12 +132,11 @@ const pass =
       });
     }
     let target = await targets.for(request);
-    const entering: Entering = { asked: given.asked, length: given.text.length };
     const enter = async (): Promise<Passing> => {
       const recognised = given.recognise();
       const lineage = await lineageOf(gateway, given.project, recognised);
       const room = await heldLine(res, given.asked.streams && receiptHeaders(gateway, recognised, given.whyLater), () =>
-        makeRoom(gateway, target, recognised, entering, outside.saltOf(lineage), signal),
+        makeRoom(gateway, target, recognised, outside.saltOf(lineage), signal),
       );
       return { recognised, lineage, room };
     };
@@ -211,7 +210,6 @@ async function ask(
     recognised: healing,
     isLater: given.whyLater !== null,
     client,
-    awaitedTokens: room.awaitedTokens,
     answerId: randomId() as MessageId,
     sentMs: clock.elapsedMs(),
   };

@@ -1,8 +1,6 @@
 import { isCwmError } from '../../protocol/errors.ts';
-import type { Beginning } from '../../core/windows/checkpoints/hostCache.ts';
 import type { GatewayContext } from '../context.ts';
 import type { Target } from '../engines.ts';
-import type { Asked } from '../formats/item.ts';
 import type { Conversation } from '../recognition/conversations.ts';
 import type { Recognised } from '../recognition/recogniser.ts';
 
@@ -16,18 +14,8 @@ export interface Room {
   readonly isForeign: boolean;
   /** The conversation was out of the server's memory: what became of that, in words. Null: it was not. */
   readonly cold: string | null;
-  /** Tokens of the conversation that the server should bring back by itself; null: none. */
-  readonly awaitedTokens: number | null;
   /** Called once the request has ended. */
   readonly leave: () => void;
-}
-
-/** A prompt that is about to be sent. */
-export interface Entering {
-  /** Null where it is no chat. */
-  readonly asked: Asked | null;
-  /** In characters, as the client wrote it. */
-  readonly length: number;
 }
 
 /**
@@ -41,7 +29,6 @@ export async function makeRoom(
   gateway: GatewayContext,
   target: Target,
   recognised: Recognised | null,
-  entering: Entering,
   salt: string,
   signal: AbortSignal,
 ): Promise<Room> {
@@ -49,7 +36,7 @@ export async function makeRoom(
   const hasOnePlace = isOnePlace(target);
   const free = hasOnePlace ? await place.take(target.spec, signal) : (): void => undefined;
   try {
-    const room = await roomFor(gateway, target, recognised, entering, salt, signal);
+    const room = await roomFor(gateway, target, recognised, salt, signal);
     const passed = outside.passing();
     const leave = (): void => {
       passed();
@@ -70,7 +57,6 @@ async function roomFor(
   gateway: GatewayContext,
   target: Target,
   recognised: Recognised | null,
-  { asked, length }: Entering,
   salt: string,
   signal: AbortSignal,
 ): Promise<Omit<Room, 'leave'>> {
@@ -81,56 +67,29 @@ async function roomFor(
   const session = conversation?.session ?? null;
   const hasOnePlace = isOnePlace(target);
   const isNext = hasOnePlace && conversation !== null && outside.holderOf(spec) === session;
-  const beginning = hasOnePlace && asked ? beginningOf(asked) : null;
-  /** Where the server itself keeps what is in its slot and brings back what was there before, nobody has to wait for files. */
-  const isLeftAlone = (): boolean => {
-    const { keepsHolder, bringsBack, endangered } = outside.swapTo(spec, { session, beginning });
-    return (
-      keepsHolder && endangered.length === 0 && (bringsBack ? !conversation?.mayBeCold : !turn || turn.known === 0)
-    );
-  };
   // Work on another conversation's KV may be the very checkpoint that this request needs.
-  if (!hasOnePlace || isNext || isLeftAlone()) await outside.giveWay(session, signal);
+  if (!hasOnePlace || isNext) await outside.giveWay(session, signal);
   const passage = await outside.letPass(spec, salt, signal);
   const isNew = passage?.isNew === true;
   if (isNew) for (const each of recogniser.all) each.mayBeCold = true;
-  if (turn && turn.known === 0) turn.conversation.mayBeCold = false;
-  const isElsewhere = hasOnePlace && (session === null || outside.holderOf(spec) !== session);
-  if (isElsewhere && !isLeftAlone()) {
+  const holder = outside.holderOf(spec);
+  const isElsewhere = hasOnePlace && (session === null || holder !== session);
+  if (isElsewhere) {
     // What the server has is known as unsaved only once its last answer is stored.
-    for (const id of outside.swapTo(spec, { session, beginning }).endangered) {
-      await recorder.storedOf(id);
-      await outside.saveHolder(spec, signal, id);
-    }
-    const holder = outside.holderOf(spec);
     if (holder) await recorder.storedOf(holder);
     await outside.saveHolder(spec, signal);
     await outside.giveWay(session, signal);
   }
-  const bringsBack = isElsewhere && outside.swapTo(spec, { session, beginning }).bringsBack;
   let cold: string | null = null;
-  if (turn && turn.known > 0 && (turn.conversation.mayBeCold || (isElsewhere && !bringsBack))) {
-    // The slot is emptied for a file in any case. Where nobody knows what it has, that may be this very conversation.
-    if (isElsewhere && outside.holderOf(spec) !== null) await outside.tryHostCache(spec, signal);
+  if (turn && turn.known > 0 && (turn.conversation.mayBeCold || isElsewhere)) {
     const ready = await makeReady(gateway, turn.conversation, signal);
-    if (!ready.isThere) return { isThere: false, isNew, isForeign: false, cold: null, awaitedTokens: null };
+    if (!ready.isThere) return { isThere: false, isNew, isForeign: false, cold: null };
     cold = ready.why;
     // What was brought back from a file is the conversation's own from now on.
     if (passage) await outside.letPass(spec, salt, signal);
   }
-  const awaitedTokens = bringsBack ? (conversation?.lastTokens ?? null) : null;
-  // Its answer tells the tokens.
-  const tokens = Math.max(conversation?.lastTokens ?? 0, Math.ceil(length / 3));
-  if (hasOnePlace) outside.tookEngine(spec, { session, beginning, length, tokens });
-  return { isThere: true, isNew, isForeign: passage?.mayReuse === false, cold, awaitedTokens };
-}
-
-const beginningLength = 256;
-
-function beginningOf({ system, tools, items }: Asked): Beginning {
-  const written = tools.length === 0 ? '' : JSON.stringify(tools);
-  const first = items.find(({ role }) => role === 'user')?.text ?? '';
-  return { tools: written.slice(0, beginningLength), toolsLength: written.length, system, first };
+  if (hasOnePlace) outside.tookEngine(spec, session);
+  return { isThere: true, isNew, isForeign: passage?.mayReuse === false, cold };
 }
 
 /** A session that cannot be made ready costs time, not the turn: its prompt is computed. */

@@ -13,14 +13,7 @@ export async function passThrough(gateway: GatewayContext, request: GatewayReque
   const target = await targets.for(request);
   if (body === null || !isOnePlace(target)) return await send(gateway, request, body);
   const lineage = await outside.lineages.of(null, null, (error) => recorder.failed(error, null));
-  const room = await makeRoom(
-    gateway,
-    target,
-    null,
-    { asked: null, length: 0 },
-    outside.saltOf(lineage),
-    request.signal,
-  );
+  const room = await makeRoom(gateway, target, null, outside.saltOf(lineage), request.signal);
   try {
     await send(gateway, request, room.isForeign && outside.lineages.isolation !== 'off' ? withoutReuse(body) : body);
   } finally {

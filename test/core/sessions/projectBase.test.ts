@@ -58,7 +58,7 @@ describe("a project's base", () => {
     const [one, other] = [await cwm.createSession({ project }), await cwm.createSession({ project })];
     engine.restart();
     // As after a restart of the backend, which knows nothing of who had the server.
-    cwm.outside.tookEngine(engine.spec, { session: null, beginning: null, length: 0, tokens: 0 });
+    cwm.outside.tookEngine(engine.spec, null);
     const restores = async (session: string): Promise<number> => {
       engine.calls = [];
       const { cachedTokens } = await cwm.send({ session, text: 'What is a0?' }, never());

@@ -41,7 +41,7 @@ describe('a model server with room for one conversation', () => {
     const fixture = await oneSlot();
     const { cwm, engine } = fixture;
     await cwm.closeProject({ project: 'file:///s' });
-    cwm.outside.tookEngine(engine.spec, { session: sessionId('t'), beginning: null, length: 0, tokens: 0 });
+    cwm.outside.tookEngine(engine.spec, sessionId('t'));
     const away = new CwmError('EngineUnavailable', 'Nothing answers.');
     const spies = (['describe', 'locate', 'measure'] as const).map((call) => vi.spyOn(engine, call));
     for (const spy of spies) spy.mockRejectedValue(away);
@@ -81,8 +81,8 @@ describe('a model server with room for one conversation', () => {
     const fixture = await oneSlot();
     const { cwm, engine, store } = fixture;
     await cwm.closeProject({ project: 'file:///s' });
-    cwm.outside.tookEngine('http://another', { session: s, beginning: null, length: 0, tokens: 0 });
-    cwm.outside.tookEngine(engine.spec, { session: sessionId('t'), beginning: null, length: 0, tokens: 0 });
+    cwm.outside.tookEngine('http://another', s);
+    cwm.outside.tookEngine(engine.spec, sessionId('t'));
     await cwm.send({ session: 's', text: 'And why?' });
     expect(await store.checkpoints.get(s)).not.toBeNull();
     expect(restores(fixture)).toBe(1);

@@ -549,12 +549,7 @@ describe('where each checkpoint is a whole slot file', () => {
   it('none is made of a session whose KV the server has lost to another program', async () => {
     const fixture = await withSlots();
     await talkedIn(fixture, 's', 'file:///a');
-    fixture.cwm.outside.tookEngine(fixture.engine.spec, {
-      session: sessionId('t'),
-      beginning: null,
-      length: 0,
-      tokens: 0,
-    });
+    fixture.cwm.outside.tookEngine(fixture.engine.spec, sessionId('t'));
     expect(await fixture.cwm.closeProject({ project: 'file:///a' })).toMatchObject({
       receipt: null,
       why: 'The model server has another conversation in its memory.',

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -76,43 +76,5 @@ describe('the gateway before a llama-server with one slot', () => {
     for (const { sent, reused } of asked) expect(reused).toBeGreaterThan(sent - 80);
     // Saving, reading back and canaries compute a few tokens each time; a whole prompt is more than 1,000.
     expect(computed).toBeLessThan(1000);
-  }, 240_000);
-
-  test("a server's own cache of prompts does the switches once it has shown that it can; at rest both conversations are on disk, and a killed server has them back", async () => {
-    const server = await oneSlotServer({ modelPath: gemmaModel(), contextTokens: 4096 }, true);
-    const storage = await mkdtemp(join(tmpdir(), 'cwm-live-'));
-    onTestFinished(() => rm(storage, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 }));
-    await withBackendOn(
-      storage,
-      async (client) => {
-        const { http } = await client.connect();
-        const token = (await readFile(join(storage, 'http-token'), 'utf8')).trim();
-        const url = `${http ?? ''}/p/live/v1/chat/completions`;
-        const [one, other] = ['one', 'other'].map((name) => new Talk(name, url, token)) as [Talk, Talk];
-        // The last of these comes from its file, and the server is tried.
-        for (const talk of [one, other, one]) await talk.ask();
-        const told: string[] = [];
-        for (const talk of [other, one, other, one]) {
-          const before = await computedBy(server.engine);
-          const { sent, reused } = await talk.ask();
-          told.push(`${reused} of ${sent}`);
-          expect(reused).toBeGreaterThan(sent - 80);
-          // A canary, or a file that is read back, would be requests of their own.
-          expect((await computedBy(server.engine)) - before).toBeLessThan(200);
-        }
-        noteFigure(`llama-server with one slot and its own cache through the gateway: ${told.join(', ')}`);
-        const files = async (): Promise<number> =>
-          (await readdir(server.slotDir)).filter((name) => !/probe/.test(name)).length;
-        await expect.poll(files, { timeout: 60_000 }).toBe(2);
-        await server.kill();
-        await server.startAgain();
-        for (const talk of [one, other]) {
-          const { sent, reused } = await talk.ask();
-          // Of a conversation that goes on, a twentieth of the time is saving: its last turns may be computed.
-          expect(reused).toBeGreaterThan(sent - 240);
-        }
-      },
-      ['--http', '127.0.0.1:0', '--engine', server.engine],
-    );
   }, 240_000);
 });

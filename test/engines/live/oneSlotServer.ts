@@ -5,25 +5,17 @@ import { onTestFinished } from 'vitest';
 import { llamaModel } from './llamaModel.ts';
 import { startLlamaServer } from './llamaServer.ts';
 
-/**
- * A llama-server with one slot and slot files, which ends with the test.
- *
- * @param given default: a tiny model. @param hasCache whether it has its own cache of prompts. Default: no.
- */
-export async function oneSlotServer(
-  given?: { readonly modelPath: string; readonly contextTokens: number },
-  hasCache = false,
-) {
+/** A llama-server with one slot, slot files and no cache of its own, which ends with the test. @param given default: a tiny model. */
+export async function oneSlotServer(given?: { readonly modelPath: string; readonly contextTokens: number }) {
   const never = new AbortController().signal;
   const slotDir = await mkdtemp(join(tmpdir(), 'cwm-live-'));
   onTestFinished(() => rm(slotDir, { recursive: true, force: true }));
   const model = given ?? { modelPath: await llamaModel({ signal: never }) };
-  const start = { ...model, slotDir, servedName: 'served', slots: 1, ...(!hasCache && { cacheRamMib: 0 }) };
+  const start = { ...model, slotDir, servedName: 'served', slots: 1, cacheRamMib: 0 };
   let server = await startLlamaServer(start, never);
   onTestFinished(() => server.stop());
   const port = Number(new URL(server.url).port);
   return {
-    slotDir,
     engine: `${server.url}#slots=${encodeURI(slotDir)}`,
     kill: () => server.kill(),
     /** At the same address, after {@link kill}. */

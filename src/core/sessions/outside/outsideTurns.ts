@@ -12,7 +12,6 @@ import { renderConversation } from '../../prompt/prompt.ts';
 import { silent } from '../../ports/reporter.ts';
 import { promptText } from '../../session.ts';
 import { openWithoutWindow } from '../../windows/thaw/resumeFrozen.ts';
-import type { Occupant, Swap } from '../../windows/checkpoints/hostCache.ts';
 import { thaw } from '../../windows/thaw/thaw.ts';
 import { OutsideLineages, outsideTag } from './outsideLineages.ts';
 import { storeOutsideTurn, type OutsideTurn } from './storeOutsideTurn.ts';
@@ -172,50 +171,14 @@ export class OutsideTurns {
     return this.#core().holders.of(engine);
   }
 
-  /**
-   * Saves what an engine has in memory, before another conversation takes its place. @throws the signal's reason, and nothing else.
-   *
-   * @param id whose. Default: of the one whose turn it had last.
-   */
-  async saveHolder(engine: string, signal: AbortSignal, id?: SessionId): Promise<void> {
-    await this.#core().checkpoints.saveDisplaced(engine, null, signal, id);
+  /** Saves what an engine has in memory, before another conversation takes its place. @throws the signal's reason, and nothing else. */
+  async saveHolder(engine: string, signal: AbortSignal): Promise<void> {
+    await this.#core().checkpoints.saveDisplaced(engine, null, signal);
   }
 
-  /** What a llama-server with one slot does by itself when a prompt comes. */
-  swapTo(engine: string, next: Pick<Occupant, 'session' | 'beginning'>): Swap {
-    return this.#core().holders.cacheOf(engine).swapTo(next);
-  }
-
-  /** Finds out whether such a server brings back what it displaced, where that is not known. What it has in its slot may be lost by that. */
-  async tryHostCache(engine: string, signal: AbortSignal): Promise<void> {
-    const { engines, holders } = this.#core();
-    const cache = holders.cacheOf(engine);
-    const server = engines.get(engine);
-    if (!server.bringsBack || !cache.needsTrial()) return;
-    const shown = await server.bringsBack(signal).catch(() => null);
-    cache.tried(shown);
-    signal.throwIfAborted();
-  }
-
-  /** A request takes the engine. */
-  tookEngine(engine: string, occupant: Occupant): void {
-    this.#core().holders.entered(engine, occupant);
-  }
-
-  /**
-   * The answer to the request that took it.
-   *
-   * @param awaited what should have come back by itself, in tokens, and what of it did; null: nothing should.
-   */
-  answered(
-    engine: string,
-    session: SessionId | null,
-    size: Pick<Occupant, 'length' | 'tokens'>,
-    awaited: { readonly hadTokens: number; readonly cachedTokens: number } | null,
-  ): void {
-    const cache = this.#core().holders.cacheOf(engine);
-    cache.answered(session, size);
-    if (awaited) cache.measured(awaited.hadTokens, awaited.cachedTokens);
+  /** A request takes the engine. @param by null: one of no session. */
+  tookEngine(engine: string, by: SessionId | null): void {
+    this.#core().holders.took(engine, by);
   }
 
   /** Every session of this kind. */

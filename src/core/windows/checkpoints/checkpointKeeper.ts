@@ -128,10 +128,9 @@ export class CheckpointKeeper {
     return this.isUnsaved(id) && !isLost && !this.#isDisplaced(id, engine);
   }
 
-  /** The engine has room for one conversation, another one took it, and the engine does not bring it back by itself. */
+  /** The engine has room for one conversation, and another one took it. */
   #isDisplaced(id: SessionId, engine: string): boolean {
-    const { holders } = this.#core();
-    return this.#isVolatile(id, engine) && !holders.mayHave(engine, id) && !holders.cacheOf(engine).has(id);
+    return this.#isVolatile(id, engine) && (this.#core().holders.of(engine) ?? id) !== id;
   }
 
   /** Whether an engine may lose a conversation of which no checkpoint was made, when this one comes. */
@@ -155,12 +154,11 @@ export class CheckpointKeeper {
    * Before another conversation takes a server that has room for one: saves what the server has in memory. The caller waits for that at most as
    * long as computing it again takes.
    *
-   * @param by whose turn it is; null: of none that is known.
-   * @param given whose KV is saved. Default: of the session that used the server last. @throws the signal's reason, and nothing else.
+   * @param by whose turn it is; null: of none that is known. @throws the signal's reason, and nothing else.
    */
-  async saveDisplaced(engine: string, by: SessionId | null, signal: AbortSignal, given?: SessionId): Promise<void> {
+  async saveDisplaced(engine: string, by: SessionId | null, signal: AbortSignal): Promise<void> {
     const { background, holders, prefill, store } = this.#core();
-    const holder = given ?? holders.of(engine);
+    const holder = holders.of(engine);
     if (holder === null || holder === by || !this.#isLostBy(engine, holder)) return;
     const isUnused = await holders.isUnused(engine, signal);
     // One that does not tell may have it still: a later try finds out.
@@ -332,12 +330,10 @@ export class CheckpointKeeper {
     }
     const why = await this.#whyNotWorth(session, signal);
     if (why !== null) return not(why);
-    if (!core.holders.mayHave(session.engine, id)) core.holders.brings(session.engine, id);
     const receipt = await makeCheckpoint(core, id, signal).finally(() => this.#onKvWritten());
     if (!receipt) return not('There is nothing to make a checkpoint of.');
     this.#turned.saved(id);
     this.#costs.spent(session.engine, receipt);
-    core.holders.cacheOf(session.engine).sized(receipt.kvBytes ?? 0, receipt.tokens);
     core.holders.took(session.engine, id);
     return { receipt, why: null };
   }
@@ -357,8 +353,7 @@ export class CheckpointKeeper {
     if (kind === 'openai') return 'The model server cannot save KV.';
     holders.describes(engine, kind);
     if (kind !== 'llama-server') return null;
-    if (!holders.mayHave(engine, id) && !holders.cacheOf(engine).mayBring(id))
-      return 'The model server has another conversation in its memory.';
+    if ((holders.of(engine) ?? id) !== id) return 'The model server has another conversation in its memory.';
     if (!this.isOnlyInMemory(session)) return 'The model server was started again since its last turn.';
     return this.#costs.pays(engine, tokens.count, prefill.expectedMs(engine, tokens.count))
       ? null

@@ -2,7 +2,6 @@ import type { Clock } from '../../../base/clock.ts';
 import { unlessAborted } from '../../../base/unlessAborted.ts';
 import type { SessionId } from '../../../protocol/ids.ts';
 import type { Session } from '../../../protocol/schemas/session.ts';
-import { HostCache, type Occupant } from './hostCache.ts';
 import type { EngineKind } from '../../ports/engine.ts';
 import type { EngineRegistry } from '../../ports/engineRegistry.ts';
 
@@ -16,8 +15,6 @@ export class EngineHolders {
   readonly #roomForOne = new Set<string>();
   /** By engine: when its memory was found empty last. */
   readonly #emptiedAtMs = new Map<string, number>();
-
-  readonly #caches = new Map<string, HostCache>();
 
   constructor(engines: EngineRegistry, clock: Clock) {
     this.#engines = engines;
@@ -34,51 +31,15 @@ export class EngineHolders {
     return [...this.#holders];
   }
 
-  /** Whether the session used the engine last, as far as this process knows. */
-  mayHave(engine: string, session: SessionId): boolean {
-    return (this.of(engine) ?? session) === session;
-  }
-
-  /** What the engine has in its own cache of prompts. */
-  cacheOf(engine: string): HostCache {
-    const found = this.#caches.get(engine) ?? new HostCache();
-    this.#caches.set(engine, found);
-    return found;
-  }
-
   /** A request took the engine. @param by null: it belongs to no session. */
   took(engine: string, by: SessionId | null): void {
-    if (this.of(engine) !== by) this.cacheOf(engine).slotChanged(false);
-    this.#set(engine, by);
-  }
-
-  /** A file was restored into the engine's memory. */
-  restored(engine: string, session: SessionId): void {
-    this.cacheOf(engine).slotChanged(true);
-    this.#set(engine, session);
-  }
-
-  /** A prompt of which more is known takes the engine. */
-  entered(engine: string, occupant: Occupant): void {
-    this.cacheOf(engine).entered(occupant);
-    this.#set(engine, occupant.session);
-  }
-
-  /** The engine brings a session back out of its own cache. */
-  brings(engine: string, session: SessionId): void {
-    this.cacheOf(engine).brings(session);
-    this.#set(engine, session);
-  }
-
-  #set(engine: string, session: SessionId | null): void {
-    if (session === null) this.#holders.delete(engine);
-    else this.#holders.set(engine, session);
+    if (by === null) this.#holders.delete(engine);
+    else this.#holders.set(engine, by);
   }
 
   /** The engine's memory was found empty: it was started again. */
   emptied(engine: string): void {
     this.#holders.delete(engine);
-    this.cacheOf(engine).emptied();
     this.#emptiedAtMs.set(engine, this.#clock.elapsedMs());
   }
 

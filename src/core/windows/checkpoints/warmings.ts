@@ -236,7 +236,7 @@ export class Warmings {
   #note(session: Session, { verdict, tier, kvBytes, timeToFirstTokenMs }: Receipt): void {
     // The server that did not answer has nothing of it, once it does.
     if (verdict === 'text-only') return;
-    this.#core().holders.restored(session.engine, session.id);
+    this.#core().holders.took(session.engine, session.id);
     if (tier !== 'disk' || !kvBytes || timeToFirstTokenMs === null) return;
     this.#loads.set(session.engine, { bytes: kvBytes, ms: timeToFirstTokenMs });
   }
