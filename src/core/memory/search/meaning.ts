@@ -11,7 +11,7 @@ const atOnce = 16;
 /** A long text is embedded in parts, which models take in whole; of a very long one, only its beginning. Both in characters. */
 const partLength = 1_200;
 const mostParts = 6;
-/** Messages that are near enough to count. */
+/** The nearest count, however near they are: models differ in what similarity means something. */
 export const mostNear = 100;
 /** A question is embedded while a turn waits. Later than that, in milliseconds, the search goes without. */
 const patienceMs = 2_000;
@@ -57,10 +57,11 @@ export class Meaning {
     const core = this.#core();
     try {
       const embedder = core.engines.embedder?.(engine);
-      // Before the first vector was made, there is nothing to compare with.
-      const judged = embedder && this.#judged.get(embedder);
-      if (!embedder || !judged?.isUseful) return [];
+      if (!embedder) return [];
       const patience = AbortSignal.any([signal, AbortSignal.timeout(patienceMs)]);
+      // The vectors of earlier turns may be there since before the backend started.
+      const judged = await this.#judge(embedder, patience);
+      if (!judged?.isUseful) return [];
       const embedded = await embedder.embed([question], 'question', patience);
       const vector = embedded?.model === judged.model ? embedded.vectors[0] : undefined;
       if (!vector) return [];
@@ -101,6 +102,12 @@ export class Meaning {
     }
   }
 
+  async #judge(embedder: Embedder, signal: AbortSignal): Promise<Judged | null> {
+    const judged = this.#judged.get(embedder) ?? (await tryMeaning(embedder, signal));
+    if (judged) this.#judged.set(embedder, judged);
+    return judged;
+  }
+
   async #embed(id: SessionId, signal: AbortSignal): Promise<void> {
     const core = this.#core();
     const session = await core.store.sessions.get(id);
@@ -108,10 +115,8 @@ export class Meaning {
     if ((await core.memories.of(session)).segments.length === 0) return;
     const embedder = core.engines.embedder?.(session.engine);
     if (!embedder) return;
-    const judged = this.#judged.get(embedder) ?? (await tryMeaning(embedder, signal));
-    if (!judged) return;
-    this.#judged.set(embedder, judged);
-    if (!judged.isUseful) return;
+    const judged = await this.#judge(embedder, signal);
+    if (!judged?.isUseful) return;
     for (;;) {
       if (signal.aborted) return;
       const messages = await core.store.search.unembedded(id, judged.model, atOnce);

@@ -7,7 +7,7 @@ import { limitOf } from '../segments/budget.ts';
 import { layoutOf } from '../segments/layout.ts';
 import { offeredMemoryTools } from '../tools.ts';
 import { pagesFor, type PageFor } from './pagesFor.ts';
-import { mayPrefetch, prefetchMark, prefetchMargin, mostPrefetchTokens } from './prefetch.ts';
+import { addsTo, mayPrefetch, prefetchMark, prefetchMargin, mostPrefetchTokens } from './prefetch.ts';
 import { asksForRecall } from './recallPhrases.ts';
 
 /** Pages that come by themselves. */
@@ -56,7 +56,7 @@ async function prefetched(
 ): Promise<readonly ContextFile[] | null> {
   const what = { text, limit: 1, atLeast: 1, margin: prefetchMargin, onlyGone: true, mostTokens: mostPrefetchTokens };
   const [page] = await pagesFor(core, turn, what, signal);
-  return page ? [fileOf(page, prefetchMark)] : null;
+  return page && addsTo(text, page.text) ? [fileOf(page, prefetchMark)] : null;
 }
 
 const fileOf = ({ id, message, text }: PageFor, mark = ''): ContextFile => ({

@@ -65,5 +65,11 @@ export function mayPrefetch(messages: readonly Message[], text: string): boolean
   return last.length < fewestPrefetches || used >= leastUsed * last.length;
 }
 
+/** Whether a page has a word that the question has not. The same question, asked earlier, has none. */
+export function addsTo(question: string, page: string): boolean {
+  const asked = wordsIn(question);
+  return [...wordsIn(page)].some((word) => !asked.has(word));
+}
+
 const wordsIn = (text: string): Set<string> =>
   new Set((text.toLowerCase().match(/[\p{L}\p{M}\p{N}]+/gu) ?? []).filter((word) => !stopWords.has(word)));

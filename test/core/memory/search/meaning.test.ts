@@ -191,6 +191,14 @@ describe('search by meaning', () => {
     expect(await unembedded(fixture, 's')).toEqual([]);
   });
 
+  test('S1-55 vectors of earlier turns are used before a turn of this process has ended', async () => {
+    const fixture = await forgetful(new ScriptedEmbedder());
+    // Nobody has tried this one yet, as after a start.
+    const untried = new ScriptedEmbedder();
+    fixture.engines.embedder = () => untried;
+    expect((await found(fixture))[0]).toBe(decision);
+  });
+
   test('where no server can be had for a session, words find what words find', async () => {
     const fixture = await forgetful(new ScriptedEmbedder());
     fixture.engines.embedder = () => {

@@ -39,6 +39,7 @@ describe('a page that a question most likely needs', () => {
 
   test.each([
     ['nothing stands out', 'What do the words of that turn say?'],
+    ['the page says no word more than the question', `Is it so: ${decision}?`],
     ['it is no question', 'The rows of the orders service are many.'],
     ['it is more than a question', `${question} ${'Take your time. '.repeat(20)}`],
   ])('S1-54 none comes where %s', async (_, text) => {
