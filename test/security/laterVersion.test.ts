@@ -66,6 +66,7 @@ describe('S0-23 a store that a later version wrote', () => {
       message: 'm',
       prompt: 'terse',
       page: 'p1',
+      importance: 1,
       scope: 'user',
       memoryId: 'u1',
       how: 'append',

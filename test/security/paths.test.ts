@@ -25,6 +25,7 @@ const good = {
   paths: ['a'],
   pinned: true,
   page: 'p1',
+  importance: 1,
   scope: 'session',
   memoryId: 's1',
   item: 'x',

@@ -1,8 +1,9 @@
 import { cp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { Message } from '../../src/protocol/schemas/session.ts';
 import type { FileStore } from '../../src/store/fileStore.ts';
+import { diskFiles } from '../../src/store/disk/files.ts';
 import { encodeRecord } from '../../src/store/disk/record.ts';
 import {
   aMessage,
@@ -68,6 +69,21 @@ describe('sessions', () => {
 
     await writeFile(path, bytes.subarray(0, -20));
     await expect(store.sessions.get(id)).rejects.toMatchObject({ code: 'CWM-4004' });
+  });
+
+  it('S0-25 verify reads a session that is in memory from its file, whatever size and times say', async () => {
+    const path = join(directory, 'contexts', id, 'metadata.json');
+    await store.sessions.create(aSession());
+    await store.sessions.get(id);
+    const before = await diskFiles.stat(path);
+    const bytes = await readFile(path);
+    await writeFile(path, bytes.fill(0, 40, 60));
+    const real = diskFiles.stat.bind(diskFiles);
+    vi.spyOn(diskFiles, 'stat').mockImplementation((asked) => (asked === path ? Promise.resolve(before) : real(asked)));
+    onTestFinished(() => void vi.restoreAllMocks());
+    expect(await store.sessions.get(id)).not.toBeNull();
+    const problems = (await store.check.verify(new AbortController().signal)).flatMap((step) => step.problems);
+    expect(problems.join('\n')).toContain('metadata.json');
   });
 
   it.skipIf(process.platform === 'win32')(

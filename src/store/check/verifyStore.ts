@@ -70,12 +70,12 @@ async function sessionRecords(
   return each('session records and token ids', await source.sessionIds(), (id) =>
     // Read together, because a turn that ends replaces both.
     sessions.exclusively(id, async () => {
-      const session = await sessions.get(id);
+      const session = await sessions.get(id, true);
       if (!session) return;
       found.set(id, session);
       if (session.tokens) await sessions.loadTokensNow(id, session.tokens.sha256, true);
       for (const { tokens } of Object.values(session.branches)) {
-        if (tokens) await sessions.loadTokensNow(id, tokens.sha256);
+        if (tokens) await sessions.loadTokensNow(id, tokens.sha256, true);
       }
     }),
   );

@@ -57,17 +57,20 @@ export class SessionFiles {
     });
   }
 
-  /** @throws CwmError Corrupted when the session is there without a record that can be read. */
-  async get(id: SessionId): Promise<Session | null> {
-    const { records } = this.#parts;
+  /**
+   * @param isFresh reads its record, even where its file looks like the one that was read last.
+   * @throws CwmError Corrupted when the session is there without a record that can be read.
+   */
+  async get(id: SessionId, isFresh = false): Promise<Session | null> {
+    const { records, files } = this.#parts;
     const paths = this.#parts.layout.session(id);
-    // A turn asks for it ten times. The same file as before is in no other directory than before.
-    const kept = await records.kept(paths.metadata, sessionSchema);
-    if (!kept && !(await hasDirectory(this.#parts.files, paths.directory))) return null;
+    if (!(await hasDirectory(files, paths.directory))) return null;
+    // A turn asks for it ten times.
+    const kept = isFresh ? null : await records.kept(paths.metadata, sessionSchema);
     const session = kept ?? (await records.read(paths.metadata, sessionSchema, true));
     if (session?.id === id) return session;
     if (session === null) {
-      if (!(await hasDirectory(this.#parts.files, paths.directory))) return null;
+      if (!(await hasDirectory(files, paths.directory))) return null;
       throw new CwmError('Corrupted', `The record of session "${id}" is missing or was set aside.`);
     }
     // A file system that ignores case finds one session under both names.
