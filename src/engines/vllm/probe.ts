@@ -200,11 +200,10 @@ async function tryOut(parts: ProbeParts, size: ProbeSize, signal: AbortSignal) {
   const ids = idsOfLength(size.promptTokens, given);
   const [salt, otherSalt] = [randomSalt(), randomSalt()];
   const firstBlock = { ids: ids.slice(0, size.blockTokens), salt, handle: null };
-  const isInSight =
-    identity.description.kind === 'vllm' &&
-    !size.isAssumed &&
-    ids.length > size.blockTokens &&
-    (await parts.blocks.locate(firstBlock, signal)).reachable;
+  const isWatched = identity.description.kind === 'vllm' && !size.isAssumed && ids.length > size.blockTokens;
+  const place = isWatched ? await parts.blocks.locate(firstBlock, signal) : null;
+  // Where a file takes several blocks, one block makes none.
+  const isInSight = place?.reachable === true && place.blocks.length > 0;
   const seen: Seen = { first: null, last: null, shorter: null, canary: null };
   const ask = async (step: TinyStep, promptTokens: number): Promise<TinyAnswer> => {
     const context = { ids: ids.slice(0, promptTokens), salt: step === 'otherSalt' ? otherSalt : salt, handle: null };

@@ -35,7 +35,7 @@ import { measureContext } from './asking/measure.ts';
 import { persistContext } from './asking/persist.ts';
 import { BlockStore, type BlockFilesOptions } from './blocks/blockStore.ts';
 import { CanaryAsker } from './chat/canaryAsker.ts';
-import { completionRequest, probeRequest } from './chat/completion.ts';
+import { checkEcho, completionRequest, probeRequest } from './chat/completion.ts';
 import { converse } from './chat/converse.ts';
 import type { BlockEvents } from './events/blockEvents.ts';
 import type { EventSource } from './events/eventSource.ts';
@@ -410,6 +410,7 @@ export class VllmEngine implements Engine {
         this.#requests.dropCounters();
         const request = probeRequest(model.id, context, { canary: false, isVllm: kind === 'vllm' });
         const { value } = await server.dialect.ask(request, (sent) => link.json(sent, completionSchema, signal));
+        checkEcho(value, context.ids, link.label);
         return value;
       },
     };

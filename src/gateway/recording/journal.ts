@@ -122,7 +122,7 @@ export class Journal {
       };
       said.set(each.id, each);
       if (each.isAnswer) conversation.hasAnswered = true;
-      recogniser.conversations.put(each, textOf(row['q']).split(' '));
+      recogniser.conversations.put(each, textOf(row['q']).split(' ').filter(Boolean));
     }
     if (damaged.length > 0) await this.#file.setAside(damaged);
     if (kept.length < lines.length) await this.#file.replace(kept);

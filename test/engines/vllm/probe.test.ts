@@ -1,4 +1,5 @@
-import { readdirSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { Capabilities, CapabilityName } from '../../../src/protocol/schemas/capabilities.ts';
 import type { FakeFaults, HttpFault } from '../../fakes/fakeFaults.ts';
@@ -106,6 +107,17 @@ describe('what a probe costs', () => {
       const written = Number(/tiering_write_bytes\S* (\d+)/.exec(metrics)?.[1]);
       expect(written / 256).toBe(keepsAll ? 6 : 1);
     }
+  });
+
+  test('a tier whose files take several blocks is not said to store nothing: one block makes no file there', async () => {
+    const rig = await makeRig({ tier: {}, fake: { faults: { tier: 'writes-nothing' } } });
+    const names = readdirSync(rig.rootDir, { recursive: true, encoding: 'utf8' });
+    const config = join(rig.rootDir, names.find((name) => name.endsWith('config.json')) ?? '');
+    writeFileSync(config, readFileSync(config, 'utf8').replace(/"blocks_per_file": ?1/, '"blocks_per_file":4'));
+    expect(readFileSync(config, 'utf8')).toContain('"blocks_per_file":4');
+    // As after the first file that the server wrote.
+    mkdirSync(`${dirname(config)}_r0`);
+    expect(stateOf(await rig.engine.probe(never), 'block-files')).toBe('yes');
   });
 
   test('a tier that writes nothing keeps nothing over a restart, and is asked again until it does', async () => {
