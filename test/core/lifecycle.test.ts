@@ -49,7 +49,7 @@ describe('lifecycle', () => {
       // A query, the filter of a list, and a session that a thaw makes.
       expect.stringMatching(/^sessions\/expiry\.ts: 'active'/),
       expect.stringMatching(/^sessions\/sessions\.ts: input\.lifecycle/),
-      "windows/thaw.ts: 'thawed',",
+      "windows/thaw/thaw.ts: 'thawed',",
     ]);
   });
 });

@@ -3,6 +3,7 @@ import { CwmError } from '../../src/protocol/errors.ts';
 import type { App } from '../../src/vscode/app.ts';
 import { ViewState } from '../../src/vscode/state.ts';
 import { registerClientsTree } from '../../src/vscode/views/clientsTree.ts';
+import { eventually } from '../support/eventually.ts';
 
 interface Tree {
   getChildren(): Promise<{ client: string }[]>;
@@ -49,7 +50,7 @@ test('the clients are drawn again once they can be fetched, where the first fetc
   state.update({ connection: { kind: 'connected' } });
   vi.runAllTimers();
   vi.useRealTimers();
-  await vi.waitFor(() => expect(editor.drawn).toBe(1));
+  await eventually(() => expect(editor.drawn).toBe(1));
   expect(await provider.getChildren()).toMatchObject([{ client: 'codex' }]);
   tree.dispose();
 });

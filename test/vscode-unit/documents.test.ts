@@ -102,6 +102,7 @@ describe('documents', () => {
     expect(status).toContain('26 % full: 8,192 tokens of 32,000 tokens');
     expect(status).toContain('The backend is not running');
     const checkpoint = {
+      window: 'auto-plums',
       tokens: 3435,
       verdict: 'proven',
       kvBytesWritten: 1_500_000,
@@ -111,7 +112,7 @@ describe('documents', () => {
     const about = { health: healthAnswer, encryption: { state: 'off', keyId: null, keyFile: null }, checkpoint };
     expect(
       statusReport(aState({ currentSession: { kind: 'session', session: aSession() } }), about as never),
-    ).toContain('Checkpoint: 3,435 tokens, proven, 1.5 MB of KV written, took 385 ms');
+    ).toContain('Checkpoint: auto-plums, 3,435 tokens, proven, 1.5 MB of KV written, took 385 ms');
   });
 
   test('S0-61 the status says with which key the storage is encrypted, and nothing of it where it is not', () => {

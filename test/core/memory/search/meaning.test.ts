@@ -1,7 +1,8 @@
-import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import type { Embedder } from '../../../../src/core/ports/search.ts';
 import type { SessionId } from '../../../../src/protocol/ids.ts';
 import { CwmError } from '../../../../src/protocol/errors.ts';
+import { eventually } from '../../../support/eventually.ts';
 import { holdSave, keeping } from '../../checkpoints.ts';
 import { coreFixture, never, type CoreFixture } from '../../coreFixture.ts';
 
@@ -171,7 +172,7 @@ describe('search by meaning', () => {
     await fixture.cwm.send({ session: 'meaning', text: 'Two cats.', maxTokens: 32 }, never());
     await saving.reached;
     await fixture.cwm.createSession({ id: 'other' });
-    await vi.waitFor(async () => expect(await unembedded(fixture, 'meaning')).toEqual([]));
+    await eventually(async () => expect(await unembedded(fixture, 'meaning')).toEqual([]));
     saving.go();
     await fixture.cwm.settled();
     expect(fixture.failures).toEqual([]);
