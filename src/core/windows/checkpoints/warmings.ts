@@ -8,6 +8,7 @@ import type { CoreContext } from '../../context.ts';
 import { isOpen } from '../../lifecycle.ts';
 import { saltOf } from '../../ports/lineages.ts';
 import { silent } from '../../ports/reporter.ts';
+import { LoadRates } from './loadRates.ts';
 import { warmFromBase, warmFromCheckpoint } from './rollingCheckpoint.ts';
 import { resumeUnasked } from '../thaw/resumeFrozen.ts';
 
@@ -57,8 +58,7 @@ export class Warmings {
   readonly #last = new Map<SessionId, Warming>();
   /** The clients that opened a session whose KV is being brought back. */
   readonly #openers = new Map<SessionId, Set<string>>();
-  /** By engine: what its last loading took. */
-  readonly #loads = new Map<string, { readonly bytes: number; readonly ms: number }>();
+  readonly #loads = new LoadRates();
   readonly #running = new Set<Promise<unknown>>();
 
   /** @param onKvWritten called after each attempt that may have made an engine write KV. */
@@ -161,8 +161,7 @@ export class Warmings {
       return notBegun('Its KV was saved by another model server.');
     const { count: tokens } = manifest.tokens;
     const computeMs = this.#core().prefill.expectedMs(manifest.engine, tokens) ?? saved.computeMs;
-    const load = this.#loads.get(manifest.engine);
-    const loadMs = load && kv.kvBytes !== null ? (load.ms / load.bytes) * kv.kvBytes : null;
+    const loadMs = kv.kvBytes === null ? null : this.#loads.expectedMs(manifest.engine, kv.kvBytes);
     const planned = {
       tokens,
       tokensBehind: Math.max(0, session.tokens.count - tokens),
@@ -238,7 +237,7 @@ export class Warmings {
     if (verdict === 'text-only') return;
     this.#core().holders.took(session.engine, session.id);
     if (tier !== 'disk' || !kvBytes || timeToFirstTokenMs === null) return;
-    this.#loads.set(session.engine, { bytes: kvBytes, ms: timeToFirstTokenMs });
+    this.#loads.observe(session.engine, { bytes: kvBytes, ms: timeToFirstTokenMs });
   }
 
   #tell(id: SessionId, { project }: Opening, warming: Warming): Warming {
