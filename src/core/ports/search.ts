@@ -119,7 +119,7 @@ export interface MessageSearch {
   occurrences(query: OccurrenceQuery): Promise<Occurrences>;
   /** Messages of a session that have no vectors of this model yet, oldest first. */
   unembedded(session: SessionId, model: string, limit: number): Promise<readonly UnembeddedMessage[]>;
-  /** Keeps vectors beside the index. They are derived: whoever deletes the index has them made again. */
+  /** Keeps vectors beside the index. They are derived data: a deleted index loses them, and turns compute them again. */
   keepVectors(model: string, vectors: readonly MessageVectors[]): Promise<void>;
   /** The messages whose vectors are nearest, best first. Of very many, only the latest are compared. */
   near(query: NearQuery): Promise<readonly NearMessage[]>;

@@ -8,7 +8,9 @@ import { useOf } from '../vllm/models.ts';
 
 /** A server that serves no embeddings is asked again after an hour: somebody may have started another one there. */
 const askAgainMs = 3_600_000;
-/** What is left of each text where a server refuses longer ones, in characters; every model takes that. */
+/** Texts of one request: a server without a GPU computes them in its time. */
+const mostTexts = 8;
+/** What is left of a text that a server refuses, in characters; nearly every model takes that. */
 const shortText = 400;
 
 const entrySchema = z.looseObject({
@@ -114,16 +116,34 @@ async function vectorsOf(link: Link, { model, texts, form }: Asked, signal: Abor
       throw new CwmError('EngineFailed', `${link.label} did not return one vector for each text.`);
     return sorted;
   };
-  try {
-    return await ask(texts);
-  } catch (error) {
-    if (!isRefusal(error) || texts.every(({ length }) => length <= shortText)) throw error;
-    return ask(texts.map((text) => text.slice(0, shortText).toWellFormed()));
-  }
+  /** A text that the server refuses costs no other text its vectors, nor its words. */
+  const askInHalves = async (given: readonly string[]): Promise<number[][]> => {
+    try {
+      return await ask(given);
+    } catch (error) {
+      if (!isOfTexts(error)) throw error;
+      const [only = ''] = given;
+      if (given.length === 1 && only.length <= shortText) throw error;
+      if (given.length === 1) return ask([only.slice(0, shortText).toWellFormed()]);
+      const half = Math.ceil(given.length / 2);
+      return [...(await askInHalves(given.slice(0, half))), ...(await askInHalves(given.slice(half)))];
+    }
+  };
+  const vectors: number[][] = [];
+  for (let at = 0; at < texts.length; at += mostTexts)
+    vectors.push(...(await askInHalves(texts.slice(at, at + mostTexts))));
+  if (vectors.some(({ length }) => length !== vectors[0]?.length))
+    throw new CwmError('EngineFailed', `${link.label} returned vectors of several lengths.`);
+  return vectors;
 }
 
 const isRefusal = (error: unknown): boolean =>
   isCwmError(error, 'EngineRejected', 'EngineFailed', 'EngineDenied', 'ContextTooLong', 'NotAnEngine');
+
+/** Whether other texts may do: not where the server is busy, wants another key, or answers what is no embedding. llama-server says 500 of a long text. */
+const isOfTexts = (error: unknown): boolean =>
+  isCwmError(error, 'EngineRejected', 'ContextTooLong') ||
+  (isCwmError(error, 'EngineFailed') && [400, 413, 422, 500].includes(Number(error.context?.['status'])));
 
 /** Whether it may serve embeddings all the same, a moment later: it loads its model, is too busy, or wants another key. */
 const isPassing = (error: unknown): boolean =>

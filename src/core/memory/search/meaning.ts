@@ -6,8 +6,8 @@ import type { NearMessage } from '../../ports/search.ts';
 import type { RecallScope } from './recall.ts';
 import { tryMeaning } from './meaningTrial.ts';
 
-/** Messages whose vectors are asked for together: few, so that a turn which comes meanwhile waits for little. */
-const atOnce = 16;
+/** Messages of one round. Their vectors are stored before the next round begins, and a turn waits for one round at most. */
+const atOnce = 4;
 /** A long text is embedded in parts, which models take in whole; of a very long one, only its beginning. Both in characters. */
 const partLength = 1_200;
 const mostParts = 6;
