@@ -34,6 +34,19 @@ export interface Benchmark {
   run(signal: AbortSignal, options: BenchmarkOptions): Promise<Figure[]>;
 }
 
+/** A row in place of a figure that this machine cannot give. It misses nothing. @param what ends with the reason. */
+export const notMeasured = (id: string, what: string, unit: Figure['unit']): Figure => ({
+  id,
+  what,
+  unit,
+  value: Number.NaN,
+  baseline: null,
+  ratio: null,
+  wanted: '',
+  met: true,
+  runs: 0,
+});
+
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;

@@ -6,7 +6,7 @@ import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { headBytes } from '../src/embedded/kv/blockFile.ts';
 import { EngineProcess } from '../test/embedded/support/engineProcess.ts';
 import { gemmaModel } from '../test/engines/live/gemmaModel.ts';
-import { mustHold, type Figure } from './benchmark.ts';
+import { mustHold, notMeasured, type Figure } from './benchmark.ts';
 
 /** Text that means something: what KV of real text compresses to depends on it. */
 const textPath = fileURLToPath(new URL('../docs/architecture.md', import.meta.url));
@@ -98,14 +98,8 @@ function packed(what: string, bodies: readonly Buffer[]): Figure {
 
 const sizeOf = (bodies: readonly Buffer[]): number => bodies.reduce((sum, { length }) => sum + length, 0);
 
-const notInstalled: Figure = {
-  id: 'S0-51',
-  what: 'KV of a real model, zstd: not measured, because Gemma is not installed (npm run engines:install gemma)',
-  unit: 'bytes',
-  value: Number.NaN,
-  baseline: null,
-  ratio: null,
-  wanted: '',
-  met: true,
-  runs: 0,
-};
+const notInstalled = notMeasured(
+  'S0-51',
+  'KV of a real model, zstd: not measured, because Gemma is not installed (npm run engines:install gemma)',
+  'bytes',
+);

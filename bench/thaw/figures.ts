@@ -1,4 +1,4 @@
-import type { Figure } from '../benchmark.ts';
+import { notMeasured, type Figure } from '../benchmark.ts';
 import type { FreshStart } from './freshStart.ts';
 import { turnTokens } from './measuredEngine.ts';
 import { blockTokensOf, kvBytesPerToken, type BenchModel } from './models.ts';
@@ -163,14 +163,5 @@ export function startFigure(
   };
 }
 
-const notCold = (name: string): Figure => ({
-  id: 'THAW',
-  what: `thaw, cold, ${name}: not measured, because this system does not drop its caches`,
-  unit: 'ms',
-  value: Number.NaN,
-  baseline: null,
-  ratio: null,
-  wanted: '',
-  met: true,
-  runs: 0,
-});
+const notCold = (name: string): Figure =>
+  notMeasured('THAW', `thaw, cold, ${name}: not measured, because this system does not drop its caches`, 'ms');
