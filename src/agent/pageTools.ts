@@ -1,6 +1,6 @@
 import * as z from 'zod/mini';
 import { wholeBefore } from '../base/readableText.ts';
-import { modalities } from '../protocol/memory/page.ts';
+import { importanceSchema, modalities } from '../protocol/memory/page.ts';
 import type { AgentTool } from './agentTool.ts';
 import { described, sessionId } from './fields.ts';
 
@@ -54,8 +54,19 @@ const searchPages: AgentTool<Input<'search_pages'>, Output<'search_pages'>> = {
   },
 };
 
-/** What was said in a session, as its memory's own tools find it. */
-export const pageTools = { page_fault: pageFault, search_pages: searchPages } as const;
+const pageImportance: AgentTool<Input<'page_importance'>, Output<'page_importance'>> = {
+  title: 'Weigh Page',
+  description:
+    "Says what a page of a session's memory is worth to later prompts. What is worth less leaves the prompt first, and from 0.9 on a page stays whole as far as there is room.",
+  effect: 'changes',
+  async run(backend, { session_id, page_id, importance }) {
+    const weighed = await backend.call('weighPage', { session: session_id, page: page_id, importance });
+    return { page_id: weighed.page, importance: weighed.importance };
+  },
+};
+
+/** What was said in a session, as its memory's own tools find it, and what it is worth. */
+export const pageTools = { page_fault: pageFault, search_pages: searchPages, page_importance: pageImportance } as const;
 
 export const pageToolShapes = () =>
   ({
@@ -77,6 +88,17 @@ export const pageToolShapes = () =>
         next_character: z.nullable(z.number()),
         characters: z.number(),
       }),
+    },
+    page_importance: {
+      input: z.object({
+        session_id: sessionId(),
+        page_id: described(z.string().check(z.minLength(1)), 'Id of the page, like p41-3f9a.'),
+        importance: described(
+          z.nullable(importanceSchema),
+          '0 to 1; null: as much as pages of its role are (0.6 of the user, 0.5 of the model, 0.4 of a tool).',
+        ),
+      }),
+      output: z.object({ page_id: z.string(), importance: z.number() }),
     },
     search_pages: {
       input: z.object({

@@ -139,6 +139,19 @@ test('S1-50 a page of a session comes in parts, and a search says by which id it
   expect(read).toMatchObject({ content: 'service', from_character: 4, next_character: 11, characters: text.length });
 });
 
+test('S1-22 an agent says what a page is worth, and a number that is none from 0 to 1 is refused before anything is asked', async () => {
+  const backend = new FakeBackend({ weighPage: ({ page, importance }) => ({ page, importance: importance ?? 0.6 }) });
+  const client = await openClient({ era: 'modern', backend });
+  const weigh = (importance: unknown) =>
+    client.call('page_importance', { session_id: 's', page_id: 'p1-aaaa', importance });
+  expect((await weigh(0.95)).structuredContent).toEqual({ page_id: 'p1-aaaa', importance: 0.95 });
+  expect((await weigh(null)).structuredContent).toEqual({ page_id: 'p1-aaaa', importance: 0.6 });
+  for (const wrong of [1.1, -0.1, 'much', undefined]) expect((await weigh(wrong)).isError).toBe(true);
+  expect(backend.calls.map(({ input }) => input)).toEqual(
+    [0.95, null].map((importance) => ({ session: 's', page: 'p1-aaaa', importance })),
+  );
+});
+
 test('S1-50 parts of a page that are put together are its text, characters of two units too', async () => {
   const text = 'a\u{1F980}b\u{1F980}\u{1F980}';
   const page = { id: 'p1-aaaa', kind: 'transcript', tier: 'L2' };

@@ -12,9 +12,6 @@ import { budgetFor, leaveRoom, showConversation, type Asking } from './show.ts';
 /** All of them; a new one is a row. */
 const memoryTools: readonly MemoryTool[] = [pageFault, searchTool];
 
-/** Names that no tool of others has where these are offered. */
-export const memoryToolNames: ReadonlySet<string> = new Set(memoryTools.map(({ name }) => name));
-
 /**
  * The tools of the session's memory, from the moment on that something has left the prompt: before that, they have nothing to find.
  *

@@ -19,8 +19,12 @@ export class AnswerUnderWay {
   readonly #id = `chatcmpl-${randomId()}`;
   readonly #created: number;
 
-  constructor({ model }: Asked, now: Date) {
+  /** Headers of the answer besides. */
+  readonly receipt: Readonly<Record<string, string>>;
+
+  constructor({ model }: Asked, now: Date, receipt: Readonly<Record<string, string>>) {
     this.#model = model;
+    this.receipt = receipt;
     this.#created = Math.floor(now.getTime() / 1000);
   }
 
@@ -61,8 +65,8 @@ const usageOf = ({ usage: { promptTokens, cachedTokens, outputTokens } }: Client
       };
 
 /** Headers that say where it is stored. */
-export const receiptOf = ({ session }: Pick<AnswerUnderWay, 'session'>): Record<string, string> =>
-  session === null ? {} : { 'x-cwm-recorded': 'yes', 'x-cwm-session': session };
+export const receiptOf = ({ session, receipt }: Pick<AnswerUnderWay, 'session' | 'receipt'>): Record<string, string> =>
+  session === null ? {} : { 'x-cwm-recorded': 'yes', 'x-cwm-session': session, ...receipt };
 
 export interface StreamedAnswer {
   /** A comment, which every client skips: the answer takes a while. */

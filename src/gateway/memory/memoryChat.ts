@@ -10,6 +10,7 @@ import { readChatRequest } from '../formats/chatCompletions.ts';
 import type { Format } from '../formats/format.ts';
 import type { Asked, Item } from '../formats/item.ts';
 import { countOf, listOf, objectOf, parsed, textOf, type JsonObject } from '../formats/json.ts';
+import type { Importance } from '../routes/importance.ts';
 import { beating } from '../passing/heldLine.ts';
 import { AnswerUnderWay, receiptOf, streamTo } from './memoryAnswer.ts';
 import { memorySuffix, requireModel } from './memoryModels.ts';
@@ -26,6 +27,7 @@ export interface MemoryRequest {
   readonly project: ProjectUri | null;
   /** By which the client names the conversation; null: it does not. */
   readonly key: string | null;
+  readonly importance: Importance;
   /** Why nothing of it is recorded; null: it is. */
   readonly whyNot: string | null;
   readonly isAnswering: () => void;
@@ -61,7 +63,7 @@ export async function answerWithMemory(format: Format, gateway: GatewayContext, 
   figure.turns++;
   figure.lastRequestAt = gateway.clock.now().toISOString();
   const answerId = randomId() as MessageId;
-  const answer = new AnswerUnderWay(asked, gateway.clock.now());
+  const answer = new AnswerUnderWay(asked, gateway.clock.now(), given.importance.receipt(true));
   const out = asked.streams ? streamTo(format, { res, body, answerId, answer, isAnswering: given.isAnswering }) : null;
   const reporter = {
     ...silent,
@@ -80,6 +82,7 @@ export async function answerWithMemory(format: Format, gateway: GatewayContext, 
     tools: toolsOf(asked, chat['tool_choice']),
     toolChoice: choiceOf(chat['tool_choice']),
     sampling: samplingOf(chat),
+    importance: given.importance.value,
   };
   const asker = { client, project: given.project, key: given.key, system: asked.system };
   let said: SaidTurn;
@@ -101,7 +104,7 @@ export async function answerWithMemory(format: Format, gateway: GatewayContext, 
   if (signal.aborted) return;
   if (out) return out.end(said);
   const whole = format.whole(JSON.stringify(answer.whole(item, said)), { body, answerId, closing: () => null });
-  res.writeHead(200, { 'content-type': 'application/json', ...receiptOf(said) });
+  res.writeHead(200, { 'content-type': 'application/json', ...receiptOf(answer) });
   res.end(whole);
 }
 

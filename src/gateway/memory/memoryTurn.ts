@@ -16,7 +16,7 @@ interface MemoryTurn {
   /** The model server that the request is for. */
   readonly engine: string;
   readonly items: readonly Item[];
-  readonly turn: Pick<ClientTurn, 'system' | 'tools' | 'toolChoice' | 'sampling'>;
+  readonly turn: Pick<ClientTurn, 'system' | 'tools' | 'toolChoice' | 'sampling' | 'importance'>;
   readonly answer: Pick<AnswerUnderWay, 'text' | 'reasoning' | 'session'>;
   /** By which the client may name the answer in its next request. */
   readonly answerId: MessageId;

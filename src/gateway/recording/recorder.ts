@@ -3,6 +3,7 @@ import { KeyedQueue } from '../../base/serialQueue.ts';
 import type { EngineDescription, ReuseEvidence } from '../../core/ports/engine.ts';
 import { outsideTag } from '../../core/sessions/outside/outsideLineages.ts';
 import type { OutsideTurns } from '../../core/sessions/outside/outsideTurns.ts';
+import type { Weighed } from '../../core/memory/pages/weigh.ts';
 import type { EarlierAnswer, OutsideSession } from '../../core/sessions/outside/storeOutsideTurn.ts';
 import type { Lineage } from '../../core/ports/lineages.ts';
 import { isCwmError } from '../../protocol/errors.ts';
@@ -17,6 +18,8 @@ import { asMessage } from './messages.ts';
 export interface Recording {
   readonly answer: Said;
   readonly cut: CutReason | null;
+  /** What the client says that the user's last message before it is worth; null: nothing. */
+  readonly importance: number | null;
   readonly system: string;
   readonly engine: string;
   readonly description: EngineDescription | null;
@@ -150,7 +153,8 @@ export class Recorder {
       const earlier: EarlierAnswer[] = [];
       for (const each of recordings.slice(0, -1)) earlier.push({ message: each.answer.id, ids: await each.ids() });
       const ids = await last.ids();
-      await outside.record({ session, after, messages, system, ids, earlier, reuse, description, isVolatile });
+      const weighed = recordings.flatMap(weighedOf);
+      await outside.record({ session, after, messages, system, ids, earlier, weighed, reuse, description, isVolatile });
     } catch (error) {
       if (isCwmError(error, 'MessageNotFound', 'SessionNotFound', 'InvalidTransition')) onGone(conversation);
       throw error;
@@ -165,6 +169,13 @@ export class Recorder {
 function isBehind(answer: Said, earlier: Said | undefined): boolean {
   for (let at = answer.before; at?.item; at = at.before) if (at === earlier) return true;
   return false;
+}
+
+function weighedOf({ answer, importance }: Recording): Weighed[] {
+  if (importance === null) return [];
+  for (let at = answer.before; at; at = at.before)
+    if (at.role === 'user') return [{ message: { id: at.id, sequence: at.length }, importance }];
+  return [];
 }
 
 /** What leads to an answer and is not stored yet, oldest first. */

@@ -29,6 +29,8 @@ export interface Understood {
   readonly recognised: Recognised | null;
   /** It is stored with a later answer. */
   readonly isLater: boolean;
+  /** Of the user's last message, as the client says; null: it says nothing. */
+  readonly importance: number | null;
   /** Of the message that the answer becomes. */
   readonly answerId: MessageId;
   readonly sentMs: number;
@@ -53,7 +55,7 @@ export function recordAnswer(
 
 function recordTurn(
   { recogniser, recorder, upstream, figures, first }: GatewayContext,
-  { sent, isPinned, client, recognised, isLater, asked, target, lineage, answerId, sentMs }: Understood,
+  { sent, isPinned, client, recognised, isLater, importance, asked, target, lineage, answerId, sentMs }: Understood,
   said: Answer,
   { hasLeft, firstMs }: { readonly hasLeft: boolean; readonly firstMs: number | null },
 ): void {
@@ -75,6 +77,7 @@ function recordTurn(
   const isLlama = target.description.kind === 'llama-server';
   recorder.record({
     answer,
+    importance,
     cut: cutOf(said, hasLeft),
     system: systemSent(first, conversation, asked.system, isPinned),
     engine: target.spec,

@@ -21,6 +21,7 @@ import { projectOf } from '../recognition/project.ts';
 import type { Recognised } from '../recognition/recogniser.ts';
 import { itemsOf } from '../recording/recentAnswers.ts';
 import { recordAnswer, type Understood } from './answered.ts';
+import { importanceOf, type Importance } from './importance.ts';
 import { answerOf, previousTurn, type Previous } from './previous.ts';
 import { noteRequest, receiptHeaders, reuseLine } from './receipt.ts';
 import { isOnePlace, makeRoom, type Room } from './room.ts';
@@ -36,6 +37,7 @@ interface Read {
   readonly project: ProjectUri | null;
   /** By which the client names the conversation; null: it does not. */
   readonly key: string | null;
+  readonly importance: Importance;
   /** Why nothing of it is recorded; null: it may be. */
   readonly whyNot: string | null;
   /** The same, or why it is recorded with a later answer of its conversation. */
@@ -89,6 +91,7 @@ async function read(format: Format, gateway: GatewayContext, request: GatewayReq
     client,
     project,
     key: conversation.isOfCache ? null : conversation.key,
+    importance: importanceOf(header),
     whyNot,
     whyLater: whyNot ?? gateway.whyTooMany(client),
     recognise,
@@ -118,7 +121,7 @@ const pass =
     const { res, signal } = request;
     const given = await read(format, gateway, request);
     if (hasMemory(given.asked)) {
-      const { text, body, previous, client, project, key, whyNot } = given;
+      const { text, body, previous, client, project, key, importance, whyNot } = given;
       const chat = format.chatBody(text, body, {}, previous?.messages);
       return await answerWithMemory(format, gateway, {
         request,
@@ -127,6 +130,7 @@ const pass =
         client,
         project,
         key,
+        importance,
         whyNot,
         isAnswering,
       });
@@ -135,7 +139,7 @@ const pass =
     const enter = async (): Promise<Passing> => {
       const recognised = given.recognise();
       const lineage = await lineageOf(gateway, given.project, recognised);
-      const room = await heldLine(res, given.asked.streams && receiptHeaders(gateway, recognised, given.whyLater), () =>
+      const room = await heldLine(res, given.asked.streams && receiptOf(gateway, given, recognised), () =>
         makeRoom(gateway, target, recognised, outside.saltOf(lineage), signal),
       );
       return { recognised, lineage, room };
@@ -166,6 +170,11 @@ const pass =
     }
   };
 
+function receiptOf(gateway: GatewayContext, { importance, whyLater }: Read, recognised: Recognised | null) {
+  const receipt = receiptHeaders(gateway, recognised, whyLater);
+  return { ...receipt, ...importance.receipt(receipt['x-cwm-recorded'] === 'yes') };
+}
+
 interface Passing {
   readonly recognised: Recognised | null;
   readonly lineage: Lineage;
@@ -190,7 +199,7 @@ async function ask(
   const { req, res, signal } = request;
   const { text, body, asked, client, previous } = given;
   const { recognised, lineage, room } = passing;
-  const receipt = receiptHeaders(gateway, recognised, given.whyLater);
+  const receipt = receiptOf(gateway, given, recognised);
   const isForeign =
     room.isForeign && outside.lineages.isolation !== 'off' && !(recognised?.kind === 'turn' && recognised.known > 0);
   const added = addedFields(body, asked, target, { salt: outside.saltOf(lineage), isForeign });
@@ -209,6 +218,7 @@ async function ask(
     lineage,
     recognised: healing,
     isLater: given.whyLater !== null,
+    importance: given.importance.value,
     client,
     answerId: randomId() as MessageId,
     sentMs: clock.elapsedMs(),

@@ -5,7 +5,9 @@ import { newSession, type Message, type MessageContent, type Session } from '../
 import type { MemorySettings } from '../../../protocol/schemas/sessionSettings.ts';
 import type { ToolCall } from '../../../protocol/schemas/toolCall.ts';
 import type { CoreContext } from '../../context.ts';
-import { memoryToolNames, offeredMemoryTools, withMemoryTools } from '../../memory/tools.ts';
+import { weigh } from '../../memory/pages/weigh.ts';
+import { memoryToolNames } from '../../memory/memoryTool.ts';
+import { offeredMemoryTools, withMemoryTools } from '../../memory/tools.ts';
 import type { Generation } from '../../ports/engine.ts';
 import { outputTokensOf } from '../../prompt/taken.ts';
 import { newLineage } from '../../ports/lineages.ts';
@@ -66,6 +68,8 @@ export interface ClientTurn {
   readonly said: readonly ClientMessage[];
   /** What the user says then; null: nothing, behind results or messages that are stored. */
   readonly text: string | null;
+  /** What the client says that the user's last message is worth, 0 to 1; null: nothing. */
+  readonly importance: number | null;
   /** The client's own: it runs them. */
   readonly tools: readonly ToolDefinition[];
   readonly toolChoice: string | undefined;
@@ -269,7 +273,12 @@ async function converseAs(
   if (!isAnswered && text !== null) await addRecalled(core, going, text, signal);
   const question = text === null ? null : newMessage(core, going.messages, 'user', { type: 'text', text });
   const round = isAnswered && !question ? (given.pendingTools?.round ?? 0) + 1 : 1;
-  return converse(core, going, { added: question ? [question] : [], inPool: !question, round }, conversing, signal);
+  const asked = { added: question ? [question] : [], inPool: !question, round };
+  const answered = await converse(core, going, asked, conversing, signal);
+  const message =
+    question ?? going.messages.findLast(({ role, content }) => role === 'user' && content.type === 'text');
+  if (message && turn.importance !== null) await weigh(core, session, [{ message, importance: turn.importance }]);
+  return answered;
 }
 
 /** @throws CwmError MessageNotFound where a result is of none of the calls. */

@@ -3,6 +3,7 @@ import type { MessageId, ProjectUri, SessionId } from '../../../protocol/ids.ts'
 import type { Isolation } from '../../../protocol/settings/sessionChoices.ts';
 import type { CoreContext } from '../../context.ts';
 import { isDue, isOpen } from '../../lifecycle.ts';
+import { weigh } from '../../memory/pages/weigh.ts';
 import type { Passage } from '../../ports/engine.ts';
 import { saltOf, type Lineage } from '../../ports/lineages.ts';
 import { openAiMessages } from '../../ports/openAiMessages.ts';
@@ -201,7 +202,11 @@ export class OutsideTurns {
     const core = this.#core();
     const { id } = turn.session;
     await this.lineages.store(turn.session.lineage);
-    const stored = await core.turns.run(id, () => storeOutsideTurn(core, turn));
+    const stored = await core.turns.run(id, async () => {
+      const session = await storeOutsideTurn(core, turn);
+      await weigh(core, session, turn.weighed);
+      return session;
+    });
     core.prefill.observe(turn.session.engine, turn.reuse);
     await this.lineages.renew(turn.session.lineage.id);
     core.checkpoints.afterOutsideTurn(id, turn.isVolatile);

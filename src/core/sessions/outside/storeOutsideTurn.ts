@@ -2,6 +2,7 @@ import { newSession, type Message, type Session } from '../../../protocol/schema
 import type { MessageId, ProjectUri, PromptId, SessionId } from '../../../protocol/ids.ts';
 import type { CoreContext } from '../../context.ts';
 import { requireOpen } from '../../lifecycle.ts';
+import type { Weighed } from '../../memory/pages/weigh.ts';
 import type { EngineDescription, ReuseEvidence } from '../../ports/engine.ts';
 import type { Lineage } from '../../ports/lineages.ts';
 import { nextEngine, promptText, requireSession } from '../../session.ts';
@@ -40,6 +41,8 @@ export interface OutsideTurn {
   readonly ids: SeenIds;
   /** Of the messages, answers before the last one. */
   readonly earlier: readonly EarlierAnswer[];
+  /** What the client says that messages are worth. */
+  readonly weighed: readonly Weighed[];
   readonly description: EngineDescription | null;
   readonly reuse: ReuseEvidence;
   /** The server's only memory has it, and loses it with the next conversation or its own end. */
