@@ -4,6 +4,9 @@ import type { MemoryRecord, MemorySearch, MemoryTurn, Mutation, Note, Segment } 
 import type { ContextTokens, Message, Session } from '../../protocol/schemas/session.ts';
 import type { MemoryStore } from '../ports/messages.ts';
 import { ConversationPages } from './pages/conversationPages.ts';
+import type { Taught } from './pages/procedurePages.ts';
+import { procedureOf } from './toolState/procedures.ts';
+import { callsOf } from './toolState/toolHistory.ts';
 import type { Pressure } from './eviction/policy.ts';
 import { layoutOf, shownOf, type Layout } from './segments/layout.ts';
 
@@ -143,7 +146,7 @@ export class SessionMemory {
 
   /** The pages of a conversation of the session, as they are now. @param layout what its next prompt begins with. */
   pagesOf(messages: readonly Message[], layout: Layout): ConversationPages {
-    return this.#pages.of({ messages, layout, memory: this });
+    return this.#pages.of({ messages, layout, memory: this, taughtBy });
   }
 
   get nextSegmentId(): string {
@@ -151,6 +154,8 @@ export class SessionMemory {
     return `s${Math.max(0, ...numbers) + 1}`;
   }
 }
+
+const taughtBy = (tool: string, messages: readonly Message[]): Taught | null => procedureOf(callsOf(messages), tool);
 
 interface Known {
   /** A session with the same id that was made again is another one. */

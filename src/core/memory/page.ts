@@ -80,4 +80,10 @@ export function hintOf(message: Pick<Message, 'role' | 'content'>, characters: n
   return `[${message.role}] ${short}`;
 }
 
+/** The same of a page that is made of others. */
+export const derivedHint = (kind: PageKind, text: string): string =>
+  `[${kind}] ${onOneLine(text.split('\n', 1)[0] ?? '')
+    .slice(0, hintCharacters)
+    .toWellFormed()}`;
+
 const onOneLine = (text: string): string => text.replaceAll(/\s+/g, ' ').trim();

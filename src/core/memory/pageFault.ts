@@ -11,7 +11,6 @@ import { countText } from './segments/count.ts';
 import { mostFaults, mostFaultTokens } from './pages/faultLimits.ts';
 import { findPage, type FoundPage } from './pages/findPage.ts';
 import type { Representation } from './pages/representations.ts';
-import { segmentPageText } from './pages/segmentPages.ts';
 import { layoutOf } from './segments/layout.ts';
 import { textOf } from './page.ts';
 import type { Remembering } from './remembering.ts';
@@ -70,7 +69,7 @@ interface Faulted {
     readonly next_character?: number;
     readonly meta: { readonly source_tier: StorageTier; readonly size_bytes: number; readonly latency_ms: number };
   };
-  readonly effects: { readonly promoted: boolean; readonly tokens_est: number; readonly evictions: readonly string[] };
+  readonly effects: { readonly promoted: boolean; readonly tokens_est: number };
 }
 
 type Answer = Faulted | { readonly error: string; readonly page_id: string };
@@ -106,7 +105,7 @@ async function fault(core: CoreContext, turn: Remembering, given: JsonObject, si
     return { error: `Fault limit: ${mostFaults} pages came back in this turn already.`, page_id: id };
   const limit = limitOf(description.model, session.settings?.memory ?? { enableVm: true }) ?? Infinity;
   const left = Math.min(mostFaultTokens, Math.floor(limit * mostShare)) - spent.tokens;
-  const whole = message ? textOf(message) : segmentPageText(page, (segment) => memory.segment(segment));
+  const whole = message ? textOf(message) : pages.derivedText(page);
   if (from !== undefined && from >= whole.length)
     return { error: `The page has ${whole.length} characters, so that none is left from ${from} on.`, page_id: id };
   const known = from === undefined ? pages.recall(id, level) : null;
@@ -144,12 +143,12 @@ async function fault(core: CoreContext, turn: Remembering, given: JsonObject, si
       modality: page.modality,
       level: had,
       tier: 'L0',
-      role: message?.role ?? 'system',
+      role: message?.role ?? (page.kind === 'procedure' ? 'tool' : 'system'),
       content: text,
       ...(from !== undefined && { from_character: from, ...(end < whole.length && { next_character: end }) }),
       meta: { source_tier: page.tier, size_bytes: page.sizeBytes, latency_ms: Math.round(latency) },
     },
-    effects: { promoted: true, tokens_est: tokens, evictions: [] },
+    effects: { promoted: true, tokens_est: tokens },
   };
 }
 

@@ -1,7 +1,7 @@
 import type { MemoryStats } from '../../protocol/memory/stats.ts';
 import type { Message } from '../../protocol/schemas/session.ts';
 import type { FaultReason } from '../../protocol/memory/records.ts';
-import { thrashIndex } from './eviction/comeBacks.ts';
+import { isAskedFor, thrashIndex } from './eviction/comeBacks.ts';
 import type { SessionMemory } from './memories.ts';
 import type { ConversationPages } from './pages/conversationPages.ts';
 import { prefetchesIn } from './search/prefetch.ts';
@@ -15,8 +15,8 @@ export function statsOf(
   free: number | null,
 ): MemoryStats {
   const { total: pages, used, uncounted, ...stats } = table.stats;
-  const faults = memory.mutations.filter(({ what }) => what === 'fault_in');
-  const because = (wanted: FaultReason): number => faults.filter(({ reason }) => reason === wanted).length;
+  const cameBack = memory.mutations.filter(({ what }) => what === 'fault_in');
+  const because = (wanted: FaultReason): number => cameBack.filter(({ reason }) => reason === wanted).length;
   const standing = table
     .withTier('L0')
     .filter(({ kind }) => kind === 'summary' || kind === 'claim' || kind === 'index');
@@ -31,7 +31,7 @@ export function statsOf(
     evictions: sealedCount(layout),
     compressions: memory.segments.reduce((sum, { pages: had = [] }) => sum + had.length, 0),
     tokensSaved: layout.reduce((sum, { replacedTokens, tokens }) => sum + replacedTokens - (tokens ?? 0), 0),
-    faults: faults.length,
+    faults: cameBack.filter(isAskedFor).length,
     faultsByReason: {
       user_requested_recall: because('user_requested_recall'),
       resolve_reference: because('resolve_reference'),

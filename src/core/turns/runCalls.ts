@@ -5,7 +5,8 @@ import type { CoreContext } from '../context.ts';
 import type { Reporter } from '../ports/reporter.ts';
 import type { Tool } from '../ports/tools.ts';
 import { fitMessage, withinAnyPrompt } from '../memory/segments/fitMessage.ts';
-import { runGuarded } from '../memory/toolState/toolState.ts';
+import { procedureId } from '../memory/pages/procedurePages.ts';
+import { runGuarded, type Guarded } from '../memory/toolState/toolState.ts';
 import { isMemoryTool } from '../memory/memoryTool.ts';
 import { askUser, questionOf } from '../tools/askUser.ts';
 import { boundedResult, parseArguments } from '../tools/toolCalls.ts';
@@ -44,7 +45,7 @@ export async function runCalls(
     }
     reporter.progress(`Running the tool ${call.name}`);
     const waiting = (turn.session.pendingTools?.calls.length ?? 1) - 1;
-    const result = await resultOf(core, turn, call, tools);
+    const { teaches, ...result } = await resultOf(core, turn, call, tools);
     const message = messageOf(core, turn, call, result);
     const offered = [...tools.values()].filter((tool) => !isMemoryTool(tool));
     const fitting = { maxTokens, tools: offered, following: waiting };
@@ -57,7 +58,19 @@ export async function runCalls(
     const stored = await storeResult(core, turn.session, turn.messages, fitted, [last]);
     turn.session = stored.session;
     turn.messages = stored.messages;
+    if (teaches) await noteProcedure(core, turn, procedureId(call.name));
   }
+}
+
+/** Who asks why a page was in the prompt is told. It costs no result. */
+async function noteProcedure(core: CoreContext, { session, messages }: Turn, page: string): Promise<void> {
+  const sequence = messages.length;
+  const at = core.clock.now().toISOString();
+  const cause = { actor: 'tool', reason: 'tool_prereq' } as const;
+  const noted = { type: 'mutation', what: 'fault_in', page, ...cause, level: 1, sequence, at } as const;
+  await core.memories.record(session, [noted]).catch((error: unknown) => {
+    if (!isCwmError(error)) throw error;
+  });
 }
 
 async function resultOf(
@@ -65,7 +78,7 @@ async function resultOf(
   turn: Turn,
   call: PendingCall,
   tools: ReadonlyMap<string, Tool>,
-): Promise<ToolResult> {
+): Promise<ToolResult & Pick<Guarded, 'teaches'>> {
   const { session } = turn;
   const { name, arguments: text, decision, reason } = call;
   const failed = (why: string): ToolResult => ({ text: why, outcome: 'failed' });
@@ -82,7 +95,7 @@ async function resultOf(
   const late = new AbortController();
   const timer = setTimeout(() => late.abort(), seconds * 1000);
   try {
-    const answer = await Promise.race([
+    const answer: Guarded = await Promise.race([
       isMemoryTool(tool)
         ? tool.run(core, turn, parsed.given, late.signal)
         : runGuarded(turn, tool, { call, given: parsed.given }, tools, (given) =>
@@ -90,7 +103,8 @@ async function resultOf(
           ),
       rejectedBy(late.signal),
     ]);
-    return { text: answer.text, outcome: answer.hasFailed ? 'failed' : 'done' };
+    const outcome = answer.hasFailed ? 'failed' : 'done';
+    return { text: answer.text, outcome, ...(answer.teaches && { teaches: true }) };
   } catch (error) {
     return failed(
       late.signal.aborted

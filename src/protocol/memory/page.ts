@@ -1,7 +1,10 @@
 import * as z from 'zod/mini';
 import { messageIdSchema } from '../schemas/ids.ts';
 
-/** A page's content, by what it is for (S1-21). `transcript`: what somebody said; `artifact`: a tool's result or files. */
+/**
+ * A page's content, by what it is for (S1-21). `transcript`: what somebody said; `artifact`: a tool's result or files; `procedure`: how a tool was
+ * called, what failed and what worked. The others are parts of a segment.
+ */
 const pageKinds = ['transcript', 'summary', 'artifact', 'claim', 'procedure', 'index'] as const;
 export type PageKind = (typeof pageKinds)[number];
 
@@ -20,10 +23,11 @@ export const compressionLevels = [0, 1, 2, 3] as const;
 export type CompressionLevel = (typeof compressionLevels)[number];
 
 /**
- * Why a page does not leave (S1-42). `user`: somebody pinned it. `system`, `tools`: every request begins with it. `plan`: it is the last plan.
- * `recent`: of the last turns. `summary`, `claim`, `index`: it stands for pages that left.
+ * Why a page does not leave (S1-42). `user`: somebody pinned it. `plan`: it is the last plan.
+ * `recent`: of the last turns. `summary`, `claim`, `index`: it stands for pages that left. The system prompt and the list of tools are no pages:
+ * every request begins with them.
  */
-const pinReasons = ['user', 'system', 'tools', 'plan', 'recent', 'summary', 'claim', 'index'] as const;
+const pinReasons = ['user', 'plan', 'recent', 'summary', 'claim', 'index'] as const;
 export type PinReason = (typeof pinReasons)[number];
 
 /** What a page is worth to later prompts, 0 to 1. */

@@ -67,6 +67,10 @@ const turnSchema = z.object({
 });
 export type MemoryTurn = z.infer<typeof turnSchema>;
 
+/**
+ * Why a page came back. `user_requested_recall`: the user wanted it; `resolve_reference`: the model asked for its id, or searched. By themselves
+ * come `tool_prereq`, what is known of a tool whose call failed, and `speculative`, a page that a question most likely needs.
+ */
 const faultReasons = ['user_requested_recall', 'resolve_reference', 'tool_prereq', 'speculative'] as const;
 export type FaultReason = (typeof faultReasons)[number];
 

@@ -32,6 +32,7 @@ export const memoryStatsSchema = z.object({
   evictions: z.number(),
   compressions: z.number(),
   tokensSaved: z.number(),
+  /** Pages that the model or the user asked for; by reason, also those that came by themselves. */
   faults: z.number(),
   faultsByReason: z.object({
     user_requested_recall: z.number(),

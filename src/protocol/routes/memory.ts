@@ -80,6 +80,8 @@ export const memoryShapes = () =>
         pages: z.array(z.extend(memoryPageSchema, { hint: text })),
         total: z.number(),
         hasMore: z.boolean(),
+        /** What calls of each tool taught: pages that are derived from results. An older backend leaves it out. */
+        procedures: z.optional(z.array(z.extend(memoryPageSchema, { hint: text }))),
       }),
     },
     memoryPage: {

@@ -21,7 +21,7 @@ export interface MemoryItem {
 }
 
 export interface MemoryList {
-  readonly key: 'pinned' | 'prompt' | 'segments' | 'evicted';
+  readonly key: 'pinned' | 'prompt' | 'segments' | 'procedures' | 'evicted';
   readonly title: string;
   /** Instead of items, when there are none. */
   readonly empty: string;

@@ -55,7 +55,7 @@ function barOf({ pages, segments, used, limit }: MemoryState): BarPart[] {
   ];
 }
 
-function listsOf({ pages, segments }: MemoryState): MemoryList[] {
+function listsOf({ pages, segments, procedures = [] }: MemoryState): MemoryList[] {
   const rest = pages.filter(({ pinned }) => !pinned);
   return [
     {
@@ -76,6 +76,16 @@ function listsOf({ pages, segments }: MemoryState): MemoryList[] {
       empty: 'Nothing has left the prompt.',
       items: segments.map(segmentItem),
     },
+    ...(procedures.length === 0
+      ? []
+      : [
+          {
+            key: 'procedures' as const,
+            title: 'What Calls of Tools Taught',
+            empty: '',
+            items: procedures.map(pageItem),
+          },
+        ]),
     {
       key: 'evicted',
       title: 'No Longer in the Prompt',

@@ -45,7 +45,7 @@ describe('a page that left the prompt', () => {
       effects: { promoted: true, tokens_est: expect.any(Number) as number },
     });
     const records = await fixture.store.memory.load('s' as SessionId);
-    const faults = records.filter(({ type }) => type === 'mutation');
+    const faults = records.filter((record) => record.type === 'mutation' && record.actor === 'model');
     expect(faults).toMatchObject([{ what: 'fault_in', actor: 'model', reason: 'resolve_reference', level: 0 }]);
     expect(fixture.engine.offered.at(-1)).toContain('page_fault');
   });

@@ -106,7 +106,20 @@ function importanceArgument(given: string): number | null {
 }
 
 function stateText(state: RouteOutput<'memoryState'>): string {
-  const { enableVm, messages, inPrompt, used, limit, segments, ratio, recomputed, pages, total, stats } = state;
+  const {
+    enableVm,
+    messages,
+    inPrompt,
+    used,
+    limit,
+    segments,
+    ratio,
+    recomputed,
+    pages,
+    total,
+    stats,
+    procedures = [],
+  } = state;
   const share = ratio === null ? 'unknown' : `${(100 * ratio).toFixed(1)} %`;
   const table = formatTable({
     head: ['Page', 'In the prompt', 'Pinned', 'Begins with'],
@@ -127,6 +140,7 @@ function stateText(state: RouteOutput<'memoryState'>): string {
     `Reused so far: ${share}. Computed again because of memory: ${formatCount(recomputed)} tokens. Pages that came back: ${stats.faults}.`,
     statsText(stats),
     table,
+    ...procedures.map(({ id, hint }) => `${id}: ${readableLine(hint.replace(/^\[\w+\] /, ''))}`),
     ...(pages.length < total ? [`${formatCount(total)} pages in all (--offset).`] : []),
   ].join('\n');
 }

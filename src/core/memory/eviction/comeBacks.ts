@@ -16,6 +16,10 @@ interface ComeBack {
   readonly away: number | null;
 }
 
+/** A page that the model or the user asked for, and none that came by itself. */
+export const isAskedFor = ({ what, reason }: Pick<Mutation, 'what' | 'reason'>): boolean =>
+  what === 'fault_in' && reason !== 'tool_prereq' && reason !== 'speculative';
+
 interface Log {
   readonly turns: readonly MemoryTurn[];
   readonly mutations: readonly Mutation[];
@@ -25,15 +29,13 @@ interface Log {
 /** The pages that came back, oldest first. @param from the first answer that is looked at; default 0. */
 function comeBacksOf(log: Log, from = 0): ComeBack[] {
   const { turns, mutations } = log;
-  return mutations
-    .filter(({ what }) => what === 'fault_in')
-    .flatMap(({ page, sequence }) => {
-      const answer = turns.findLastIndex((turn) => turn.sequence <= sequence) + 1;
-      if (answer < from) return [];
-      const own = parsePageId(page)?.sequence ?? Infinity;
-      const left = turns.findIndex(({ segments }) => (log.segment(segments.at(-1) ?? '')?.lastSequence ?? 0) >= own);
-      return [{ page, answer, away: left === -1 || left > answer ? null : answer - left }];
-    });
+  return mutations.filter(isAskedFor).flatMap(({ page, sequence }) => {
+    const answer = turns.findLastIndex((turn) => turn.sequence <= sequence) + 1;
+    if (answer < from) return [];
+    const own = parsePageId(page)?.sequence ?? Infinity;
+    const left = turns.findIndex(({ segments }) => (log.segment(segments.at(-1) ?? '')?.lastSequence ?? 0) >= own);
+    return [{ page, answer, away: left === -1 || left > answer ? null : answer - left }];
+  });
 }
 
 const isSoon = ({ away }: ComeBack): boolean => away !== null && away <= soon;

@@ -7,8 +7,9 @@ import { pageIdOf, pageOf, parsePageId } from '../page.ts';
 import { knownCount } from '../segments/count.ts';
 import { sealedCount, type Layout } from '../segments/layout.ts';
 import { copiesIn } from './copiesIn.ts';
+import { namesTool, procedureId, procedurePage, type Taught } from './procedurePages.ts';
 import { Representations, type Representation } from './representations.ts';
-import { segmentPages } from './segmentPages.ts';
+import { segmentPages, segmentPageText } from './segmentPages.ts';
 import { PageTable } from './pageTable.ts';
 
 /** Turns whose messages stay as they are (S1-42). */
@@ -27,6 +28,8 @@ interface Source {
     readonly mutations: readonly Mutation[];
     readonly searches: readonly MemorySearch[];
   };
+  /** What calls of a tool taught. Null: nothing yet. Default: no tool has a page. */
+  readonly taughtBy?: (tool: string, messages: readonly Message[]) => Taught | null;
 }
 
 /**
@@ -46,14 +49,18 @@ export class ConversationPages {
   readonly #accesses = new Map<string, { count: number; at: number }>();
   /** Where pages of elsewhere are when no text of them is in memory. */
   readonly #storedIn = new Map<string, 'L2' | 'L3'>();
+  /** Texts of the pages of tools, by the tool's name. */
+  readonly #procedures = new Map<string, string>();
+  #memory: Pick<Source['memory'], 'segment'> = { segment: () => null };
   #mutationsSeen = 0;
   #searchesSeen = 0;
 
   /** @returns itself, as the conversation is now. */
-  of({ messages, layout, memory }: Source): this {
+  of({ messages, layout, memory, taughtBy = () => null }: Source): this {
+    this.#memory = memory;
     this.#readLog(memory);
     this.#weigh(memory.importances ?? new Map());
-    this.#follow(messages, sealedCount(layout));
+    this.#follow(messages, sealedCount(layout), taughtBy);
     this.#place(layout, memory);
     this.#pin(memory.pinned);
     return this;
@@ -66,9 +73,23 @@ export class ConversationPages {
   }
 
   /** The message of this conversation whose text a page is; null: it is a summary, or of another branch. */
-  messageOf({ sequence, messageIds }: MemoryPage): Message | null {
-    const message = this.#messages[sequence - 1];
+  messageOf({ sequence, messageIds, kind }: MemoryPage): Message | null {
+    const message = kind === 'procedure' ? null : this.#messages[sequence - 1];
     return message && messageIds.length === 1 && messageIds[0] === message.id ? message : null;
+  }
+
+  /** The text of a page that is made of others: a summary, a part of one, or how a tool is called. */
+  derivedText(page: MemoryPage): string {
+    return page.kind === 'procedure'
+      ? (this.#procedures.get(page.id.slice(procedureId('').length)) ?? '')
+      : segmentPageText(page, (id) => this.#memory.segment(id));
+  }
+
+  /** How tools are called: all of them, or those that a question is about. */
+  procedures(question?: string): readonly MemoryPage[] {
+    return [...this.#procedures.keys()]
+      .filter((tool) => question === undefined || namesTool(question, tool))
+      .flatMap((tool) => this.table.get(procedureId(tool)) ?? []);
   }
 
   /** The page of this conversation that a name stands for, as a model may write it. */
@@ -136,11 +157,12 @@ export class ConversationPages {
   }
 
   /** Messages that are not in the conversation any more leave the table, and new ones enter it. */
-  #follow(messages: readonly Message[], sealed: number): void {
+  #follow(messages: readonly Message[], sealed: number, taughtBy: NonNullable<Source['taughtBy']>): void {
     const before = this.#messages;
     if (messages === before) return;
     const shared = sharedCount(before, messages);
-    for (const message of before.slice(shared)) this.table.remove(pageIdOf(message));
+    const gone = before.slice(shared);
+    for (const message of gone) this.table.remove(pageIdOf(message));
     this.#messages = messages;
     if (shared < before.length) this.#plan = null;
     // The answer tells how many tokens the message before it had.
@@ -152,9 +174,34 @@ export class ConversationPages {
         entry.tokens === null ? { ...entry, tokens: this.table.get(entry.id)?.tokens ?? null } : entry,
       );
     }
+    this.#learn([...gone, ...messages.slice(shared)], taughtBy);
     const from = shared < before.length ? 0 : shared;
     const plan = messages.slice(from).findLast(({ content }) => content.type === 'plan');
     if (plan) this.#plan = pageIdOf(plan);
+  }
+
+  /** The pages of the tools whose results came or went. */
+  #learn(changed: readonly Message[], taughtBy: NonNullable<Source['taughtBy']>): void {
+    const tools = new Set(changed.flatMap(({ content }) => (content.type === 'tool-result' ? [content.name] : [])));
+    for (const tool of tools) {
+      const id = procedureId(tool);
+      this.#l1.forget(id);
+      const taught = taughtBy(tool, this.#messages);
+      if (!taught) {
+        this.table.remove(id);
+        this.#procedures.delete(tool);
+        continue;
+      }
+      const made = procedurePage(tool, taught, this.#messages);
+      const access = this.#accesses.get(id);
+      this.#procedures.set(tool, made.text);
+      this.table.register({
+        ...made.page,
+        tier: 'L2',
+        accesses: access?.count ?? 0,
+        accessedAt: access?.at ?? made.page.sequence,
+      });
+    }
   }
 
   /** What the prompt has and what left it, after segments were sealed, folded or given up. */

@@ -3,7 +3,7 @@ import type { Message } from '../../../protocol/schemas/session.ts';
 import { isExcerpted } from '../../prompt/excerpt.ts';
 
 /** Files of a user who brought a page back, and of the recall in front of a question, begin with the page's id. */
-const pathOfCopy = /^(?:page |recalled\/)(p\d{1,9}-[0-9a-f]{4})\b/;
+const pathOfCopy = /^(?:page |recalled\/)(p\d{1,9}-[0-9a-f]{4}|t-[\w-]{1,64})(?=[ ,])/;
 /** Such a text may have been cut. */
 const longestWhole = 4_000;
 

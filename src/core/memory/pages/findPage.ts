@@ -6,7 +6,7 @@ import type { CoreContext } from '../../context.ts';
 import { pageIdOf, parsePageId } from '../page.ts';
 import type { ConversationPages } from './conversationPages.ts';
 
-/** A page, and the message whose text it is; null: it is a summary, or a part of one. */
+/** A page, and the message whose text it is; null: it is made of others, as a summary. */
 export interface FoundPage {
   readonly page: MemoryPage;
   readonly message: Message | null;
@@ -23,7 +23,8 @@ export async function findPage(
   given: string,
 ): Promise<FoundPage | null> {
   const page = pages.named(given);
-  if (page && (page.messageIds.length !== 1 || pages.messageOf(page))) return { page, message: pages.messageOf(page) };
+  if (page && (page.kind === 'procedure' || page.messageIds.length !== 1 || pages.messageOf(page)))
+    return { page, message: pages.messageOf(page) };
   // One that was found elsewhere before may have moved since: a branch or a window may be gone, or there again.
   const found = await elsewhere(core, session, page?.id ?? given);
   if (found) return { page: pages.addElsewhere(found.message, found.tier), message: found.message };

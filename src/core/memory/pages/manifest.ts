@@ -1,5 +1,5 @@
-import type { Message } from '../../../protocol/schemas/session.ts';
-import { hintOf } from '../page.ts';
+import type { MemoryPage } from '../../../protocol/memory/page.ts';
+import { derivedHint, hintOf } from '../page.ts';
 import type { ConversationPages } from './conversationPages.ts';
 
 /** Pages that are not in the prompt and are listed (S1-62). */
@@ -41,7 +41,10 @@ export function manifestOf(
   tokens: number,
 ): Manifest {
   const { table } = pages;
-  const hintOfPage = (message: Message | null): string => (message ? hintOf(message) : '');
+  const hintOfPage = (page: MemoryPage): string => {
+    const message = pages.messageOf(page);
+    return message ? hintOf(message) : page.kind === 'procedure' ? derivedHint(page.kind, pages.derivedText(page)) : '';
+  };
   const most = Math.floor(tokens / tokensOfLine);
   const standing = table
     .withTier('L0')
@@ -57,7 +60,7 @@ export function manifestOf(
       importance,
     })),
     available_pages: [...table.withTier('L1'), ...table.withTier('L2')]
-      .filter(({ represents, kind }) => represents.length === 0 && kind !== 'summary')
+      .filter(({ represents, kind }) => kind === 'procedure' || (represents.length === 0 && kind !== 'summary'))
       .sort((a, b) => b.importance - a.importance || b.accessedAt - a.accessedAt || b.sequence - a.sequence)
       .slice(0, Math.min(mostAvailable, most - standing.length))
       .map((page) => ({
@@ -65,7 +68,7 @@ export function manifestOf(
         modality: page.modality,
         tier: page.tier,
         levels: [0, 1, 2, 3],
-        hint: hintOfPage(pages.messageOf(page)),
+        hint: hintOfPage(page),
       })),
     policies: {
       faults_allowed: faults !== null,

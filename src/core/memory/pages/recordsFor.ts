@@ -1,6 +1,7 @@
 import type { MemoryRecord } from '../../../protocol/memory/records.ts';
 import type { Message } from '../../../protocol/schemas/session.ts';
 import { pageIdOf } from '../page.ts';
+import { isProcedureId } from './procedurePages.ts';
 
 /** What of a memory is about one conversation. */
 interface Fitting {
@@ -21,7 +22,7 @@ export function recordsFor(
   const pages = new Set<string>(messages.map(pageIdOf));
   const segments = new Set<string>();
   const isAt = (sequence: number, id: string): boolean => messages[sequence - 1]?.id === id;
-  const isPage = (page: string): boolean => pages.has(page) || segments.has(page.split('-')[0]!);
+  const isPage = (page: string): boolean => pages.has(page) || segments.has(page.split('-')[0]!) || isProcedureId(page);
   const fitting = records.flatMap((record): MemoryRecord[] => {
     switch (record.type) {
       case 'segment': {

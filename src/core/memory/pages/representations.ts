@@ -22,6 +22,11 @@ export class Representations {
     return this.#pages.has(page);
   }
 
+  /** Its text is another one now. */
+  forget(page: string): void {
+    this.#pages.delete(page);
+  }
+
   get(page: string, level: CompressionLevel): Representation | null {
     const levels = this.#pages.get(page);
     if (!levels) return null;

@@ -56,7 +56,22 @@ async function prefetched(
 ): Promise<readonly ContextFile[] | null> {
   const what = { text, limit: 1, atLeast: 1, margin: prefetchMargin, onlyGone: true, mostTokens: mostPrefetchTokens };
   const [page] = await pagesFor(core, turn, what, signal);
-  return page && addsTo(text, page.text) ? [fileOf(page, prefetchMark)] : null;
+  if (!page || !addsTo(text, page.text)) return null;
+  const { id, tokens, isCut } = page;
+  await core.memories.record(turn.session, [
+    {
+      type: 'mutation',
+      what: 'fault_in',
+      page: id,
+      actor: 'system',
+      reason: 'speculative',
+      level: isCut ? 1 : 0,
+      tokens,
+      sequence: turn.messages.length,
+      at: core.clock.now().toISOString(),
+    },
+  ]);
+  return [fileOf(page, prefetchMark)];
 }
 
 const fileOf = ({ id, message, text }: PageFor, mark = ''): ContextFile => ({

@@ -4,12 +4,16 @@ import { parseProjectUri, parseSessionId } from '../../../protocol/ids.ts';
 import type { FoundPage } from '../../../protocol/schemas/search.ts';
 import type { CoreContext } from '../../context.ts';
 import { requireSession } from '../../session.ts';
+import type { Session } from '../../../protocol/schemas/session.ts';
+import { layoutOf } from '../segments/layout.ts';
 import { pageIdOf, pageOf, textOf } from '../page.ts';
 import { fitting, recall, type Recalled } from './recall.ts';
 
 const longestQuery = 1_000;
 const usualLimit = 5;
 const mostPages = 100;
+/** Tools whose calls a question may be about. */
+const mostProcedures = 2;
 /** Of one page; the rest of it is asked for by its id. */
 const longestText = 8_192;
 /** Of all pages of an answer. */
@@ -33,19 +37,40 @@ export async function searchPages(
   if (!Number.isInteger(limit) || limit < 1 || limit > mostPages)
     throw new CwmError('InvalidParameter', `A search for pages returns 1 to ${mostPages} of them.`);
   const within = session === undefined ? null : parseSessionId(session);
-  const { engine } = within ? await requireSession(core, within) : { engine: core.engines.defaultSpec };
+  const asked = within && (await requireSession(core, within));
+  const engine = asked?.engine ?? core.engines.defaultSpec;
   const scope = {
     ...(within && { session: within }),
     ...(project !== undefined && { project: parseProjectUri(project) }),
   };
   const ranked = await recall(core.store.search, text, scope, await core.meaning.near(engine, text, scope, signal));
-  const items: FoundPage[] = [];
+  const isText = modality === undefined || modality === 'text';
+  const about =
+    asked && isText ? (await proceduresAbout(core, asked, text)).slice(0, Math.min(limit, mostProcedures)) : [];
+  const items: FoundPage[] = [...about];
   for (const each of ranked) {
     if (items.length === limit) break;
     const page = await pageAt(core, each);
     if (page && (modality === undefined || page.modality === modality)) items.push(page);
   }
-  return { items: fitting(items, mostCharacters, ({ text: { length } }) => length), total: ranked.length };
+  return {
+    items: fitting(items, mostCharacters, ({ text: { length } }) => length),
+    total: ranked.length + about.length,
+  };
+}
+
+/** How the tools are called that a question is about, in the session's active branch. */
+async function proceduresAbout(core: CoreContext, session: Session, text: string): Promise<readonly FoundPage[]> {
+  const messages = await core.conversations.of(session);
+  const memory = await core.memories.of(session);
+  const pages = memory.pagesOf(messages, layoutOf(messages, memory.segments, session.tokens));
+  return pages.procedures(text).flatMap((page): FoundPage[] => {
+    const last = messages[page.sequence - 1];
+    if (!last) return [];
+    const { id: message, role, createdAt } = last;
+    const said = { text: pages.derivedText(page), isCut: false };
+    return [{ page: page.id, session: session.id, message, role, modality: page.modality, createdAt, ...said }];
+  });
 }
 
 /** Null where the message is damaged or gone: it has been set aside, and the others are found. */

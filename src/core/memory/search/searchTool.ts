@@ -2,6 +2,7 @@ import { modalities, type Modality } from '../../../protocol/memory/page.ts';
 import type { Message } from '../../../protocol/schemas/session.ts';
 import type { MemoryTool } from '../memoryTool.ts';
 import { limitOf } from '../segments/budget.ts';
+import { layoutOf } from '../segments/layout.ts';
 import { pagesFor } from './pagesFor.ts';
 import { asksForRecall } from './recallPhrases.ts';
 
@@ -11,6 +12,8 @@ const mostPages = 10;
 const longestQuery = 1_000;
 /** Searches of one turn. */
 const mostSearches = 4;
+/** Tools whose calls a question may be about. */
+const mostProcedures = 2;
 /** Of the model's limit that one search may take, so that the searches and faults of a turn leave room for the question. */
 const mostShare = 1 / 12;
 
@@ -52,20 +55,30 @@ export const searchTool: MemoryTool = {
       return refused(`Search limit: ${mostSearches} searches were made in this turn already.`);
     const most = limitOf(description.model, session.settings?.memory ?? { enableVm: true });
     const mostTokens = most === null ? undefined : Math.floor(most * mostShare);
+    const memory = await core.memories.of(session);
+    const conversation = memory.pagesOf(messages, layoutOf(messages, memory.segments, session.tokens));
+    const isText = modality === undefined || modality === 'text';
+    const about = isText ? conversation.procedures(query).slice(0, mostProcedures) : [];
+    const procedures = about.map((page) => ({
+      page_id: page.id,
+      role: 'tool',
+      kind: page.kind,
+      text: conversation.derivedText(page),
+    }));
     const what = { text: query, limit, mostTokens, modality, inProject, before };
     const pages = await pagesFor(core, turn, what, signal);
     await core.memories.record(session, [
       {
         type: 'search',
         query: query.toWellFormed(),
-        pages: pages.map(({ id }) => id),
+        pages: [...about, ...pages].map(({ id }) => id),
         reason: asksForRecall(asked) ? 'user_requested_recall' : 'resolve_reference',
         tokens: pages.reduce((sum, { tokens }) => sum + tokens, 0),
         sequence: messages.at(-1)?.sequence ?? 0,
         at: core.clock.now().toISOString(),
       },
     ]);
-    const results = pages.map(({ id, message, isOwn, isInPrompt, text, isCut }) => ({
+    const found = pages.map(({ id, message, isOwn, isInPrompt, text, isCut }) => ({
       ...(isOwn ? { page_id: id } : { from: 'another conversation of the project' }),
       role: message.role,
       date: message.createdAt.slice(0, 10),
@@ -73,7 +86,7 @@ export const searchTool: MemoryTool = {
       ...(isCut && { cut: true }),
       text,
     }));
-    return { text: JSON.stringify({ results }), hasFailed: false };
+    return { text: JSON.stringify({ results: [...procedures, ...found] }), hasFailed: false };
   },
 };
 

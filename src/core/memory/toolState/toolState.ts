@@ -15,6 +15,12 @@ interface Running {
   readonly messages: readonly Message[];
 }
 
+/** What a call gave. */
+export interface Guarded extends ToolAnswer {
+  /** Lines of what earlier calls taught came with it, since the next call of the tool needs them. */
+  readonly teaches?: true;
+}
+
 /**
  * Runs a call of a session with virtual memory: what the guards say, and a result of the same call that is still good. Each of them stands in the result, so that model and user see it. Without virtual memory the call just runs.
  */
@@ -24,7 +30,7 @@ export async function runGuarded(
   { call, given }: { readonly call: ToolCall; readonly given: JsonObject },
   tools: ReadonlyMap<string, Tool>,
   run: (given: JsonObject) => Promise<ToolAnswer>,
-): Promise<ToolAnswer> {
+): Promise<Guarded> {
   if (!session.settings?.memory?.enableVm) return run(given);
   const calls = callsOf(messages);
   const ofThisTurn = calls
@@ -42,6 +48,7 @@ export async function runGuarded(
   const same = tool.isRepeatable ? sameCall(ofThisTurn, tool.name, call.arguments, readsOnly) : null;
   if (same) return { text: `[The result of ${same.id}, which was the same call.]\n${same.text}`, hasFailed: false };
   const answer = await run(given);
+  const learned = answer.hasFailed ? procedureLines(calls, tool.name) : [];
   const number = ofThisTurn.filter(({ outcome }) => outcome === 'done').length;
   return {
     ...answer,
@@ -50,8 +57,9 @@ export async function runGuarded(
       ...referenceLines(messages, calls, call, tools),
       ...(verdict.verdict === 'warn' ? [`[Guard ${verdict.guard}: ${verdict.reason}]`] : []),
       answer.text,
-      ...(answer.hasFailed ? procedureLines(calls, tool.name).map((line) => `[${line}]`) : []),
+      ...learned.map((line) => `[${line}]`),
     ].join('\n'),
+    ...(learned.length > 0 && { teaches: true as const }),
   };
 }
 

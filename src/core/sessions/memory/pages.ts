@@ -8,13 +8,13 @@ import type { Message, Session } from '../../../protocol/schemas/session.ts';
 import type { CoreContext } from '../../context.ts';
 import type { Reporter } from '../../ports/reporter.ts';
 import { limitOf } from '../../memory/segments/budget.ts';
+import { isAskedFor } from '../../memory/eviction/comeBacks.ts';
 import type { ConversationPages } from '../../memory/pages/conversationPages.ts';
 import { findPage, type FoundPage } from '../../memory/pages/findPage.ts';
-import { segmentPageText } from '../../memory/pages/segmentPages.ts';
 import { fits, layoutOf, sealedCount, type Layout } from '../../memory/segments/layout.ts';
 import { SessionMemory } from '../../memory/memories.ts';
 import { statsOf } from '../../memory/stats.ts';
-import { hintOf, pageOf, textOf } from '../../memory/page.ts';
+import { derivedHint, hintOf, pageOf, textOf } from '../../memory/page.ts';
 import { requireSession } from '../../session.ts';
 import { addFiles } from '../../turns/prime.ts';
 
@@ -85,13 +85,16 @@ export async function memoryState(
     inPrompt: messages.length - sealedCount(layout),
     ratio: memory.ratio,
     recomputed: memory.turns.reduce((sum, { recomputed }) => sum + recomputed, 0),
-    faults: memory.mutations.filter(({ what }) => what === 'fault_in').length,
+    faults: memory.mutations.filter(isAskedFor).length,
     stats: statsOf(memory, found.pages, found, limit === null || used === null ? null : Math.max(0, limit - used)),
     policies: [...core.memoryPlugins.policies.keys()],
     turns: memory.turns
       .slice(-mostTurns)
       .map(({ sequence, sent, reused, recomputed }) => ({ sequence, sent, reused, recomputed })),
     pages,
+    procedures: found.pages
+      .procedures()
+      .map((page) => ({ ...page, hint: derivedHint(page.kind, found.pages.derivedText(page)) })),
     total: messages.length,
     hasMore: offset + pages.length < messages.length,
   };
@@ -104,7 +107,7 @@ export async function memoryPage(
 ): Promise<RouteOutput<'memoryPage'>> {
   const found = await remembered(core, parseSessionId(input.session));
   const { page, message } = await requirePage(core, found, input.page);
-  return { page, text: message ? textOf(message) : segmentPageText(page, (id) => found.memory.segment(id)) };
+  return { page, text: message ? textOf(message) : found.pages.derivedText(page) };
 }
 
 /** When a page was in the prompt, and why it left or came back. @throws CwmError as {@link memoryPage}. */
@@ -159,7 +162,7 @@ function whyLeft({ firstSequence, lastSequence, decided }: Segment): string {
 /**
  * Whether a page stays whole in the prompt. Of one that came back, the copy stays: the result names it.
  *
- * @throws CwmError as {@link memoryPage}; InvalidParameter (a summary: it stays by itself), InvalidTransition (it left the prompt already).
+ * @throws CwmError as {@link memoryPage}; InvalidParameter (it is made of messages, as a summary), InvalidTransition (it left the prompt already).
  */
 export async function pinPage(
   core: CoreContext,
@@ -171,7 +174,7 @@ export async function pinPage(
     const found = await remembered(core, id);
     const { page: named, message } = await requirePage(core, found, input.page);
     if (!message)
-      throw new CwmError('InvalidParameter', `Page ${named.id} is a summary, and a summary cannot be pinned.`, {
+      throw new CwmError('InvalidParameter', `Page ${named.id} stands for messages, and only these can be pinned.`, {
         hint: 'Pin the messages that it stands for, before they leave the prompt.',
       });
     const copies = found.pages.table
@@ -198,7 +201,7 @@ export async function pinPage(
 /**
  * Says what a page is worth: policies have what is worth less leave first, and what is worth 0.9 or more stays whole as far as there is room.
  *
- * @throws CwmError as {@link memoryPage}; InvalidParameter (a summary: what it is worth is known).
+ * @throws CwmError as {@link memoryPage}; InvalidParameter (it is made of messages, as a summary).
  */
 export async function weighPage(
   core: CoreContext,
@@ -210,7 +213,7 @@ export async function weighPage(
     const found = await remembered(core, id);
     const { page, message } = await requirePage(core, found, given);
     if (!message)
-      throw new CwmError('InvalidParameter', `Page ${page.id} is a summary, whose importance is fixed.`, {
+      throw new CwmError('InvalidParameter', `Page ${page.id} stands for messages, and its importance is fixed.`, {
         hint: 'Give an importance to the messages that it stands for, before they leave the prompt.',
       });
     await core.memories.record(found.session, [{ ...byUser(core, found, page.id, 'update'), importance }]);
@@ -238,8 +241,9 @@ export async function faultPage(
     const as = here.page.id === page.id ? '' : `, as ${here.page.id}`;
     throw new CwmError('InvalidParameter', `Page ${page.id} is in the prompt already${as}.`);
   }
-  if (!message) throw noSuchPage(session, input.page);
-  const files = [{ path: `page ${page.id}, ${message.role}`, text: textOf(message) }];
+  if (!message && page.kind !== 'procedure') throw noSuchPage(session, input.page);
+  const text = message ? textOf(message) : found.pages.derivedText(page);
+  const files = [{ path: `page ${page.id}, ${message?.role ?? page.kind}`, text }];
   const read = async () => ({ files, skipped: [] });
   const given = { session, engine: input.engine, maxTokens: undefined, read };
   const result = await addFiles(core, given, signal, { progress });

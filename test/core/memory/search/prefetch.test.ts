@@ -34,7 +34,9 @@ describe('a page that a question most likely needs', () => {
     await ask(question);
     expect(await filesOf(fixture)).toEqual(files);
     const { stats } = await fixture.cwm.memoryState({ session: 's' });
-    expect(stats).toMatchObject({ prefetches: 1, faults: 0 });
+    expect(stats).toMatchObject({ prefetches: 1, faults: 0, faultsByReason: { speculative: 1 }, thrash: 0 });
+    const { events } = await fixture.cwm.memoryHistory({ session: 's', page: 'p1' });
+    expect(events).toMatchObject([{ what: 'fault_in', actor: 'system', reason: 'speculative', level: 0 }]);
   });
 
   test.each([
