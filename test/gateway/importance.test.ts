@@ -5,9 +5,9 @@ import { call, MemoryClient, user } from './memoryClient.ts';
 const header = 'x-cwm-importance';
 
 /** What the pages of the only session are worth, in order. */
-async function importancesIn({ cwm, sessions }: GatewayFixture): Promise<number[]> {
-  const [{ session } = { session: null }] = await sessions();
-  return (await cwm.memoryState({ session: session!.id })).pages.map(({ importance }) => importance);
+async function importancesIn(gateway: GatewayFixture): Promise<number[]> {
+  const [{ session } = { session: null }] = await gateway.sessions();
+  return (await gateway.cwm.memoryState({ session: session!.id })).pages.map(({ importance }) => importance);
 }
 
 describe('what a client says that its last message is worth', () => {
