@@ -8,7 +8,7 @@ export interface RequestScope {
   readonly client: string;
   /** Whose changes this client's count among. Default: its own. */
   readonly rateOwner?: string | undefined;
-  /** API key that the client sent for a model server. It lives only as long as the request. */
+  /** API key that the client sent for a model server. It lives only as long as the request and what that left to be done. */
   readonly engineKey?: string | undefined;
   /** URL of the server that the key is for. Default: the one that new sessions use. */
   readonly engineKeyFor?: string | undefined;
@@ -25,6 +25,10 @@ const anonymous = 'unnamed';
 /** Inside another request's work, fields that `request` lacks stay as they are. */
 export const withRequest = <T>(request: RequestScope, work: () => Promise<T>): Promise<T> =>
   scope.run({ ...scope.getStore(), ...request }, work);
+
+/** The work, to be run later as a part of the current request. */
+export const inThisRequest = <Work extends (...given: never[]) => unknown>(work: Work): Work =>
+  AsyncLocalStorage.bind(work);
 
 /** The log's facts about the current request; empty for the backend's own work. */
 export const currentFacts = (): Readonly<Record<string, string>> => scope.getStore()?.facts ?? {};

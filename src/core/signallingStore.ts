@@ -61,6 +61,7 @@ export const effects: { readonly [Part in keyof Store]: Effects<Store[Part]> } =
     occurrences: 'reads',
     unembedded: 'reads',
     keepVectors: 'reads',
+    vectorCounts: 'reads',
     near: 'reads',
   },
   windows: {

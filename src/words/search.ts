@@ -1,3 +1,4 @@
+import type { RouteOutput } from '../protocol/api.ts';
 import type { FoundMessage } from '../protocol/schemas/search.ts';
 import { readableLine } from '../base/readableText.ts';
 import { plural } from './amounts.ts';
@@ -18,4 +19,16 @@ export function markedExcerpt({ text, matches }: FoundMessage['excerpt'], open: 
     at = end;
   }
   return marked + readableLine(text.slice(at));
+}
+
+/** How searches find what left a prompt, in one sentence; none where an older backend does not say. */
+export function searchSentences(search: RouteOutput<'memoryState'>['search']): string[] {
+  if (!search) return [];
+  const { byMeaning, server, model, embedded, messages, why } = search;
+  if (!byMeaning) return [`Searches go by words alone: ${readableLine(why ?? '')}`];
+  const how = `${readableLine(model ?? '')} at ${readableLine(server ?? '')}`;
+  const later = embedded === 0 ? ' They are made once something has left the prompt.' : '';
+  return [
+    `Searches go by words and by meaning (${how}): ${embedded} of ${plural(messages, 'message')} have vectors.${later}`,
+  ];
 }

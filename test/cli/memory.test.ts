@@ -16,6 +16,7 @@ test('cwm memory shows what the prompt has, reads and pins a page, and says why 
   const shown = await say(me, 'memory', 'show', 's');
   expect(shown).toMatch(/^Virtual memory is on\.\n2 of 2 messages are whole in the prompt: /);
   expect(shown).toMatch(/\nReused so far: .*\n.* messages left the prompt, .*\nPages: 2 in the prompt, /);
+  expect(shown).toMatch(/\nSearches go by words alone: .+\n/);
   const [, page = ''] = /^(p1-\w+) +yes +\[user\] The password/m.exec(shown) ?? [];
   expect(await say(me, 'memory', 'show', 's', '--limit', '1')).toContain('2 pages in all (--offset).');
   expect(await say(me, 'memory', 'show', 's', '--at', '2')).toContain('messages are whole in the prompt');

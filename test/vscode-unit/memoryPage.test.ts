@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { RouteOutput } from '../../src/protocol/api.ts';
 import { historyLines, memoryPage } from '../../src/vscode/documents/memoryPage.ts';
 import { pageHtml } from '../../src/vscode/documents/pageHtml.ts';
-import { readMemory } from '../../src/vscode/documents/readMemory.ts';
+import { readMemory, type MemoryPart } from '../../src/vscode/documents/readMemory.ts';
 import { memorySplit } from '../../src/vscode/render/memorySplit.ts';
 
 type State = RouteOutput<'memoryState'>;
@@ -137,6 +137,26 @@ describe('the memory of a session as a page', () => {
     expect([shown.bar, shown.lists, shown.answers, shown.facts]).toEqual([[], [], [], []]);
   });
 
+  test('S1-55 it says whether searches go by meaning, with which model, and why not', () => {
+    const search = {
+      byMeaning: true,
+      server: 'http://host:1',
+      model: 'minilm',
+      messages: 6,
+      embedded: 4,
+      why: null,
+    };
+    const said = (changes: Partial<State>): string | undefined => memoryPage('s', aMemory(changes)).facts[1];
+    expect(said({ search })).toBe(
+      'Searches go by words and by meaning (minilm at http://host:1): 4 of 6 messages have vectors.',
+    );
+    expect(said({ search: { ...search, embedded: 0 } })).toMatch(/made once something has left the prompt\.$/);
+    expect(said({ search: { ...search, byMeaning: false, why: 'Nobody listens.' } })).toBe(
+      'Searches go by words alone: Nobody listens.',
+    );
+    expect(said({})).toBeUndefined();
+  });
+
   test('the split is one line', () => {
     expect(memorySplit(aMemory())).toBe(
       'Memory: 4 of 6 messages whole in 1,500 of 4,000 tokens; 2 left, 1 summary of 100 tokens in their place.',
@@ -160,15 +180,22 @@ describe('the memory of a session as a page', () => {
 
 describe('reading a long memory', () => {
   const total = 5000;
-  const call = async ({ limit, offset }: { limit: number; offset: number }): Promise<State> => {
+  const why = 'Nobody listens.';
+  const search = { byMeaning: false, server: null, model: null, messages: 0, embedded: 0, why };
+  const asked: unknown[] = [];
+  const call = async ({ limit, offset, ...more }: MemoryPart): Promise<State> => {
+    asked.push(more.search);
     const here = Array.from({ length: Math.min(limit, total - offset) }, (_, at) => page(offset + at + 1));
-    return aMemory({ pages: here, total, messages: total, inPrompt: 150 });
+    return aMemory({ pages: here, total, messages: total, inPrompt: 150, ...(more.search && { search }) });
   };
 
   test('lists what the prompt has and what left last, and more when the user asks', async () => {
     const state = await readMemory(call, 100);
     expect([state.pages.length, state.pages[0]?.id, state.pages.at(-1)?.id]).toEqual([250, 'p4751-aaaa', 'p5000-aaaa']);
     expect(memoryPage('T', state).earlier).toBe('Show Earlier Pages (4,750)');
+    // A server of embeddings may be asked for that, so that it is read once.
+    expect(state.search).toBe(search);
+    expect(asked.filter((each) => each === true)).toHaveLength(1);
     expect((await readMemory(call, 200)).pages).toHaveLength(350);
     expect((await readMemory(call, 10_000)).pages).toHaveLength(total);
   });

@@ -15,7 +15,7 @@ import type { Log } from '../process/logFile.ts';
 import { engineAdapters } from './adapters.ts';
 import { EmbeddedServer } from './embeddedServer.ts';
 import { loggedEmbedder, noEmbeddings, requireEmbeddingsServer } from './embeddingsServer.ts';
-import { engineKeyFor } from '../requestScope.ts';
+import { engineKeyFor, inThisRequest } from '../requestScope.ts';
 import { parseEngineSpec, splitModel } from '../../protocol/engineSpec.ts';
 import { engineSpecRules } from './adapters.ts';
 import { findPlaces } from './findPlaces.ts';
@@ -110,11 +110,21 @@ export class BackendEngines implements EngineRegistry {
       onConnectionFailure: () => undefined,
     });
     const model = embeddings === null ? undefined : (parts.model ?? undefined);
-    const server = new EmbeddingServer({ links, clock: systemClock, model, isOfChats: embeddings === null });
+    const server = new EmbeddingServer({
+      server: key,
+      links,
+      clock: systemClock,
+      model,
+      isOfChats: embeddings === null,
+    });
     // Of a session's own server, nobody said that it serves any.
     const embedder = embeddings === null ? server : loggedEmbedder(server, embeddings, log);
     this.#embedders.set(key, { embedder, links });
     return embedder;
+  }
+
+  inThisRequest<Work extends (signal: AbortSignal) => Promise<void>>(work: Work): Work {
+    return inThisRequest(work);
   }
 
   async status(spec: string, signal: AbortSignal): Promise<EngineStatus> {

@@ -31,6 +31,7 @@ export function loggedEmbedder(embedder: Embedder, server: string, log: Log): Em
     last = code;
   };
   return {
+    server,
     async embed(texts, as, signal) {
       try {
         const embedded = await embedder.embed(texts, as, signal);

@@ -1,6 +1,8 @@
 import { statfs } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { formatBytes } from '../../base/format.ts';
+import { TriedEmbedder } from '../../core/memory/search/triedEmbedder.ts';
+import { systemClock } from '../../base/clock.ts';
 import type { EngineRegistry } from '../../core/ports/engineRegistry.ts';
 import type { Capabilities } from '../../protocol/schemas/capabilities.ts';
 import type { RouteOutput } from '../../protocol/api.ts';
@@ -64,7 +66,7 @@ async function probe(engines: EngineRegistry, spec: string, signal: AbortSignal)
   }
 }
 
-/** Of a server that somebody named. It is asked for one text. */
+/** Of a server that somebody named. Its model is tried. */
 async function embeddingsFindings(
   { engines, embeddings }: DoctorParts,
   spec: string,
@@ -75,9 +77,10 @@ async function embeddingsFindings(
   try {
     const embedder = embeddings === null ? null : engines.embedder?.(spec);
     if (!embedder) return [];
-    const embedded = await embedder.embed(['Where does she live now?'], 'question', signal);
-    if (embedded) return [finding(name, 'ok', `${embeddings} embeds with ${embedded.model}`)];
-    return [finding(name, 'warning', `${embeddings} serves no embeddings`, `Correct --embeddings-server. ${without}`)];
+    const tried = new TriedEmbedder(embedder, systemClock);
+    const found = await tried.ready(signal);
+    if (found) return [finding(name, 'ok', `${embeddings} embeds with ${found.model.name}`)];
+    return [finding(name, 'warning', tried.problem ?? '', `Correct --embeddings-server. ${without}`)];
   } catch (cause) {
     signal.throwIfAborted();
     const { message, code, hint } = toCwmError(cause);

@@ -13,6 +13,9 @@ export interface EngineRegistry {
   /** What embeds texts of sessions with this engine: the same one each time; null: nothing does. Left out: nothing does for any. */
   embedder?(spec: string): Embedder | null;
 
+  /** The work, to be run later with what this request has: its key for a model server. Left out: requests have none. */
+  inThisRequest?<Work extends (signal: AbortSignal) => Promise<void>>(work: Work): Work;
+
   /** Never throws for an engine that is down: its report says so. */
   status(spec: string, signal: AbortSignal): Promise<EngineStatus>;
 }

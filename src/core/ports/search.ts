@@ -78,25 +78,46 @@ export interface Occurrences {
   readonly found: readonly MessageOccurrences[];
 }
 
+/**
+ * What makes vectors. Its name does not tell it: two servers call different models "default", and one model has many names. Models that make
+ * nearly the same of one text are the same.
+ */
+export interface VectorModel {
+  /** As the server calls it. */
+  readonly name: string;
+  /** What it makes of a text that is the same each time. */
+  readonly fingerprint: readonly number[];
+}
+
+/** Fingerprints that are at least that similar are of one model: rounding differs between servers, and each other model differs more. */
+export const sameModel = 0.99;
+
 /** A message whose meaning nobody has stored for a model. */
 export interface UnembeddedMessage {
   readonly message: MessageId;
   readonly text: string;
 }
 
-/** The vectors of one message: of its whole text, or of parts of a long one. None: it says nothing. */
+/** The vectors of one message: of its whole text, or of parts of a long one. None: the model takes nothing of it, and is not asked again. */
 export interface MessageVectors {
   readonly message: MessageId;
   readonly vectors: readonly (readonly number[])[];
 }
 
 export interface NearQuery {
-  /** Which model made the vectors. */
-  readonly model: string;
+  readonly model: VectorModel;
   readonly vector: readonly number[];
+  /** What is less similar is left out: -1 to 1. */
+  readonly leastSimilarity: number;
   readonly project?: ProjectUri | undefined;
   readonly session?: SessionId | undefined;
   readonly limit: number;
+}
+
+/** How many messages of a session have a text, and how many of those have vectors of one model. */
+export interface VectorCounts {
+  readonly messages: number;
+  readonly embedded: number;
 }
 
 /** A message as a search finds it. */
@@ -117,10 +138,11 @@ export interface MessageSearch {
   messages(query: MessageQuery): Promise<Page<FoundMessage>>;
   /** Where words occur. Where there are too many matches, those of the rarest words are looked at, of these the latest. */
   occurrences(query: OccurrenceQuery): Promise<Occurrences>;
-  /** Messages of a session that have no vectors of this model yet, oldest first. */
-  unembedded(session: SessionId, model: string, limit: number): Promise<readonly UnembeddedMessage[]>;
+  /** Messages of a session that were not embedded with this model yet, oldest first. */
+  unembedded(session: SessionId, model: VectorModel, limit: number): Promise<readonly UnembeddedMessage[]>;
   /** Keeps vectors beside the index. They are derived data: a deleted index loses them, and turns compute them again. */
-  keepVectors(model: string, vectors: readonly MessageVectors[]): Promise<void>;
+  keepVectors(model: VectorModel, vectors: readonly MessageVectors[]): Promise<void>;
+  vectorCounts(session: SessionId, model: VectorModel): Promise<VectorCounts>;
   /** The messages whose vectors are nearest, best first. Of very many, only the latest are compared. */
   near(query: NearQuery): Promise<readonly NearMessage[]>;
 }
@@ -129,19 +151,20 @@ export interface MessageSearch {
 export type EmbeddedAs = 'question' | 'page';
 
 export interface Embedded {
-  /** As the server calls it: vectors of other models cannot be compared with these. */
+  /** As the server calls it. */
   readonly model: string;
-  /** One for each text, all of the same length. */
-  readonly vectors: readonly (readonly number[])[];
+  /** One for each text, all of the same length; null: the server refuses this text and takes others. */
+  readonly vectors: readonly (readonly number[] | null)[];
 }
 
 /** A model server that turns texts into vectors, those of similar meaning into similar ones. */
 export interface Embedder {
+  /** Its address, as people know it. */
+  readonly server: string;
+
   /**
-   * Texts may be cut to what the model takes.
-   *
    * @returns null where the server serves no embeddings; it is asked again only after a while.
-   * @throws CwmError Cancelled; EngineUnavailable, EngineFailed and others as an engine does.
+   * @throws CwmError Cancelled; EngineUnavailable, EngineFailed and others as an engine does, also where it refuses every text.
    */
   embed(texts: readonly string[], as: EmbeddedAs, signal: AbortSignal): Promise<Embedded | null>;
 }

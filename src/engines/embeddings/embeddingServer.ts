@@ -10,8 +10,6 @@ import { useOf } from '../vllm/models.ts';
 const askAgainMs = 3_600_000;
 /** Texts of one request: a server without a GPU computes them in its time. */
 const mostTexts = 8;
-/** What is left of a text that a server refuses, in characters; nearly every model takes that. */
-const shortText = 400;
 
 const entrySchema = z.looseObject({
   id: z.string(),
@@ -32,6 +30,7 @@ const forms: readonly { readonly of: RegExp; readonly question: string; readonly
 ];
 
 export interface EmbeddingServerOptions {
+  readonly server: string;
   readonly links: LinkFactory;
   readonly clock: Clock;
   /** As it was named. Default: the first one that is for embeddings. */
@@ -47,11 +46,17 @@ export interface EmbeddingServerOptions {
 export class EmbeddingServer implements Embedder {
   readonly #options: EmbeddingServerOptions;
   #model: string | null = null;
+  /** Texts of a request: fewer once the server did not compute more in time. */
+  #atOnce = mostTexts;
   /** By the monotonic clock; until then it counts as a server without embeddings. */
   #askAgainAtMs = 0;
 
   constructor(options: EmbeddingServerOptions) {
     this.#options = options;
+  }
+
+  get server(): string {
+    return this.#options.server;
   }
 
   async embed(texts: readonly string[], as: EmbeddedAs, signal: AbortSignal): Promise<Embedded | null> {
@@ -63,7 +68,7 @@ export class EmbeddingServer implements Embedder {
         const model = (this.#model ??= await this.#choose(link, signal));
         if (model === null) return this.#giveUp();
         const form = forms.find(({ of }) => of.test(model))?.[as] ?? '';
-        return { model, vectors: await vectorsOf(link, { model, texts, form }, signal) };
+        return { model, vectors: await this.#vectorsOf(link, { model, texts, form }, signal) };
       });
     } catch (error) {
       if (isCwmError(error, 'Cancelled')) throw error;
@@ -77,6 +82,35 @@ export class EmbeddingServer implements Embedder {
   #giveUp(): null {
     this.#askAgainAtMs = this.#options.clock.elapsedMs() + askAgainMs;
     return null;
+  }
+
+  async #vectorsOf(link: Link, asked: Asked, signal: AbortSignal): Promise<(number[] | null)[]> {
+    const { texts } = asked;
+    let refusal: unknown = null;
+    /** A text that the server refuses costs no other text its vector. */
+    const inHalves = async (given: readonly string[]): Promise<(number[] | null)[]> => {
+      try {
+        return await requestVectors(link, { ...asked, texts: given }, signal);
+      } catch (error) {
+        const isLate = isCwmError(error, 'EngineTimeout');
+        if (!isLate && !isOfTexts(error)) throw error;
+        const half = Math.ceil(given.length / 2);
+        if (isLate) this.#atOnce = Math.min(this.#atOnce, half);
+        if (given.length > 1)
+          return [...(await inHalves(given.slice(0, half))), ...(await inHalves(given.slice(half)))];
+        if (isLate) throw error;
+        refusal = error;
+        return [null];
+      }
+    };
+    const vectors: (number[] | null)[] = [];
+    while (vectors.length < texts.length)
+      vectors.push(...(await inHalves(texts.slice(vectors.length, vectors.length + this.#atOnce))));
+    const given = vectors.filter((vector) => vector !== null);
+    if (given.length === 0 && refusal !== null) throw refusal;
+    if (given.some(({ length }) => length !== given[0]?.length))
+      throw new CwmError('EngineFailed', `${link.label} returned vectors of several lengths.`);
+    return vectors;
   }
 
   async #choose(link: Link, signal: AbortSignal): Promise<string | null> {
@@ -98,43 +132,22 @@ interface Asked {
   readonly form: string;
 }
 
-async function vectorsOf(link: Link, { model, texts, form }: Asked, signal: AbortSignal): Promise<number[][]> {
-  const ask = async (given: readonly string[]): Promise<number[][]> => {
-    const body = { model, input: given.map((text) => form + text), encoding_format: 'float' };
-    const request = {
-      method: 'POST',
-      path: '/v1/embeddings',
-      body,
-      patience: 'brief',
-      wrongAnswer: 'EngineFailed',
-      once: true,
-    } as const;
-    const { data } = (await link.json(request, vectorsSchema, signal)).value;
-    const sorted = [...data].sort((a, b) => (a.index ?? 0) - (b.index ?? 0)).map(({ embedding }) => embedding);
-    const [first] = sorted;
-    if (sorted.length !== given.length || sorted.some(({ length }) => length === 0 || length !== first?.length))
-      throw new CwmError('EngineFailed', `${link.label} did not return one vector for each text.`);
-    return sorted;
-  };
-  /** A text that the server refuses costs no other text its vectors, nor its words. */
-  const askInHalves = async (given: readonly string[]): Promise<number[][]> => {
-    try {
-      return await ask(given);
-    } catch (error) {
-      if (!isOfTexts(error)) throw error;
-      const [only = ''] = given;
-      if (given.length === 1 && only.length <= shortText) throw error;
-      if (given.length === 1) return ask([only.slice(0, shortText).toWellFormed()]);
-      const half = Math.ceil(given.length / 2);
-      return [...(await askInHalves(given.slice(0, half))), ...(await askInHalves(given.slice(half)))];
-    }
-  };
-  const vectors: number[][] = [];
-  for (let at = 0; at < texts.length; at += mostTexts)
-    vectors.push(...(await askInHalves(texts.slice(at, at + mostTexts))));
-  if (vectors.some(({ length }) => length !== vectors[0]?.length))
-    throw new CwmError('EngineFailed', `${link.label} returned vectors of several lengths.`);
-  return vectors;
+async function requestVectors(link: Link, { model, texts, form }: Asked, signal: AbortSignal): Promise<number[][]> {
+  const body = { model, input: texts.map((text) => form + text), encoding_format: 'float' };
+  const request = {
+    method: 'POST',
+    path: '/v1/embeddings',
+    body,
+    patience: 'brief',
+    wrongAnswer: 'EngineFailed',
+    once: true,
+  } as const;
+  const { data } = (await link.json(request, vectorsSchema, signal)).value;
+  const sorted = [...data].sort((a, b) => (a.index ?? 0) - (b.index ?? 0)).map(({ embedding }) => embedding);
+  const [first] = sorted;
+  if (sorted.length !== texts.length || sorted.some(({ length }) => length === 0 || length !== first?.length))
+    throw new CwmError('EngineFailed', `${link.label} did not return one vector for each text.`);
+  return sorted;
 }
 
 const isRefusal = (error: unknown): boolean =>

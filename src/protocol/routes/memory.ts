@@ -4,7 +4,7 @@ import { memoryStatsSchema } from '../memory/stats.ts';
 import { mutationSchema, searchSchema, segmentSchema } from '../memory/records.ts';
 import { memoryScopes } from '../memory/scopes.ts';
 import { primeResultSchema } from '../schemas/turn.ts';
-import { onEngine, page, text } from './fields.ts';
+import { onEngine, page, queryFlag, text } from './fields.ts';
 import type { Route, ShapesOf } from './route.ts';
 
 export const memoryRoutes = {
@@ -45,14 +45,31 @@ const memory = () =>
 /** `project` is needed for one of a project, `session` for one of a session. Those of tools are the user's, too. */
 const ofScope = () => ({ project: z.optional(text), session: z.optional(text) });
 
+/** By words in any case; by meaning, too, where a server has vectors of texts that say what they are about. */
+const memorySearch = () =>
+  z.object({
+    byMeaning: z.boolean(),
+    /** The server that embeds texts, and its model; null: there is none, or nobody knows. */
+    server: z.nullable(text),
+    model: z.nullable(text),
+    /** Messages that have a text, and those with vectors of that model. */
+    messages: z.number(),
+    embedded: z.number(),
+    /** Why not by meaning; null where it is. */
+    why: z.nullable(text),
+  });
+
 const ofPage = () => ({ session: text, page: text });
 
 export const memoryShapes = () =>
   ({
     memoryState: {
       summary: 'Show what the next prompt has of a conversation, and what left it',
-      /** `at`: as it was for this answer, by its place in the conversation. Default: as it is for the next one. */
-      input: z.object({ session: text, at: z.optional(text), ...page }),
+      /**
+       * `at`: as it was for this answer, by its place in the conversation. Default: as it is for the next one. `search`: also how searches find
+       * what left the prompt; a server of embeddings is asked for two seconds at most. Default: false.
+       */
+      input: z.object({ session: text, at: z.optional(text), search: queryFlag, ...page }),
       output: z.object({
         enableVm: z.boolean(),
         /** The most tokens of a request; null: nobody knows. */
@@ -70,6 +87,8 @@ export const memoryShapes = () =>
         recomputed: z.number(),
         faults: z.number(),
         stats: memoryStatsSchema,
+        /** How searches find what left the prompt, where that was asked for; left out without virtual memory. */
+        search: z.optional(memorySearch()),
         /** Names of the policies of eviction that a session can have. An older backend leaves it out. */
         policies: z.optional(z.array(z.string())),
         /** The last answers, oldest first, at most 100. */

@@ -7,6 +7,8 @@ import type {
   OccurrenceQuery,
   Occurrences,
   UnembeddedMessage,
+  VectorCounts,
+  VectorModel,
 } from '../../core/ports/search.ts';
 import type { MessageId, ProjectUri, SessionId } from '../../protocol/ids.ts';
 import type { Message, MessageRole } from '../../protocol/schemas/session.ts';
@@ -14,10 +16,10 @@ import { bm25 } from './bm25.ts';
 import { occurrencesIn } from './occurrences.ts';
 import { inTransaction } from './sqlJs.ts';
 import { indexedText, searchExpression } from './searchWords.ts';
-import { keepVectorsIn, nearIn, unembeddedIn } from './vectors.ts';
+import { keepVectorsIn, nearIn, unembeddedIn, vectorCountsIn, vectorsSchema } from './vectors.ts';
 
 /** Increases with every change of {@link schema} or of how a text is cut into words. */
-const version = 3;
+const version = 4;
 
 /** What is deleted must not stay readable in the image. */
 const overwriteDeleted = 'PRAGMA secure_delete = ON';
@@ -47,13 +49,7 @@ const schema = `
   ) WITHOUT ROWID;
   CREATE INDEX holders_by_message ON holders (message);
   CREATE INDEX holders_by_sequence ON holders (session, sequence);
-  CREATE TABLE vectors (
-    message INTEGER NOT NULL,
-    model TEXT NOT NULL,
-    part INTEGER NOT NULL,
-    vector BLOB NOT NULL,
-    PRIMARY KEY (message, model, part)
-  ) WITHOUT ROWID;
+  ${vectorsSchema}
   CREATE VIRTUAL TABLE words USING fts4(text, tokenize=unicode61, order=desc);
   PRAGMA user_version = ${version};
 `;
@@ -111,7 +107,10 @@ export class MessageIndex {
     // Until its parts are merged, the index only marks the words of deleted messages as deleted.
     if (this.#hasDeleted) this.#database.exec("INSERT INTO words (words) VALUES ('optimize')");
     this.#hasDeleted = false;
-    return this.#database.export();
+    const image = this.#database.export();
+    // An export opens the database again.
+    this.#database.exec(overwriteDeleted);
+    return image;
   }
 
   close(): void {
@@ -197,12 +196,16 @@ export class MessageIndex {
     return occurrencesIn(this.#database, query);
   }
 
-  unembedded(session: SessionId, model: string, limit: number): UnembeddedMessage[] {
+  unembedded(session: SessionId, model: VectorModel, limit: number): UnembeddedMessage[] {
     return unembeddedIn(this.#database, session, model, limit);
   }
 
-  keepVectors(model: string, vectors: readonly MessageVectors[]): void {
+  keepVectors(model: VectorModel, vectors: readonly MessageVectors[]): void {
     keepVectorsIn(this.#database, model, vectors);
+  }
+
+  vectorCounts(session: SessionId, model: VectorModel): VectorCounts {
+    return vectorCountsIn(this.#database, session, model);
   }
 
   near(query: NearQuery): NearMessage[] {

@@ -10,6 +10,8 @@ import type {
   OccurrenceQuery,
   Occurrences,
   UnembeddedMessage,
+  VectorCounts,
+  VectorModel,
 } from '../../core/ports/search.ts';
 import type { Page } from '../../core/ports/page.ts';
 import { CwmError, nullOn } from '../../protocol/errors.ts';
@@ -35,10 +37,12 @@ export interface MessageSource {
 
 /** Messages of a session that wait in memory for the next search; above it the session is read again. */
 const addedAtMost = 1_000;
+/** Messages whose vectors a backend that dies may lose. */
+const saveAfter = 500;
 
 /**
  * The index of what was said. The first search loads its image and reads what was said since; each later one reads the sessions that were
- * changed. The image is saved when the store closes. It is cache: without it the messages' files are read again.
+ * changed. The image is saved when the store closes, and after many vectors. It is cache: without it the messages' files are read again.
  */
 export class LiveMessageSearch implements MessageSearch {
   readonly #parts: StoreDisk;
@@ -52,6 +56,8 @@ export class LiveMessageSearch implements MessageSearch {
   readonly #added = new Map<SessionId, Message[]>();
   #index: MessageIndex | null = null;
   #isSaved = true;
+  /** Messages whose vectors no image has. */
+  #unsavedVectors = 0;
 
   constructor(parts: StoreDisk, source: MessageSource, wasmPath: string | null) {
     this.#parts = parts;
@@ -97,15 +103,23 @@ export class LiveMessageSearch implements MessageSearch {
     return this.#queue.run(async () => (await this.#current()).occurrences(query));
   }
 
-  unembedded(session: SessionId, model: string, limit: number): Promise<readonly UnembeddedMessage[]> {
+  unembedded(session: SessionId, model: VectorModel, limit: number): Promise<readonly UnembeddedMessage[]> {
     return this.#queue.run(async () => (await this.#current()).unembedded(session, model, limit));
   }
 
-  keepVectors(model: string, vectors: readonly MessageVectors[]): Promise<void> {
+  keepVectors(model: VectorModel, vectors: readonly MessageVectors[]): Promise<void> {
     return this.#queue.run(async () => {
-      (await this.#current()).keepVectors(model, vectors);
+      const index = await this.#current();
+      index.keepVectors(model, vectors);
       this.#isSaved = false;
+      this.#unsavedVectors += vectors.length;
+      // Words are read again from the files; vectors cost a model server its time.
+      if (this.#unsavedVectors >= saveAfter) await this.#save(index);
     });
+  }
+
+  vectorCounts(session: SessionId, model: VectorModel): Promise<VectorCounts> {
+    return this.#queue.run(async () => (await this.#current()).vectorCounts(session, model));
   }
 
   near(query: NearQuery): Promise<readonly NearMessage[]> {
@@ -118,15 +132,11 @@ export class LiveMessageSearch implements MessageSearch {
       const index = this.#index;
       if (!index) return;
       try {
-        const { writes, layout, isReadOnly } = this.#parts;
         // What was deleted since the last search must not be saved.
         await this.#current();
-        if (!this.#isSaved && !isReadOnly) await writes.replaceFile(layout.searchImage, sealImage(index.image()));
+        await this.#save(index);
       } catch {
-        this.#parts.quarantine.note(
-          this.#parts.layout.searchImage,
-          'The search index could not be saved; it will be rebuilt.',
-        );
+        this.#noteUnsaved();
       } finally {
         this.#index = null;
         index.close();
@@ -141,6 +151,26 @@ export class LiveMessageSearch implements MessageSearch {
       if ((await files.stat(layout.searchImage)) !== null) await files.remove(layout.searchImage);
       this.#isSaved = false;
     });
+  }
+
+  /** Never throws: without it the next first search takes longer. */
+  async #save(index: MessageIndex): Promise<void> {
+    const { writes, layout, isReadOnly } = this.#parts;
+    this.#unsavedVectors = 0;
+    if (this.#isSaved || isReadOnly) return;
+    try {
+      await writes.replaceFile(layout.searchImage, sealImage(index.image()));
+      this.#isSaved = true;
+    } catch {
+      this.#noteUnsaved();
+    }
+  }
+
+  #noteUnsaved(): void {
+    this.#parts.quarantine.note(
+      this.#parts.layout.searchImage,
+      'The search index could not be saved; it will be rebuilt.',
+    );
   }
 
   async #current(): Promise<MessageIndex> {

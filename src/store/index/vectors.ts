@@ -1,74 +1,124 @@
 import type { Database, SqlValue } from 'sql.js';
-import type { MessageVectors, NearMessage, NearQuery, UnembeddedMessage } from '../../core/ports/search.ts';
+import {
+  sameModel,
+  type MessageVectors,
+  type NearMessage,
+  type NearQuery,
+  type UnembeddedMessage,
+  type VectorCounts,
+  type VectorModel,
+} from '../../core/ports/search.ts';
 import type { MessageId, SessionId } from '../../protocol/ids.ts';
 import type { MessageRole } from '../../protocol/schemas/session.ts';
 import { inTransaction } from './sqlJs.ts';
+
+/** A message that was embedded has rows here: one for each part, or one without a vector where the model took nothing of it. */
+export const vectorsSchema = `
+  CREATE TABLE models (
+    number INTEGER PRIMARY KEY,
+    name TEXT NOT NULL,
+    fingerprint BLOB NOT NULL
+  );
+  CREATE TABLE vectors (
+    message INTEGER NOT NULL,
+    model INTEGER NOT NULL,
+    part INTEGER NOT NULL,
+    vector BLOB,
+    PRIMARY KEY (message, model, part)
+  ) WITHOUT ROWID;
+`;
 
 /** Vectors that are compared with a question; of more, the latest. A vector of 384 numbers takes a microsecond. */
 const mostCompared = 20_000;
 /** A number of a vector has a byte: the order of similarities stays, in a quarter of the room. */
 const mostOfByte = 127;
+/** Vectors of these many models are kept; those of the model that came first go. */
+const mostModels = 4;
 
-/** A message of white space alone has no vectors, and needs none. */
+/** A message of spaces alone needs no vectors. */
+const hasText = `trim(text) <> ''`;
+/** The messages of a session, named by `?1`. */
+const ofSession = `holders JOIN sessions ON sessions.number = session JOIN messages ON messages.number = message
+  WHERE sessions.id = ?1 AND ${hasText}`;
+
 export function unembeddedIn(
   database: Database,
   session: SessionId,
-  model: string,
+  model: VectorModel,
   limit: number,
 ): UnembeddedMessage[] {
   return rowsOf(
     database,
-    `SELECT messages.id, text FROM holders JOIN sessions ON sessions.number = session JOIN messages ON messages.number = message
-     WHERE sessions.id = ?1 AND trim(text) <> ''
+    `SELECT messages.id, text FROM ${ofSession}
        AND NOT EXISTS (SELECT 1 FROM vectors WHERE vectors.message = holders.message AND model = ?2)
      ORDER BY holders.sequence LIMIT ?3`,
-    [session, model, limit],
+    [session, numberOf(database, model), limit],
   ).map(([id, text]) => ({ message: String(id) as MessageId, text: String(text) }));
 }
 
-export function keepVectorsIn(database: Database, model: string, all: readonly MessageVectors[]): void {
+export function vectorCountsIn(database: Database, session: SessionId, model: VectorModel): VectorCounts {
+  const [messages, embedded] = rowsOf(
+    database,
+    `SELECT count(*), count(iif(EXISTS (
+       SELECT 1 FROM vectors WHERE vectors.message = holders.message AND model = ?2 AND vector IS NOT NULL), 1, NULL))
+     FROM ${ofSession}`,
+    [session, numberOf(database, model)],
+  )[0]!;
+  return { messages: Number(messages), embedded: Number(embedded) };
+}
+
+export function keepVectorsIn(database: Database, model: VectorModel, all: readonly MessageVectors[]): void {
   inTransaction(database, () => {
+    const number = numberOf(database, model) ?? addModel(database, model);
     // A message that is gone by now has none.
     const statement = database.prepare(
       'INSERT OR REPLACE INTO vectors (message, model, part, vector) SELECT number, ?2, ?3, ?4 FROM messages WHERE id = ?1',
     );
     try {
-      for (const { message, vectors } of all)
-        for (const [part, vector] of vectors.entries()) statement.run([message, model, part, bytesOf(vector)]);
+      for (const { message, vectors } of all) {
+        if (vectors.length === 0) statement.run([message, number, 0, null]);
+        for (const [part, vector] of vectors.entries()) statement.run([message, number, part, bytesOf(vector)]);
+      }
     } finally {
       statement.free();
     }
   });
 }
 
-export function nearIn(database: Database, { model, vector, project, session, limit }: NearQuery): NearMessage[] {
+export function nearIn(
+  database: Database,
+  { model, vector, leastSimilarity, project, session, limit }: NearQuery,
+): NearMessage[] {
+  const number = numberOf(database, model);
+  if (number === null) return [];
   const wanted = bytesOf(vector);
   const statement = database.prepare(
     `SELECT message, vector FROM vectors
-     WHERE model = ?1 AND (?2 IS NULL AND ?3 IS NULL OR EXISTS (
+     WHERE model = ?1 AND vector IS NOT NULL AND (?2 IS NULL AND ?3 IS NULL OR EXISTS (
        SELECT 1 FROM holders JOIN sessions ON sessions.number = session
        WHERE holders.message = vectors.message AND (?2 IS NULL OR project = ?2) AND (?3 IS NULL OR sessions.id = ?3)))
      ORDER BY message DESC LIMIT ${mostCompared}`,
   );
   const best = new Map<number, number>();
   try {
-    statement.bind([model, project ?? null, session ?? null]);
+    statement.bind([number, project ?? null, session ?? null]);
     while (statement.step()) {
       const [message, bytes] = statement.get();
       const similarity = cosine(wanted, bytes as Uint8Array);
+      if (similarity < leastSimilarity) continue;
       if (similarity > (best.get(Number(message)) ?? -Infinity)) best.set(Number(message), similarity);
     }
   } finally {
     statement.free();
   }
   const nearest = [...best].sort(([, a], [, b]) => b - a).slice(0, limit);
-  return nearest.flatMap(([number, similarity]) => {
+  return nearest.flatMap(([message, similarity]) => {
     const [row] = rowsOf(
       database,
       `SELECT messages.id, sessions.id, holders.sequence, role, speaker, created_at
        FROM messages JOIN holders ON holders.message = messages.number JOIN sessions ON sessions.number = session
        WHERE messages.number = ?1 AND (?2 IS NULL OR project = ?2) AND (?3 IS NULL OR sessions.id = ?3) ORDER BY session LIMIT 1`,
-      [number, project ?? null, session ?? null],
+      [message, project ?? null, session ?? null],
     );
     if (!row) return [];
     const [id, holder, sequence, role, speaker, createdAt] = row;
@@ -86,6 +136,25 @@ export function nearIn(database: Database, { model, vector, project, session, li
   });
 }
 
+/** Null: nothing was embedded with this model. */
+function numberOf(database: Database, { fingerprint }: VectorModel): number | null {
+  const wanted = bytesOf(fingerprint);
+  const known = rowsOf(database, 'SELECT number, fingerprint FROM models', []).find(
+    ([, bytes]) => cosine(wanted, bytes as Uint8Array) >= sameModel,
+  );
+  return known ? Number(known[0]) : null;
+}
+
+function addModel(database: Database, { name, fingerprint }: VectorModel): number {
+  database.run('INSERT INTO models (name, fingerprint) VALUES (?, ?)', [name, bytesOf(fingerprint)]);
+  const numbers = rowsOf(database, 'SELECT number FROM models ORDER BY number DESC', []).map(([number]) => number!);
+  for (const old of numbers.slice(mostModels)) {
+    database.run('DELETE FROM vectors WHERE model = ?', [old]);
+    database.run('DELETE FROM models WHERE number = ?', [old]);
+  }
+  return Number(numbers[0]);
+}
+
 /** The direction of a vector; its length means nothing. */
 function bytesOf(vector: readonly number[]): Uint8Array {
   const longest = vector.reduce((most, each) => Math.max(most, Math.abs(each)), 0);
@@ -93,9 +162,9 @@ function bytesOf(vector: readonly number[]): Uint8Array {
   return new Uint8Array(Int8Array.from(vector, (each) => Math.round(each * scale)).buffer);
 }
 
-/** Vectors of another length are no nearer than any other text. */
+/** Vectors of another length are of another model. */
 function cosine(one: Uint8Array, other: Uint8Array): number {
-  if (one.length !== other.length) return 0;
+  if (one.length !== other.length) return -1;
   const [a, b] = [signed(one), signed(other)];
   let [product, ofA, ofB] = [0, 0, 0];
   for (let at = 0; at < a.length; at++) {

@@ -45,6 +45,7 @@ export const accesses: { readonly [Part in keyof Store]: Accesses<Store[Part]> }
     occurrences: 'read',
     unembedded: 'read',
     keepVectors: 'read',
+    vectorCounts: 'read',
     near: 'read',
   },
   windows: {

@@ -2,6 +2,7 @@ import { formatCount, formatTokens } from '../../base/format.ts';
 import { readableLine } from '../../base/readableText.ts';
 import type { RouteOutput } from '../../protocol/api.ts';
 import { formatStamp, percent, plural } from '../../words/amounts.ts';
+import { searchSentences } from '../../words/search.ts';
 import { memorySplit } from '../render/memorySplit.ts';
 import type { AnswerBar, BarPart, MemoryItem, MemoryList, MemoryPageState } from './memoryMessages.ts';
 
@@ -32,6 +33,7 @@ export function memoryPage(title: string, state: MemoryState): MemoryPageState {
 const factsOf = (state: MemoryState): string[] => [
   memorySplit(state),
   ...(state.limit === null ? ['Nobody knows how many tokens the model can read.'] : []),
+  ...searchSentences(state.search),
 ];
 
 /** What the next prompt has, by kind, and what is free. The server counts answers one by one, and all other texts only together. */

@@ -13,7 +13,7 @@ import { failureMessage } from '../render/failure.ts';
 import type { MemoryRequest, ToMemoryPage } from './memoryMessages.ts';
 import { historyLines, memoryPage } from './memoryPage.ts';
 import { PagePanel } from './pagePanel.ts';
-import { pagesFrom, readMemory } from './readMemory.ts';
+import { pagesFrom, readMemory, type MemoryPart } from './readMemory.ts';
 
 /** The views that are open, by session. */
 const open = new Map<string, WebviewPanel>();
@@ -77,7 +77,7 @@ class MemoryView implements Disposable {
   async #state(): Promise<Extract<ToMemoryPage, { readonly type: 'show' }>['state']> {
     const { id, title } = this.#session;
     try {
-      const call = (page: { readonly limit: number; readonly offset: number }): Promise<RouteOutput<'memoryState'>> =>
+      const call = (page: MemoryPart): Promise<RouteOutput<'memoryState'>> =>
         this.#app.connection.call('memoryState', { session: id, ...page });
       return memoryPage(title, await readMemory(call, this.#evicted));
     } catch (error) {

@@ -8,12 +8,18 @@ export const pagesFrom = 100;
 /** A prompt with more pages shows the newest of them. */
 const mostPages = 1000;
 
+export interface MemoryPart {
+  readonly limit: number;
+  readonly offset: number;
+  readonly search?: boolean;
+}
+
 /** Reads the pages that the prompt has whole, and those that left last. @param evicted how many of the latter. */
 export async function readMemory(
-  call: (page: { readonly limit: number; readonly offset: number }) => Promise<MemoryState>,
+  call: (page: MemoryPart) => Promise<MemoryState>,
   evicted: number,
 ): Promise<MemoryState> {
-  const first = await call({ limit: 1, offset: 0 });
+  const first = await call({ limit: 1, offset: 0, search: true });
   const { total, inPrompt } = first;
   if (!first.enableVm) return { ...first, pages: [] };
   const from = Math.max(0, total - Math.min(inPrompt, mostPages) - evicted);
@@ -25,5 +31,5 @@ export async function readMemory(
     if (state.pages.length === 0) break;
     offset += state.pages.length;
   }
-  return { ...state, pages: [...pages.values()] };
+  return { ...state, search: first.search, pages: [...pages.values()] };
 }

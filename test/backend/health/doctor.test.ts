@@ -1,4 +1,5 @@
 import { tmpdir } from 'node:os';
+import { ScriptedEmbedder } from '../../core/memory/search/scriptedEmbedder.ts';
 import { describe, expect, it } from 'vitest';
 import { examine, type DoctorParts } from '../../../src/backend/health/doctor.ts';
 import type { Embedder } from '../../../src/core/ports/search.ts';
@@ -46,24 +47,26 @@ function parts(status: EngineStatus, fields: Partial<DoctorParts> = {}): DoctorP
 }
 
 describe('doctor', () => {
-  it('S1-55 asks a named server of embeddings for one text, and says what is wrong with it', async () => {
-    const found = async (embed: Embedder['embed']) => {
+  it('S1-55 tries a named server of embeddings, and says what is wrong with it', async () => {
+    const found = async (change: (embedder: ScriptedEmbedder) => Partial<Embedder> | void) => {
+      const scripted = new ScriptedEmbedder();
+      const changed = change(scripted);
+      const embedder: Embedder = { server: scripted.server, embed: (...asked) => scripted.embed(...asked), ...changed };
       const own = parts(up, { embeddings: 'http://host:2' });
-      const engines = { ...own.engines, embedder: () => ({ embed }) };
+      const engines = { ...own.engines, embedder: () => embedder };
       const { findings } = await examine({ ...own, engines }, undefined, signal);
       return findings.filter(({ name }) => name === 'embeddings');
     };
-    const embedded = { model: 'bge', vectors: [[1]] };
-    expect(await found(async () => embedded)).toMatchObject([{ state: 'ok', detail: 'http://host:2 embeds with bge' }]);
-    expect(await found(async () => null)).toMatchObject([
-      {
-        state: 'warning',
-        detail: 'http://host:2 serves no embeddings',
-        remedy: expect.stringContaining('--embeddings-server'),
-      },
+    expect(await found(() => undefined)).toMatchObject([{ state: 'ok', detail: 'http://host:2 embeds with meant' }]);
+    const remedy = expect.stringContaining('--embeddings-server');
+    expect(await found(() => ({ embed: async () => null }))).toMatchObject([
+      { state: 'warning', detail: 'http://embedder serves no embeddings.', remedy },
+    ]);
+    expect(await found((embedder) => void (embedder.isGood = false))).toMatchObject([
+      { state: 'warning', detail: expect.stringContaining('do not say what texts are about'), remedy },
     ]);
     const refused = new CwmError('EngineUnavailable', 'Nothing listens at http://host:2.');
-    expect(await found(() => Promise.reject(refused))).toMatchObject([
+    expect(await found((embedder) => void (embedder.failure = refused))).toMatchObject([
       { state: 'warning', detail: `${refused.message} (${refused.code})` },
     ]);
     expect((await examine(parts(up), undefined, signal)).findings.some(({ name }) => name === 'embeddings')).toBe(

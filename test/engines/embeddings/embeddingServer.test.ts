@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
 import { EmbeddingServer } from '../../../src/engines/embeddings/embeddingServer.ts';
 import { LinkFactory } from '../../../src/engines/http/linkFactory.ts';
-import { defaultTimeouts, systemTimer } from '../../../src/engines/http/timing.ts';
+import { defaultTimeouts, systemTimer, type Timer } from '../../../src/engines/http/timing.ts';
 import type { Answer, SeenRequest } from '../../fakes/fakeHttp.ts';
 import { FakeHttpServer } from '../../fakes/fakeHttpServer.ts';
 
@@ -14,10 +14,27 @@ interface Asked {
 }
 const bodyOf = ({ body }: SeenRequest): Asked => body as Asked;
 
+/** Time that is over when a test says so. */
+class Timers implements Timer {
+  #last = (): void => undefined;
+
+  schedule(_delayMs: number, task: () => void): () => void {
+    this.#last = task;
+    return () => undefined;
+  }
+
+  /** No answer before the time is over. */
+  timeOut(): Promise<never> {
+    setImmediate(() => this.#last());
+    return new Promise(() => undefined);
+  }
+}
+
 async function serverWith(
   models: readonly object[],
-  answer: (asked: Asked) => Answer,
+  answer: (asked: Asked) => Answer | Promise<Answer>,
   options: { isOfChats?: boolean; model?: string } = {},
+  timer: Timer = systemTimer,
 ) {
   const server = new FakeHttpServer({
     faults: { http: null },
@@ -29,7 +46,7 @@ async function serverWith(
     connect: async () => ({ url: server.url }),
     apiKey: undefined,
     timeouts: defaultTimeouts,
-    timer: systemTimer,
+    timer,
     sleep: async () => undefined,
     random: () => 0,
     onConnectionFailure: () => undefined,
@@ -39,7 +56,7 @@ async function serverWith(
     await server.kill();
   });
   const clock = { now: () => new Date(0), elapsedMs: () => elapsedMs };
-  const embedder = new EmbeddingServer({ links, clock, isOfChats: false, ...options });
+  const embedder = new EmbeddingServer({ server: server.url, links, clock, isOfChats: false, ...options });
   const asked = (): Asked[] => server.requests.filter(({ path }) => path === '/v1/embeddings').map(bodyOf);
   return { embedder, asked, server };
 }
@@ -106,18 +123,39 @@ describe('a server with embeddings', () => {
     expect(await warm.embedder.embed(['a'], 'page', signal)).toMatchObject({ model: 'bge-small-en' });
   });
 
-  test('a text that is too long for the model is asked for again, shorter, and the others stay whole', async () => {
+  test('S1-55 a text that the server refuses costs no other its vector', async () => {
     const { embedder, asked } = await serverWith([{ id: 'embed' }], (body) =>
       body.input.some(({ length }) => length > 500)
         ? { status: 500, json: { error: { message: 'input is too large to process' } } }
         : vectors(body),
     );
-    await embedder.embed(['a'], 'page', signal);
     const lengths = [900, 450, 1, 2, 3, 4, 5, 6, 7, 8];
     const texts = lengths.map((length) => 'x'.repeat(length));
     const { vectors: given } = (await embedder.embed(texts, 'page', signal)) ?? {};
-    expect(given?.map(([length]) => length)).toEqual([400, ...lengths.slice(1)]);
+    expect(given?.map((vector) => vector?.[0] ?? null)).toEqual([null, ...lengths.slice(1)]);
     expect(Math.max(...asked().map(({ input }) => input.length))).toBe(8);
+    await expect(embedder.embed(texts.slice(0, 1), 'page', signal)).rejects.toMatchObject({ context: { status: 500 } });
+  });
+
+  test('a server that is too slow for eight texts is asked for fewer, and for no more later', async () => {
+    const timer = new Timers();
+    const { embedder, asked } = await serverWith(
+      [{ id: 'embed' }],
+      (body) => (body.input.length > 2 ? timer.timeOut() : vectors(body)),
+      {},
+      timer,
+    );
+    const texts = Array.from({ length: 8 }, (_, at) => 'x'.repeat(at + 1));
+    expect((await embedder.embed(texts, 'page', signal))?.vectors.map((vector) => vector?.[0])).toEqual(
+      texts.map(({ length }) => length),
+    );
+    const before = asked().length;
+    await embedder.embed(texts, 'page', signal);
+    expect(
+      asked()
+        .slice(before)
+        .map(({ input }) => input.length),
+    ).toEqual([2, 2, 2, 2]);
   });
 
   test('an answer with too few vectors, or of different lengths, is none', async () => {

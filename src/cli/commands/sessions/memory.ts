@@ -4,6 +4,7 @@ import { readableLine } from '../../../base/readableText.ts';
 import type { RouteOutput } from '../../../protocol/api.ts';
 import { formatStamp } from '../../../words/amounts.ts';
 import { primedSentence } from '../../../words/prime.ts';
+import { searchSentences } from '../../../words/search.ts';
 import type { Perform } from '../../action.ts';
 import { wholeNumber } from '../../arguments.ts';
 import { withCommonOptions } from '../../run.ts';
@@ -34,7 +35,7 @@ export function registerMemory(program: Command, perform: Perform): void {
     )
     .action((session: string, { limit, offset, at, ...common }: Paging) =>
       perform(common, async (run) => {
-        const asOf = at === undefined ? {} : { at: String(at) };
+        const asOf = at === undefined ? { search: true } : { at: String(at) };
         run.print(await run.call('memoryState', { session, limit, offset, ...asOf }), stateText);
       }),
     );
@@ -118,6 +119,7 @@ function stateText(state: RouteOutput<'memoryState'>): string {
     pages,
     total,
     stats,
+    search,
     procedures = [],
   } = state;
   const share = ratio === null ? 'unknown' : `${(100 * ratio).toFixed(1)} %`;
@@ -139,6 +141,7 @@ function stateText(state: RouteOutput<'memoryState'>): string {
     ),
     `Reused so far: ${share}. Computed again because of memory: ${formatCount(recomputed)} tokens. Pages that came back: ${stats.faults}.`,
     statsText(stats),
+    ...searchSentences(search),
     table,
     ...procedures.map(({ id, hint }) => `${id}: ${readableLine(hint.replace(/^\[\w+\] /, ''))}`),
     ...(pages.length < total ? [`${formatCount(total)} pages in all (--offset).`] : []),

@@ -1,23 +1,22 @@
-import { isCwmError } from '../../../protocol/errors.ts';
+import type { RouteOutput } from '../../../protocol/api.ts';
+import { isCwmError, toCwmError } from '../../../protocol/errors.ts';
 import type { SessionId } from '../../../protocol/ids.ts';
+import type { Session } from '../../../protocol/schemas/session.ts';
 import type { CoreContext } from '../../context.ts';
-import type { Embedder } from '../../ports/search.ts';
-import type { NearMessage } from '../../ports/search.ts';
+import type { Embedder, NearMessage, UnembeddedMessage } from '../../ports/search.ts';
 import type { RecallScope } from './recall.ts';
-import { tryMeaning } from './meaningTrial.ts';
+import { TriedEmbedder } from './triedEmbedder.ts';
 
 /** Messages of one round. Their vectors are stored before the next round begins, and a turn waits for one round at most. */
 const atOnce = 4;
-/** A long text is embedded in parts, which models take in whole; of a very long one, only its beginning. Both in characters. */
-const partLength = 1_200;
-const mostParts = 6;
-/** The nearest count, however near they are: models differ in what similarity means something. */
+/** Of their texts together, in characters: what a slow server has computed of a round is lost when a turn ends it. */
+const longestAtOnce = 7_200;
+/** The nearest count. */
 export const mostNear = 100;
-/** A question is embedded while a turn waits. Later than that, in milliseconds, the search goes without. */
+/** A question is embedded while somebody waits. Later than that, in milliseconds, the search goes without. */
 const patienceMs = 2_000;
 
-/** Which of a server's models can be used, and for what it was found out. */
-type Judged = { readonly model: string; readonly isUseful: boolean };
+type SearchState = NonNullable<RouteOutput<'memoryState'>['search']>;
 
 /**
  * Finds messages by what they mean, where a server turns texts into vectors. Vectors are made in the background, of sessions from whose prompt
@@ -28,9 +27,9 @@ export class Meaning {
   readonly #onFailure: (error: unknown) => void;
   /** Its key among what runs in the background. */
   readonly #work = Symbol('meaning');
-  /** By the session's model server. */
-  readonly #judged = new Map<Embedder, Judged>();
-  readonly #waiting = new Set<SessionId>();
+  readonly #tried = new WeakMap<Embedder, TriedEmbedder>();
+  /** Work on a session, with the key for its model server that the request had after which it runs. */
+  readonly #waiting = new Map<SessionId, (signal: AbortSignal) => Promise<void>>();
   #running: Promise<void> | null = null;
   #isClosed = false;
 
@@ -42,33 +41,52 @@ export class Meaning {
 
   /** What the session said has vectors some time later. */
   afterTurn(session: SessionId): void {
-    if (this.#isClosed || !this.#core().engines.embedder) return;
-    this.#waiting.add(session);
+    const { engines } = this.#core();
+    if (this.#isClosed || !engines.embedder) return;
+    const embed = (signal: AbortSignal): Promise<void> => this.#embed(session, signal);
+    this.#waiting.set(session, engines.inThisRequest?.(embed) ?? embed);
     this.#running ??= this.#embedWaiting().finally(() => (this.#running = null));
   }
 
-  /** The messages whose meaning is nearest to a question, best first; none where no server says. @param engine of who asks. */
+  /** The messages whose meaning is near to a question, best first; none where no server says. @param engine of who asks. */
   async near(
     engine: string,
     question: string,
     scope: RecallScope,
     signal: AbortSignal,
   ): Promise<readonly NearMessage[]> {
-    const core = this.#core();
     try {
-      const embedder = core.engines.embedder?.(engine);
-      if (!embedder) return [];
       const patience = AbortSignal.any([signal, AbortSignal.timeout(patienceMs)]);
-      // The vectors of earlier turns may be there since before the backend started.
-      const judged = await this.#judge(embedder, patience);
-      if (!judged?.isUseful) return [];
-      const embedded = await embedder.embed([question], 'question', patience);
-      const vector = embedded?.model === judged.model ? embedded.vectors[0] : undefined;
+      const found = await this.#embedderOf(engine)?.vectorsOf([question], 'question', patience);
+      const vector = found?.vectors[0]?.[0];
       if (!vector) return [];
-      return await core.store.search.near({ model: judged.model, vector, ...scope, limit: mostNear });
+      const { model, leastSimilarity } = found.tried;
+      return await this.#core().store.search.near({ model, vector, leastSimilarity, ...scope, limit: mostNear });
     } catch (error) {
       if (signal.aborted || !isCwmError(error)) throw error;
       return [];
+    }
+  }
+
+  /** How searches of a session find what left its prompt. A server that did not answer yet, or failed last, is asked, for two seconds at most. */
+  async stateOf({ id, engine }: Session): Promise<SearchState> {
+    const words: SearchState = { byMeaning: false, server: null, model: null, messages: 0, embedded: 0, why: null };
+    const why = 'No server embeds its texts; the setting --embeddings-server names one.';
+    try {
+      const embedder = this.#embedderOf(engine);
+      if (!embedder) return { ...words, why };
+      const { server } = embedder;
+      await embedder.ready(AbortSignal.timeout(patienceMs)).catch((error: unknown) => {
+        if (!isCwmError(error)) throw error;
+      });
+      const { model: tried, problem } = embedder;
+      if (!tried)
+        return { ...words, server, why: problem ?? `${server} did not answer within ${patienceMs / 1_000} s.` };
+      const counts = await this.#core().store.search.vectorCounts(id, tried.model);
+      return { byMeaning: problem === null, server, model: tried.model.name, ...counts, why: problem };
+    } catch (error) {
+      if (!isCwmError(error)) throw error;
+      return { ...words, why: toCwmError(error).message };
     }
   }
 
@@ -84,28 +102,33 @@ export class Meaning {
     await this.settled();
   }
 
+  /** Null: no server embeds texts for sessions with this engine. @throws CwmError InvalidParameter. */
+  #embedderOf(engine: string): TriedEmbedder | null {
+    const embedder = this.#core().engines.embedder?.(engine);
+    if (!embedder) return null;
+    const known = this.#tried.get(embedder);
+    if (known) return known;
+    const tried = new TriedEmbedder(embedder, this.#core().clock);
+    this.#tried.set(embedder, tried);
+    return tried;
+  }
+
   async #embedWaiting(): Promise<void> {
     const { background, running } = this.#core();
-    for (const id of this.#waiting) {
+    for (const [id, embed] of this.#waiting) {
       // Turns come first: the end of one begins this again.
       if (running.size > 0) return;
       this.#waiting.delete(id);
       const isInterrupted = await background.run(this.#work, true, async (signal) => {
-        await this.#embed(id, signal).catch((error: unknown) => {
+        await embed(signal).catch((error: unknown) => {
           if (!isCwmError(error)) this.#onFailure(error);
         });
         return signal.aborted;
       });
       if (!isInterrupted) continue;
-      this.#waiting.add(id);
+      if (!this.#isClosed && !this.#waiting.has(id)) this.#waiting.set(id, embed);
       return;
     }
-  }
-
-  async #judge(embedder: Embedder, signal: AbortSignal): Promise<Judged | null> {
-    const judged = this.#judged.get(embedder) ?? (await tryMeaning(embedder, signal));
-    if (judged) this.#judged.set(embedder, judged);
-    return judged;
   }
 
   async #embed(id: SessionId, signal: AbortSignal): Promise<void> {
@@ -113,39 +136,24 @@ export class Meaning {
     const session = await core.store.sessions.get(id);
     if (!session?.settings?.memory?.enableVm) return;
     if ((await core.memories.of(session)).segments.length === 0) return;
-    const embedder = core.engines.embedder?.(session.engine);
+    const embedder = this.#embedderOf(session.engine);
     if (!embedder) return;
-    const judged = await this.#judge(embedder, signal);
-    if (!judged?.isUseful) return;
-    for (;;) {
-      if (signal.aborted) return;
-      const messages = await core.store.search.unembedded(id, judged.model, atOnce);
+    for (let tried = await embedder.ready(signal); tried && !signal.aborted;) {
+      const waiting = await core.store.search.unembedded(id, tried.model, atOnce);
+      const messages = waiting.filter((_, at) => at === 0 || lengthOf(waiting.slice(0, at + 1)) <= longestAtOnce);
       if (messages.length === 0) return;
-      const parts = messages.flatMap(({ message, text }) => partsOf(text).map((part) => ({ message, part })));
-      const embedded = await embedder.embed(
-        parts.map(({ part }) => part),
-        'page',
-        signal,
+      const texts = messages.map(({ text }) => text);
+      const found = await embedder.vectorsOf(texts, 'page', signal);
+      if (!found) return;
+      // Another model may have taken its place: it begins with the first message.
+      ({ tried } = found);
+      await core.store.search.keepVectors(
+        tried.model,
+        messages.map(({ message }, at) => ({ message, vectors: found.vectors[at]! })),
       );
-      if (embedded?.model !== judged.model) {
-        // Another model took its place: it is judged with the next turn.
-        this.#judged.delete(embedder);
-        return;
-      }
-      const vectors = messages.map(({ message }) => ({
-        message,
-        vectors: embedded.vectors.filter((_, at) => parts[at]!.message === message),
-      }));
-      await core.store.search.keepVectors(judged.model, vectors);
     }
   }
 }
 
-function partsOf(text: string): string[] {
-  const parts = [];
-  for (let from = 0; from < text.length && parts.length < mostParts; from += partLength) {
-    const part = text.slice(from, from + partLength).toWellFormed();
-    if (part.trim() !== '') parts.push(part);
-  }
-  return parts.length === 0 ? [text] : parts;
-}
+const lengthOf = (messages: readonly UnembeddedMessage[]): number =>
+  messages.reduce((sum, { text }) => sum + text.length, 0);

@@ -87,6 +87,7 @@ export async function memoryState(
     recomputed: memory.turns.reduce((sum, { recomputed }) => sum + recomputed, 0),
     faults: memory.mutations.filter(isAskedFor).length,
     stats: statsOf(memory, found.pages, found, limit === null || used === null ? null : Math.max(0, limit - used)),
+    ...(input.search === true && settings.memory?.enableVm && { search: await core.meaning.stateOf(session) }),
     policies: [...core.memoryPlugins.policies.keys()],
     turns: memory.turns
       .slice(-mostTurns)

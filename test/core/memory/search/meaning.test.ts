@@ -1,53 +1,27 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks';
 import type { Embedder } from '../../../../src/core/ports/search.ts';
+import { knownText } from '../../../../src/core/memory/search/meaningTrial.ts';
 import type { SessionId } from '../../../../src/protocol/ids.ts';
 import { CwmError } from '../../../../src/protocol/errors.ts';
 import { eventually } from '../../../support/eventually.ts';
 import { holdSave, keeping } from '../../checkpoints.ts';
 import { coreFixture, never, type CoreFixture } from '../../coreFixture.ts';
-
-/** Subjects, with words that belong to them: what shares no word may share a subject. */
-const subjects = [
-  /live|apartment|Lisbon/,
-  /database|PostgreSQL/,
-  /job|nurse/,
-  /tokens|expires/,
-  /release|Tuesday|ship/,
-  /pets|dog|cats/,
-  /build|compiler/,
-  /play|violin/,
-  /exam|driving/,
-  /food|Peanuts/,
-];
-
-class ScriptedEmbedder implements Embedder {
-  readonly asked: string[] = [];
-  /** Whether its vectors say what texts are about, or only how long they are. */
-  isGood = true;
-  failure: CwmError | null = null;
-  /** Runs before each answer. */
-  before: () => Promise<void> = async () => undefined;
-
-  async embed(texts: readonly string[], _as: string, signal: AbortSignal) {
-    this.asked.push(...texts);
-    await this.before();
-    if (signal.aborted) throw new CwmError('Cancelled', 'A turn came first.');
-    if (this.failure) throw this.failure;
-    const vectors = texts.map((text) =>
-      this.isGood ? [0.01, ...subjects.map((words) => (words.test(text) ? 1 : 0))] : [1, text.length],
-    );
-    return { model: 'meant', vectors };
-  }
-}
+import { ScriptedEmbedder } from './scriptedEmbedder.ts';
 
 const decision = 'The orders go into PostgreSQL 17.';
 
-async function forgetful(embedder: Embedder, ids = ['s'], making = coreFixture()): Promise<CoreFixture> {
+async function forgetful(
+  embedder: Embedder,
+  ids = ['s'],
+  making = coreFixture(),
+  project?: string,
+): Promise<CoreFixture> {
   const fixture = await making;
   fixture.engines.embedder = () => embedder;
   fixture.engine.model = { ...fixture.engine.model, maxModelLen: 4096 };
   for (const id of ids) {
-    await fixture.cwm.createSession({ id, memory: { enableVm: true } });
+    await fixture.cwm.createSession({ id, memory: { enableVm: true }, project });
     for (const text of [decision, ...Array.from({ length: 5 }, (_, at) => `Turn ${at}: ${'filler '.repeat(100)}`)])
       await fixture.cwm.send({ session: id, text, maxTokens: 32 }, never());
     expect((await fixture.store.memory.load(id as SessionId)).some(({ type }) => type === 'segment')).toBe(true);
@@ -56,7 +30,8 @@ async function forgetful(embedder: Embedder, ids = ['s'], making = coreFixture()
   return fixture;
 }
 
-const unembedded = ({ store }: CoreFixture, id: string) => store.search.unembedded(id as SessionId, 'meant', 9);
+const unembedded = ({ store }: CoreFixture, id: string, { model } = new ScriptedEmbedder()) =>
+  store.search.unembedded(id as SessionId, model, 9);
 
 /** What calls `hold` waits until `go`. */
 function barrier() {
@@ -90,7 +65,7 @@ describe('search by meaning', () => {
     const fixture = await forgetful(embedder);
     // The texts of the trial, of which a turn may have ended one.
     const asked = embedder.asked.length;
-    expect(new Set(embedder.asked).size).toBe(20);
+    expect(new Set(embedder.requests.flat()).size).toBe(20);
     expect(await found(fixture)).toEqual([]);
     await fixture.cwm.send({ session: 's', text: 'One more.', maxTokens: 32 }, never());
     await fixture.cwm.settled();
@@ -206,5 +181,168 @@ describe('search by meaning', () => {
       throw new CwmError('InvalidParameter', 'That is no engine.');
     };
     expect((await fixture.cwm.searchPages({ text: 'orders', session: 's' })).items[0]?.text).toBe(decision);
+  });
+
+  test('S1-55 what was never said is not found: less similar messages than any two texts are near to no question', async () => {
+    const fixture = await forgetful(new ScriptedEmbedder());
+    const strange = await fixture.cwm.searchPages({ text: 'Melting tungsten?', session: 's' });
+    expect(strange).toMatchObject({ items: [], total: 0 });
+  });
+
+  test('S1-55 another model under the same name on the same address: its vectors stand beside the old ones, and are never compared with them', async () => {
+    const embedder = new ScriptedEmbedder();
+    const fixture = await forgetful(embedder);
+    expect((await found(fixture))[0]).toBe(decision);
+    const old = embedder.model;
+    embedder.modelNumber = 3;
+    // Nothing says that it changed but what it makes of a known text.
+    expect(await found(fixture)).toEqual([]);
+    await fixture.cwm.send({ session: 's', text: 'One more.', maxTokens: 32 }, never());
+    await fixture.cwm.settled();
+    expect(await unembedded(fixture, 's', embedder)).toEqual([]);
+    expect((await found(fixture))[0]).toBe(decision);
+    // The old model comes back, and has vectors of all that was said before.
+    embedder.modelNumber = 0;
+    const before = embedder.asked.length;
+    expect((await found(fixture))[0]).toBe(decision);
+    expect(embedder.asked.slice(before).filter((text) => text === decision)).toEqual([]);
+    expect(await fixture.store.search.unembedded('s' as SessionId, old, 9)).toHaveLength(2);
+  });
+
+  test('the same model under another name or on another server needs no vectors of its own', async () => {
+    const embedder = new ScriptedEmbedder();
+    const fixture = await forgetful(embedder);
+    const other = new ScriptedEmbedder();
+    const renamed: Embedder = {
+      server: 'http://other',
+      embed: async (...asked) => ({ ...(await other.embed(...asked)), model: 'another name' }),
+    };
+    fixture.engines.embedder = () => renamed;
+    expect((await found(fixture))[0]).toBe(decision);
+    // Behind its trial.
+    expect(other.requests.slice(2)).toEqual([[knownText.question, 'Which database?']]);
+  });
+
+  test('a model that was of no use is tried again after an hour', async () => {
+    const embedder = new ScriptedEmbedder();
+    embedder.isGood = false;
+    const fixture = await forgetful(embedder);
+    embedder.isGood = true;
+    expect(await found(fixture)).toEqual([]);
+    fixture.clock.advance(3_600_000);
+    await fixture.cwm.send({ session: 's', text: 'One more.', maxTokens: 32 }, never());
+    await fixture.cwm.settled();
+    expect((await found(fixture))[0]).toBe(decision);
+  });
+
+  test('S1-55 a text that the server refuses costs no other its vectors, and is not asked for again', async () => {
+    const embedder = new ScriptedEmbedder();
+    const base64 = 'QUJD'.repeat(50);
+    embedder.refuses = (text) => text.includes('QUJD');
+    const fixture = await forgetful(embedder);
+    await fixture.cwm.send({ session: 's', text: base64, maxTokens: 32 }, never());
+    await fixture.cwm.send({ session: 's', text: 'Two cats.', maxTokens: 32 }, never());
+    await fixture.cwm.settled();
+    expect(await unembedded(fixture, 's')).toEqual([]);
+    const before = embedder.asked.length;
+    await fixture.cwm.send({ session: 's', text: 'A dog.', maxTokens: 32 }, never());
+    await fixture.cwm.settled();
+    expect(embedder.asked.slice(before)).not.toContain(base64);
+  });
+
+  test('S1-55 a part that is too long for the model is embedded in pieces, so that all of it is found', async () => {
+    const embedder = new ScriptedEmbedder();
+    embedder.refuses = (text) => text.length > 512;
+    const fixture = await forgetful(embedder);
+    const long = `${'北京大学 '.repeat(180)}The orders go into PostgreSQL 18.`;
+    await fixture.cwm.send({ session: 's', text: long, maxTokens: 32 }, never());
+    await fixture.cwm.settled();
+    expect(await found(fixture)).toContain(long);
+  });
+
+  test('texts of a session are embedded with the key of its own requests, not of another session that waited before', async () => {
+    const key = new AsyncLocalStorage<string>();
+    const embedder = new ScriptedEmbedder();
+    const fixture = await forgetful(embedder, ['a', 'b']);
+    fixture.engines.inThisRequest = (work) => AsyncResource.bind(work);
+    const keys = new Map<string, string | undefined>();
+    const embedding = barrier();
+    embedder.before = async () => {
+      for (const text of embedder.requests.at(-1)!) keys.set(text, key.getStore());
+      await embedding.hold();
+    };
+    const say = (session: string, text: string) =>
+      key.run(`key of ${session}`, () => fixture.cwm.send({ session, text, maxTokens: 32 }, never()));
+    await say('a', 'Two cats.');
+    await embedding.reached;
+    const other = say('b', 'A dog.');
+    embedding.go();
+    await other;
+    await fixture.cwm.settled();
+    expect([keys.get('Two cats.'), keys.get('A dog.')]).toEqual(['key of a', 'key of b']);
+  });
+
+  test('S1-55 vectors count in other sessions of a project where that is asked for, and are gone with a deleted session', async () => {
+    const embedder = new ScriptedEmbedder();
+    const fixture = await coreFixture();
+    const project = 'file:///home/a';
+    await fixture.cwm.createSession({ id: 'other', project });
+    await forgetful(embedder, ['s'], Promise.resolve(fixture), project);
+    const search = async () =>
+      (await fixture.cwm.searchPages({ text: 'Which database?', project })).items.map(({ text }) => text);
+    expect(await search()).toEqual([decision]);
+    expect(await fixture.cwm.searchPages({ text: 'Which database?', project: 'file:///home/b' })).toMatchObject({
+      items: [],
+    });
+    await fixture.cwm.deleteSession({ session: 's' }, never());
+    expect(await search()).toEqual([]);
+  });
+
+  describe('how searches go', () => {
+    const state = async ({ cwm }: CoreFixture) => (await cwm.memoryState({ session: 's', search: true })).search;
+
+    test('S1-55 by words and by meaning, with the server, its model, and how many messages have vectors', async () => {
+      const fixture = await forgetful(new ScriptedEmbedder());
+      const { messages } = await fixture.cwm.memoryState({ session: 's' });
+      expect(await state(fixture)).toEqual({
+        byMeaning: true,
+        server: 'http://embedder',
+        model: 'meant',
+        messages,
+        embedded: messages,
+        why: null,
+      });
+      expect((await fixture.cwm.memoryState({ session: 's' })).search).toBeUndefined();
+    });
+
+    test('by words alone, and why: no server, a model of no use, a server that fails, which is asked again', async () => {
+      const embedder = new ScriptedEmbedder();
+      embedder.isGood = false;
+      const fixture = await forgetful(embedder);
+      expect(await state(fixture)).toMatchObject({
+        byMeaning: false,
+        model: null,
+        why: expect.stringContaining('questions of a trial'),
+      });
+      const untried = new ScriptedEmbedder();
+      fixture.engines.embedder = () => untried;
+      untried.failure = new CwmError('EngineUnavailable', 'Nobody listens.');
+      expect(await state(fixture)).toMatchObject({
+        byMeaning: false,
+        server: 'http://embedder',
+        why: 'Nobody listens.',
+      });
+      untried.failure = null;
+      expect(await state(fixture)).toMatchObject({ byMeaning: true, model: 'meant' });
+      fixture.engines.embedder = () => null;
+      expect(await state(fixture)).toMatchObject({
+        byMeaning: false,
+        why: expect.stringContaining('--embeddings-server'),
+      });
+      fixture.engines.embedder = () => {
+        throw new CwmError('InvalidParameter', 'That is no engine.');
+      };
+      expect(await state(fixture)).toMatchObject({ byMeaning: false, why: 'That is no engine.' });
+    });
   });
 });
