@@ -2,7 +2,7 @@
 export interface Figure {
   readonly id: string;
   readonly what: string;
-  readonly unit: 'ms' | 'bytes' | 'tokens' | 'files' | '%';
+  readonly unit: 'ms' | 'bytes' | 'tokens' | 'files' | 'messages' | '%';
   readonly value: number;
   readonly baseline: { readonly what: string; readonly value: number } | null;
   /** How many times less than the baseline when less is better for both, else how many times the baseline. Null without a baseline. */

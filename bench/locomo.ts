@@ -92,9 +92,7 @@ const wordsOf = (text: string): string[] =>
 /**
  * The floor: Okapi BM25 (k1 1.2, b 0.75) over pages of ten turns with their date, the best five or ten of them. Only the benchmark has it.
  */
-export function plainBm25({
-  turns,
-}: Conversation): (question: string, pages: 'five' | 'ten') => Promise<readonly Turn[]> {
+export function plainBm25({ turns }: Conversation): (question: string, pages: 'five' | 'ten') => readonly Turn[] {
   const pages: Turn[][] = [];
   for (const turn of turns) {
     const page = pages.at(-1);
@@ -120,6 +118,6 @@ export function plainBm25({
       }, 0);
     const best = pages.map((page, at) => ({ page, score: score(at), at }));
     best.sort((a, b) => b.score - a.score || a.at - b.at);
-    return Promise.resolve(best.slice(0, wanted === 'five' ? 5 : 10).flatMap(({ page }) => page));
+    return best.slice(0, wanted === 'five' ? 5 : 10).flatMap(({ page }) => page);
   };
 }

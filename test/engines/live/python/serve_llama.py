@@ -27,6 +27,9 @@ if "cacheRamMib" in start:
     params.cache_ram_mib = start["cacheRamMib"]
 if "ropeScale" in start:
     params.rope_freq_scale = 1 / start["ropeScale"]
+if start.get("embeds"):
+    params.embedding = True
+    params.n_batch = params.n_ubatch = 512  # a text is computed in one piece
 if "apiKey" in start:
     params.api_keys = [start["apiKey"]]
 
