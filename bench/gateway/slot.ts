@@ -7,8 +7,8 @@ import { startLlamaServer } from '../../test/engines/live/llamaServer.ts';
 import { median, mustHold, type Benchmark, type Figure } from '../benchmark.ts';
 import { withBackendOn } from '../passingBackend.ts';
 
-/** How often the quick ones take turns. Straight on a server without a cache, each switch computes a whole prompt. */
-const rounds = { quick: 3, slow: 1 };
+/** How often the quick ones take turns, and how often they switch at once then. Straight on a server without a cache, each switch computes a whole prompt. */
+const [rounds, switches] = [4, 2];
 /** People rest longer than that between two turns; the gateway saves a conversation after two seconds. */
 const restMs = 3000;
 
@@ -83,8 +83,9 @@ class Pair {
   readonly switchMs: number[] = [];
   readonly restedMs: number[] = [];
   readonly #place: Place;
-  readonly #one: Talk;
-  readonly #other: Talk;
+  #one: Talk;
+  /** It had the last turn. */
+  #other: Talk;
 
   constructor(place: Place, tokens: number) {
     this.#place = place;
@@ -96,22 +97,36 @@ class Pair {
     for (const talk of [this.#one, this.#other]) await talk.ask(this.#place);
   }
 
-  /** One switch after a rest, and three at once. */
-  async takeTurns(): Promise<void> {
-    await new Promise((resolve) => setTimeout(resolve, restMs));
-    this.restedMs.push(await this.goOn());
-    for (const talk of [this.#other, this.#one, this.#other]) this.switchMs.push((await talk.ask(this.#place)).firstMs);
+  /** Two switches, the second one at once behind the first, which nobody counts: others had their turns before it. */
+  async switchAtOnce(): Promise<void> {
+    await this.#switch();
+    this.switchMs.push(await this.#switch());
   }
 
-  /** Of the first of the two. */
+  async switchRested(): Promise<void> {
+    this.restedMs.push(await this.#switch());
+  }
+
+  #switch(): Promise<number> {
+    [this.#one, this.#other] = [this.#other, this.#one];
+    return this.goOn();
+  }
+
+  /** Of the one that had the last turn. */
   async goOn(): Promise<number> {
-    return (await this.#one.ask(this.#place)).firstMs;
+    return (await this.#other.ask(this.#place)).firstMs;
   }
 }
 
+/** A switch after a rest, and some at once. The pairs take turns with each other, so that all meet the same machine. */
+async function takeTurns(pairs: readonly Pair[], switches: number): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, restMs));
+  for (const pair of pairs) await pair.switchRested();
+  for (let turn = 0; turn < switches; turn++) for (const pair of pairs) await pair.switchAtOnce();
+}
+
 /**
- * Two conversations that share the one slot of llama-server: through the gateway, and straight on the server with and without its own cache. The
- * quick ones take turns with each other, so that both meet the same machine.
+ * Two conversations that share the one slot of llama-server: through the gateway, and straight on the server with and without its own cache.
  */
 export const gatewaySlot: Benchmark = {
   ids: ['GATEWAY-SLOT'],
@@ -152,8 +167,8 @@ export const gatewaySlot: Benchmark = {
           const ours = new Pair({ url: `${http ?? ''}/p/bench`, headers: { 'x-cwm-token': token } }, tokens);
           const [cold, kept] = [straight(none.url), straight(cached.url)];
           for (const pair of [cold, kept, ours]) await pair.begin();
-          for (let round = 0; round < rounds.slow; round++) await cold.takeTurns();
-          for (let round = 0; round < rounds.quick; round++) for (const pair of [kept, ours]) await pair.takeTurns();
+          await takeTurns([cold], 1);
+          for (let round = 0; round < rounds; round++) await takeTurns([kept, ours], switches);
           const afterEnd: number[] = [];
           for (const [server, pair] of [
             [own, ours],

@@ -191,7 +191,7 @@ function act(llama: FakeLlama, id: number, action: string, body: unknown): Answe
       );
     }
     if (faults.save === 'fails') return refuse(500, 'Unable to save slot', 'server_error');
-    const written = faults.save === 'writes-nothing' ? 0 : writeSlotFile(slotDir, file, slot);
+    const written = faults.save === 'writes-nothing' ? 0 : writeSlotFile(slotDir, file, slot, faults);
     return ok({ id_slot: id, filename: file, n_saved: slot.ids.length, n_written: written, timings: { save_ms: 0.1 } });
   }
   const read = readSlotFile(slotDir, file);

@@ -41,6 +41,10 @@ export interface FakeLlamaFaults {
   lostTokens: number;
   /** How many more are computed again at the first request after a restore. */
   lostAfterRestore: number;
+  /** Whether its slot files have the ids in the form of newer builds. */
+  packsIds: boolean;
+  /** How many checkpoints of a context are behind the state in a slot file. */
+  contextCheckpoints: number;
   /** `do-not-add-up`: everything was reused, and everything computed. */
   timings: 'true' | 'none' | 'do-not-add-up';
   givesLogprobs: boolean;
@@ -73,6 +77,8 @@ const noFaults: FakeLlamaFaults = {
   worksElsewhere: false,
   lostTokens: 0,
   lostAfterRestore: 0,
+  packsIds: true,
+  contextCheckpoints: 0,
   timings: 'true',
   givesLogprobs: true,
   refusesLogprobs: false,

@@ -111,17 +111,54 @@ function commonLength(a: readonly number[], b: readonly number[]): number {
   return length;
 }
 
-/** `ggsq` and its version, as llama.cpp begins such files. */
-const mark = Buffer.from([0x71, 0x73, 0x67, 0x67, 2, 0, 0, 0]);
-const headBytes = mark.length + 4;
+/** How llama.cpp begins such files: `ggsq`, and a version of 4 bytes. From version 3 on, the ids are packed. */
+const mark = Buffer.from('qsgg');
+const headBytes = mark.length + 8;
+
+/** What a server appends that can go back in a model with a sliding window only to certain places. */
+export interface FakeCheckpoint {
+  readonly tokens: number;
+  readonly bytes: Uint8Array;
+}
+
+const uint32 = (...values: readonly number[]): Buffer => {
+  const bytes = Buffer.alloc(4 * values.length);
+  values.forEach((value, at) => bytes.writeUInt32LE(value, 4 * at));
+  return bytes;
+};
+
+export const appendix = (checkpoints: readonly FakeCheckpoint[]): Buffer =>
+  Buffer.concat([
+    Buffer.from('SCKP'),
+    uint32(1, checkpoints.length),
+    ...checkpoints.flatMap(({ tokens, bytes }) => [
+      uint32(tokens, 0, 0, tokens, bytes.length, 0),
+      bytes,
+      uint32(0, 0, 0, 0),
+    ]),
+  ]);
+
+export interface FileForm {
+  /** Whether the ids stand in it as newer servers write them. */
+  readonly packsIds: boolean;
+  /** How many checkpoints, one in ten tokens from the end backwards. */
+  readonly contextCheckpoints: number;
+}
 
 /** @returns the bytes written. */
-export function writeSlotFile(folder: string, name: string, slot: FakeSlot): number {
-  const head = Buffer.alloc(headBytes + 4 * slot.ids.length);
-  mark.copy(head);
-  head.writeUInt32LE(slot.ids.length, mark.length);
-  slot.ids.forEach((id, index) => head.writeUInt32LE(id, headBytes + 4 * index));
-  const bytes = Buffer.concat([head, ...slot.kv]);
+export function writeSlotFile(folder: string, name: string, slot: FakeSlot, form: FileForm): number {
+  const { ids } = slot;
+  const values = form.packsIds ? [0xffffffff, 1, ids.length, ...ids, 0] : ids;
+  const checkpoints = Array.from({ length: form.contextCheckpoints }, (_, at) => ({
+    tokens: Math.max(0, ids.length - 10 * (form.contextCheckpoints - at)),
+    bytes: Buffer.alloc(1000, at),
+  }));
+  const bytes = Buffer.concat([
+    mark,
+    uint32(form.packsIds ? 4 : 2, values.length, ...values),
+    ...slot.kv,
+    ...(checkpoints.length > 0 ? [appendix(checkpoints)] : []),
+  ]);
   writeFileSync(join(folder, name), bytes);
   return bytes.length;
 }
@@ -135,11 +172,15 @@ export function readSlotFile(folder: string, name: string): FakeSlot | 'invalid'
     return 'invalid';
   }
   if (bytes.length < headBytes || !bytes.subarray(0, mark.length).equals(mark)) return 'invalid';
-  const count = bytes.readUInt32LE(mark.length);
-  const missing = headBytes + count * (4 + blockBytes) - bytes.length;
+  const isPacked = bytes.readUInt32LE(mark.length) > 2;
+  const values = bytes.readUInt32LE(mark.length + 4);
+  const count = values - (isPacked ? 4 : 0);
+  const kvAt = headBytes + 4 * values;
+  const missing = kvAt + count * blockBytes - bytes.length;
+  if (count < 0) return 'invalid';
   if (missing > 0) return missing < blockBytes ? 'short' : 'invalid';
-  const ids = Array.from({ length: count }, (_, index) => bytes.readUInt32LE(headBytes + 4 * index));
-  const kvAt = headBytes + 4 * count;
+  const idsAt = headBytes + (isPacked ? 12 : 0);
+  const ids = Array.from({ length: count }, (_, index) => bytes.readUInt32LE(idsAt + 4 * index));
   const kv = ids.map((_, index) => bytes.subarray(kvAt + index * blockBytes, kvAt + (index + 1) * blockBytes));
   return { ids, kv, isRestored: true, damage: 'none' };
 }

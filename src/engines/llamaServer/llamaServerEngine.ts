@@ -195,8 +195,8 @@ export class LlamaServerEngine implements Engine {
     return this.#onDisk(signal, () => this.#folder.locate(context));
   }
 
-  checksum(hashes: readonly string[], signal: AbortSignal): Promise<readonly (string | null)[]> {
-    return this.#onDisk(signal, () => this.#folder.checksum(hashes, signal));
+  checksum(hashes: readonly string[], signal: AbortSignal, asWritten = false): Promise<readonly (string | null)[]> {
+    return this.#onDisk(signal, () => this.#folder.checksum(hashes, signal, asWritten));
   }
 
   forget(target: ForgottenKv, signal: AbortSignal): Promise<number> {

@@ -1,4 +1,4 @@
-import { open, stat } from 'node:fs/promises';
+import { open, stat, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { randomSalt, sha256Hex } from '../../base/hash.ts';
 import { encodeTokenIds } from '../../base/tokenIds.ts';
@@ -11,6 +11,7 @@ import {
   unlessUnreadable,
   type BlockLayout,
 } from '../files/blockFile.ts';
+import { thinCheckpoints } from './slotCheckpoints.ts';
 
 /**
  * Names the one file that holds a context. llama-server knows no salts, so the salt is in the name: a file of another
@@ -25,15 +26,28 @@ export const slotHash = ({ ids, salt }: Pick<KvContext, 'ids' | 'salt'>, kvOptio
 /** llama-server takes a plain name and no path. The prefix marks our files among others in the same folder. */
 export const slotFileName = (hash: string): string => `cwm-${hash}.slot`;
 
-/** llama.cpp begins such a file with a mark and a version. */
-const knownBytes = 8;
-const headBytes = knownBytes + 4;
+/** The mark `ggsq`, the version of the format, and the number of 4-byte values behind them: each 4 bytes. */
+const headBytes = 12;
+const mark = 0x67677371;
+/** Versions that begin with the ids themselves, and those that pack them. */
+const [plainVersion, packedVersions] = [2, [3, 4]] as const;
+/** Of packed ids: a value that is no id, the version of the form, and the number of ids. Pictures stand behind the ids. */
+const packedHead = [0xffffffff, 1] as const;
+const mostIds = 100_000_000;
 
-/** The mark `ggsq`, the version of the format, and the number of token ids behind them: each 4 bytes, as the ids have. */
-function slotFileHead(tokens: number): Buffer {
-  const head = Buffer.alloc(headBytes);
-  [0x67677371, 2, tokens].forEach((value, index) => head.writeUInt32LE(value, 4 * index));
-  return head;
+/** The ids at the beginning of a slot's file; null for a form that is not known here. */
+async function idsIn(file: FileHandle): Promise<readonly number[] | null> {
+  const values = async (count: number, at: number): Promise<number[] | null> => {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(4 * count), 0, 4 * count, at);
+    return bytesRead < 4 * count ? null : Array.from({ length: count }, (_, index) => buffer.readUInt32LE(4 * index));
+  };
+  const [found, version, count = 0] = (await values(3, 0)) ?? [];
+  if (found !== mark || version === undefined || count > mostIds) return null;
+  if (version === plainVersion) return values(count, headBytes);
+  const [first, form, packed = 0] = (await values(3, headBytes)) ?? [];
+  const isKnown =
+    packedVersions.some((known) => known === version) && first === packedHead[0] && form === packedHead[1];
+  return isKnown && packed <= count ? values(packed, headBytes + 12) : null;
 }
 
 /** The result of `persist`: the file, and the number of bytes by the server's account. */
@@ -156,26 +170,45 @@ export class SlotFolder {
     return (await statBlock(this.#layout, hash))?.sizeBytes ?? null;
   }
 
-  /** Whether a context's file names these token ids at its beginning; null where it cannot be read, or has another form than is known here. */
-  async hasIds(hash: string, ids: readonly number[]): Promise<boolean | null> {
+  /** The token ids at the beginning of a file; null where it cannot be read, or has another form than is known here. */
+  async idsOf(hash: string): Promise<readonly number[] | null> {
     if ((await this.whyUnreachable()) !== null || this.#directory === undefined) return null;
     try {
       await using file = await open(join(this.#directory, slotFileName(hash)), 'r');
-      const expected = Buffer.concat([slotFileHead(ids.length), encodeTokenIds(ids)]);
-      const { buffer, bytesRead } = await file.read(Buffer.alloc(expected.length), 0, expected.length, 0);
-      if (bytesRead < headBytes || !buffer.subarray(0, knownBytes).equals(expected.subarray(0, knownBytes)))
-        return null;
-      return buffer.subarray(0, bytesRead).equals(expected);
+      return await idsIn(file);
     } catch {
       return null;
     }
   }
 
-  async checksum(hashes: readonly string[], signal: AbortSignal): Promise<(string | null)[]> {
+  /**
+   * Makes a file that the server just wrote no larger than it must be. What cannot be done stays undone.
+   *
+   * @param tokens of the context in it. @returns its size in bytes; null where this machine does not reach it.
+   */
+  async shrink(hash: string, tokens: number): Promise<number | null> {
+    if ((await this.whyUnreachable()) !== null || this.#directory === undefined) return null;
+    return thinCheckpoints(join(this.#directory, slotFileName(hash)), tokens).catch(() => this.sizeBytes(hash));
+  }
+
+  /** @param isNew the files were just written, and are about to be recorded: they are on the disk before that. */
+  async checksum(hashes: readonly string[], signal: AbortSignal, isNew = false): Promise<(string | null)[]> {
     hashes.forEach(assertBlockHash);
     const checksums: (string | null)[] = [];
+    if (isNew) for (const hash of hashes) await this.#sync(hash);
     for (const hash of hashes) checksums.push(await checksumBlock(this.#layout, hash, 'bytes', signal));
     return checksums;
+  }
+
+  /** A folder that cannot do that, as on some network disks, has what the server gave it. */
+  async #sync(hash: string): Promise<void> {
+    if (this.#directory === undefined) return;
+    try {
+      await using file = await open(join(this.#directory, slotFileName(hash)), 'r');
+      await file.sync();
+    } catch {
+      // Without the file, nothing is recorded.
+    }
   }
 
   /** @returns the bytes that this freed. */

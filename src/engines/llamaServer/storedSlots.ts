@@ -46,15 +46,12 @@ export class StoredSlots {
       if ('why' in saved) return { reuse, handle: null, notes: [`${saved.why} ${memoryOnly}`] };
       if (saved.sizeBytes === 0) return { reuse, handle: null, notes: [`The server saved nothing. ${memoryOnly}`] };
       // As many tokens may be somebody else's.
-      if (saved.tokens === context.ids.length && (await this.#folder.hasIds(hash, context.ids)) !== false) {
-        const handle = formatHandle({ hash, sizeBytes: saved.sizeBytes });
+      if (saved.tokens === context.ids.length && (await this.#isOf(hash, context.ids))) {
+        const notes = await this.#savedNotes(hash, saved.sizeBytes);
+        const sizeBytes = notes.length === 0 ? await this.#folder.shrink(hash, saved.tokens) : null;
+        const handle = formatHandle({ hash, sizeBytes: sizeBytes ?? saved.sizeBytes });
         const trial = isDeadly ? { notes: [] } : await this.#tryRestore(place, context, signal);
-        return {
-          reuse,
-          handle,
-          ...trial,
-          notes: [...(await this.#savedNotes(hash, saved.sizeBytes)), ...trial.notes],
-        };
+        return { reuse, handle, ...trial, notes: [...notes, ...trial.notes] };
       }
       this.#home.emptied();
       if (saves === maxSaves) {
@@ -63,6 +60,12 @@ export class StoredSlots {
       }
       await this.#requests.complete(place, context, false, signal);
     }
+  }
+
+  /** Where the file does not tell, the number of tokens has to do. */
+  async #isOf(hash: string, ids: readonly number[]): Promise<boolean> {
+    const found = await this.#folder.idsOf(hash);
+    return found === null || (found.length === ids.length && found.every((id, at) => id === ids[at]));
   }
 
   /** Reads a file back that was just written: how much a thaw can reuse of it is known only then. Nothing about it ends the save. */

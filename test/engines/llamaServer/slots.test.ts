@@ -235,4 +235,28 @@ describe('what may be restored', () => {
     const { notes } = await rig.engine.persist(contextOf(someIds(40)), never);
     expect(notes.join(' ')).toContain('is it the one of --slot-save-path?');
   });
+
+  test('is tried again only until two trials of a model with a sliding window lost as many tokens', async () => {
+    const rig = await makeRig({ fake: { faults: { lostAfterRestore: 3 } } });
+    const lost: number[] = [];
+    for (const count of [40, 60, 80, 50]) {
+      const { restored } = await rig.engine.persist(contextOf(someIds(count)), never);
+      lost.push(count - (restored?.cachedTokens ?? 0));
+    }
+    expect(lost).toEqual([4, 4, 4, 4]);
+    // Not the third one, which is longer. What a shorter context loses is not known.
+    expect(erasures(rig)).toHaveLength(3);
+  });
+
+  test.each([true, false])(
+    'is no file of a stranger of as many tokens, whose ids are packed in it: %s',
+    async (packsIds) => {
+      const rig = await makeRig({ fake: { faults: { packsIds, likeStrangersBeforeSave: 1 } } });
+      const context = contextOf(someIds(60));
+      const { handle } = await rig.engine.persist(context, never);
+      expect(rig.fake.requestsTo('/slots/').filter(({ path }) => path.includes('save'))).toHaveLength(2);
+      expect((await rig.engine.restore({ ...context, handle }, never)).outcome).toBe('restored');
+      expect((await rig.engine.measure(context, never)).reuse.cachedTokens).toBe(59);
+    },
+  );
 });
