@@ -24,6 +24,11 @@ const freshMs = 30_000;
 /** What is older than this is asked for again before a request is sent. */
 const oldMs = 300_000;
 
+/** What servers answer to a request without a model and messages; llama-server calls that an error of its own. */
+const refusedThere = new Set([400, 422, 500]);
+/** What servers answer where they have no such route. */
+export const missing: ReadonlySet<number> = new Set([404, 405, 501]);
+
 interface Known extends Pick<Target, 'description' | 'slots'> {
   readonly atMs: number;
 }
@@ -35,6 +40,8 @@ export class Targets {
   readonly #clock: Clock;
   readonly #known = new Map<string, Known>();
   readonly #asking = new Set<string>();
+  /** Whether a server has a route, by its address and the route; forgotten where the server may be another one. */
+  readonly #routes = new Map<string, Map<string, boolean>>();
 
   constructor(engines: GatewayEngines, upstream: Upstream, clock: Clock) {
     this.#upstream = upstream;
@@ -91,5 +98,41 @@ export class Targets {
   /** The server was lost, or refused a request: it may be another one now. */
   doubt(spec: string): void {
     this.#known.delete(spec);
+    this.#routes.delete(spec);
+  }
+
+  /**
+   * Whether a server has a route that conversations can take. It is asked once, with a request that is none, so that nothing is computed; one
+   * that gives no clear answer has none for now, and is asked again.
+   */
+  async hasRoute({ spec, address }: Target, path: string, signal: AbortSignal): Promise<boolean> {
+    const known = this.#routes.get(spec)?.get(path);
+    if (known !== undefined) return known;
+    const headers = {
+      'content-type': 'application/json',
+      ...(address.token !== undefined && { authorization: `Bearer ${address.token}` }),
+    };
+    let status: number;
+    try {
+      const reply = await this.#upstream.send(address, { method: 'POST', path, headers, body: '{}' }, signal);
+      status = reply.statusCode;
+      await reply.body.text();
+    } catch (error) {
+      if (signal.aborted) throw error;
+      return false;
+    }
+    const isThere = refusedThere.has(status);
+    if (isThere || missing.has(status)) this.#learnt(spec, path, isThere);
+    return isThere;
+  }
+
+  /** A request showed that the server has no such route. */
+  hasNoRoute({ spec }: Target, path: string): void {
+    this.#learnt(spec, path, false);
+  }
+
+  #learnt(spec: string, path: string, isThere: boolean): void {
+    const routes = this.#routes.get(spec) ?? new Map<string, boolean>();
+    this.#routes.set(spec, routes.set(path, isThere));
   }
 }

@@ -243,7 +243,7 @@ describe('Messages', () => {
       type: 'error',
       error: { message: expect.stringContaining('"document"') },
     });
-    expect(gateway.passed).toHaveLength(1);
+    expect(gateway.passed.filter(({ text }) => text !== '{}')).toHaveLength(1);
   });
 
   test('what is no request is refused in the form of Messages', async () => {
@@ -364,7 +364,8 @@ describe('Responses', () => {
     const gateway = await gatewayFixture();
     const answer = await gateway.post('/v1/responses', { ...first, input: [item] });
     expect(answer.status).toBe(400);
-    expect(gateway.passed).toEqual([]);
+    // Only whether it has the route.
+    expect(gateway.passed.map(({ text }) => text)).toEqual(['{}']);
     expect(await gateway.sessions()).toEqual([]);
   });
 

@@ -4,13 +4,13 @@ import { PassThrough, Readable } from 'node:stream';
 import { describe, expect, test, vi } from 'vitest';
 import { gatewayAddress } from '../../src/gateway/address.ts';
 import { EventSplitter } from '../../src/gateway/formats/eventSplitter.ts';
-import { withoutIds } from '../../src/gateway/formats/answerIds.ts';
+import { withoutIds } from '../../src/gateway/formats/chatFormat.ts';
 import { answerHeaders, upstreamHeaders } from '../../src/gateway/passing/headers.ts';
 import { mostStallMs, relayBody, relayEvents, writeSoon } from '../../src/gateway/passing/relay.ts';
 import { OnePlace } from '../../src/gateway/passing/onePlace.ts';
 import { makeRoom } from '../../src/gateway/routes/room.ts';
 import { passThrough } from '../../src/gateway/routes/through.ts';
-import { withFields } from '../../src/gateway/formats/withFields.ts';
+import { withFields } from '../../src/gateway/formats/spans.ts';
 import { CwmError } from '../../src/protocol/errors.ts';
 import { eventually } from '../support/eventually.ts';
 

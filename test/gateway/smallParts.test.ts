@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { chatContent } from '../../src/gateway/formats/messagesContent.ts';
+import { responsesFormat } from '../../src/gateway/formats/responsesFormat.ts';
 import { plainPath } from '../../src/gateway/passing/plainPath.ts';
 import { asMessage } from '../../src/gateway/recording/messages.ts';
 import { RecentAnswers } from '../../src/gateway/recording/recentAnswers.ts';
@@ -32,9 +33,19 @@ describe('what the gateway remembers', () => {
   test('recent answers are forgotten, the oldest first, when their prompts are longer than the limit', () => {
     const answers = new RecentAnswers(10);
     const item = { role: 'assistant', text: 'Yes.' } as const;
-    for (const id of ['a', 'b']) answers.put(id, { sent: '{"messages":[]}'.slice(0, 8), hasInstructions: false, item });
-    expect([answers.item('a'), answers.item('b')]).toEqual([null, item]);
-    expect(answers.messages('a')).toBeNull();
+    const wire = responsesFormat.chat;
+    const put = (id: string, serverId: string) =>
+      answers.put(id, { sent: '{"m', output: ['{}'], hasInstructions: false, item, wire, client: 'c', serverId });
+    put('a', '1');
+    put('b', '2');
+    put('c', '2');
+    expect([answers.item('a'), answers.item('b'), answers.item('c')]).toEqual([null, item, item]);
+    expect([answers.upTo('a'), answers.named('c', '1'), answers.named('c', '2'), answers.named('d', '2')]).toEqual([
+      null,
+      null,
+      'c',
+      null,
+    ]);
   });
 
   test('a result of a tool has the name of its call, as far as this question goes, and a picture has a line', () => {

@@ -109,7 +109,7 @@ export class ChatAnswer {
   }
 }
 
-function usageOf(value: unknown): AnswerUsage | null {
+export function usageOf(value: unknown): AnswerUsage | null {
   const usage = objectOf(value);
   if (!usage) return null;
   const promptTokens = countOf(usage['prompt_tokens']) ?? countOf(usage['input_tokens']);

@@ -1,5 +1,6 @@
 import { sha256Hex } from '../../base/hash.ts';
-import { listOf, objectOf, sortedJson, textOf } from './json.ts';
+import { CwmError } from '../../protocol/errors.ts';
+import { listOf, objectOf, sortedJson, textOf, type JsonObject } from './json.ts';
 
 const textTypes = new Set(['text', 'input_text', 'output_text']);
 
@@ -23,3 +24,13 @@ export function contentOf(content: unknown): { readonly text: string; readonly o
 function otherPart(type: string, { cache_control: _marker, ...part }: Readonly<Record<string, unknown>>): string {
   return `${type}:${sha256Hex(sortedJson(part)).slice(0, 32)}`;
 }
+
+/** A part of a prompt that model servers have no form for. Without it, the model would answer another question. */
+export const untranslatable = ({ type }: JsonObject, where: string): CwmError =>
+  new CwmError(
+    'InvalidParameter',
+    `The model server takes no "${textOf(type) || 'part without a type'}" in ${where}.`,
+    {
+      hint: 'Send it as text or as an image.',
+    },
+  );

@@ -43,6 +43,8 @@ export interface Answer {
   readonly ids: { readonly prompt: readonly number[]; readonly output: readonly number[] } | null;
   /** The model that the server says it used. */
   readonly model: string | null;
+  /** What the client may name of it: the server's own id, and its parts as JSON. Default: the client gets names of the gateway's. */
+  readonly own?: { readonly id: string | null; readonly output: readonly string[] };
 }
 
 export interface AnswerUsage {

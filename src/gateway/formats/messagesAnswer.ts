@@ -43,7 +43,7 @@ const usageOf = (usage: Answer['usage']): object => ({
 const errorTypes = ['invalid_request_error', 'authentication_error', 'permission_error', 'not_found_error'];
 
 /** Clients of Messages know a few types only. */
-function errorType(type: string, code: AnswerError['code']): string {
+export function errorType(type: string, code: AnswerError['code']): string {
   if (errorTypes.includes(type) || type === 'rate_limit_error') return type;
   return typeof code === 'number' && code >= 400 && code < 500 ? 'invalid_request_error' : 'api_error';
 }

@@ -1,6 +1,7 @@
-import { contentOf } from './content.ts';
+import type { ToolCall } from '../../protocol/schemas/toolCall.ts';
+import { contentOf, untranslatable } from './content.ts';
+import { splitSystem, type Asked, type Item } from './item.ts';
 import { listOf, objectOf, textOf, type JsonObject } from './json.ts';
-import { untranslatable } from './untranslatable.ts';
 
 export const blocksOf = (content: unknown): readonly JsonObject[] =>
   typeof content === 'string'
@@ -45,3 +46,53 @@ function imagePart(block: JsonObject): object {
   const url = `data:${textOf(source['media_type'])};base64,${textOf(source['data'])}`;
   return { type: 'image_url', image_url: { url } };
 }
+
+export const systemOf = (body: JsonObject): string => contentOf(body['system']).text;
+
+/** Null for what has no list of messages. */
+export function readMessagesRequest(body: JsonObject): Asked | null {
+  if (!Array.isArray(body['messages'])) return null;
+  const system: Item[] = [{ role: 'system', text: systemOf(body) }];
+  const items = listOf(body['messages']).flatMap((message) => itemsOf(objectOf(message) ?? {}));
+  return {
+    model: typeof body['model'] === 'string' ? body['model'] : null,
+    streams: body['stream'] === true,
+    ...splitSystem(system[0]?.text === '' ? items : [...system, ...items]),
+    tools: listOf(body['tools']),
+  };
+}
+
+/** A message of the user's has the results of calls before what the user says. */
+export function itemsOf(message: JsonObject): Item[] {
+  const role = textOf(message['role']);
+  const blocks = blocksOf(message['content']);
+  const results = blocks.filter(({ type }) => type === 'tool_result');
+  const calls = callsOf(blocks);
+  const reasoning = blocks.map((block) => textOf(block['thinking'])).join('');
+  const said = contentOf(blocks.filter(({ type }) => !own.has(textOf(type))));
+  const items: Item[] = results.map((block) => {
+    const { text, others } = contentOf(block['content']);
+    return { role: 'tool', text, callId: textOf(block['tool_use_id']), ...(others.length > 0 && { others }) };
+  });
+  if (results.length > 0 && said.text === '' && said.others.length === 0) return items;
+  items.push({
+    role: role === 'assistant' ? 'assistant' : role === 'system' ? 'system' : 'user',
+    text: said.text,
+    ...(calls.length > 0 && { calls }),
+    ...(reasoning !== '' && { reasoning }),
+    ...(said.others.length > 0 && { others: said.others }),
+  });
+  return items;
+}
+
+/** Blocks that are no content of a message. */
+export const own = new Set(['tool_result', 'tool_use', 'thinking', 'redacted_thinking']);
+
+export const callsOf = (blocks: readonly JsonObject[]): ToolCall[] =>
+  blocks
+    .filter(({ type }) => type === 'tool_use')
+    .map((block) => ({
+      id: textOf(block['id']),
+      name: textOf(block['name']),
+      arguments: JSON.stringify(block['input'] ?? {}),
+    }));

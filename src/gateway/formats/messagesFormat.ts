@@ -1,78 +1,43 @@
-import type { ToolCall } from '../../protocol/schemas/toolCall.ts';
-import { ChatAnswer } from './chatAnswer.ts';
-import { contentOf } from './content.ts';
-import type { Format } from './format.ts';
-import { splitSystem, type Asked, type Item } from './item.ts';
+import { chatLayout, chatPath, besidesInChat, wholeChat } from './chatFormat.ts';
+import type { Besides, Format } from './format.ts';
 import { listOf, objectOf, textOf, type JsonObject } from './json.ts';
-import { blocksOf, chatContent } from './messagesContent.ts';
+import { blocksOf, callsOf, chatContent, own, readMessagesRequest, systemOf } from './messagesContent.ts';
 import { toolOutput } from './toolOutput.ts';
 import { messageOf, MessagesStream } from './messagesAnswer.ts';
+import { ownMessages } from './messagesOwn.ts';
 
 /** Anthropic's Messages. */
 export const messagesFormat: Format = {
   read: readMessagesRequest,
-  chatBody: (_text, body, added) => JSON.stringify({ ...added, ...messagesAsChat(body) }),
-  stream: (options) => new MessagesStream(options),
-  whole(text, { answerId }) {
-    const said = new ChatAnswer();
-    said.body(text);
-    return said.answer.isWhole ? JSON.stringify(messageOf(said.answer, answerId)) : null;
+  chat: {
+    path: chatPath,
+    layout: chatLayout,
+    body: ({ body }, besides) =>
+      JSON.stringify({ ...besidesInChat(body, besides), ...messagesAsChat(body, besides?.dialect ?? null) }),
+    stream: (options) => new MessagesStream(options),
+    whole(text, { answerId }) {
+      const answer = wholeChat(text);
+      return { answer, passed: answer.isWhole ? JSON.stringify(messageOf(answer, answerId)) : null };
+    },
   },
+  own: ownMessages,
 };
 
-function readMessagesRequest(body: JsonObject): Asked | null {
-  if (!Array.isArray(body['messages'])) return null;
-  const system: Item[] = [{ role: 'system', text: contentOf(body['system']).text }];
-  const items = listOf(body['messages']).flatMap((message) => itemsOf(objectOf(message) ?? {}));
-  return {
-    model: typeof body['model'] === 'string' ? body['model'] : null,
-    streams: body['stream'] === true,
-    ...splitSystem(system[0]?.text === '' ? items : [...system, ...items]),
-    tools: listOf(body['tools']),
-  };
-}
+/** Fields with a form of their own in chats, and those that only Anthropic's servers have a use for. */
+const known = new Set(
+  `model messages system tools tool_choice max_tokens temperature top_p top_k stream stop_sequences
+    thinking output_config metadata service_tier container context_management mcp_servers inference_geo
+    speed cache_control betas stream_options`.split(/\s+/),
+);
 
-/** A message of the user's has the results of calls before what the user says. */
-function itemsOf(message: JsonObject): Item[] {
-  const role = textOf(message['role']);
-  const blocks = blocksOf(message['content']);
-  const results = blocks.filter(({ type }) => type === 'tool_result');
-  const calls = callsOf(blocks);
-  const reasoning = blocks.map((block) => textOf(block['thinking'])).join('');
-  const said = contentOf(blocks.filter(({ type }) => !own.has(textOf(type))));
-  const items: Item[] = results.map((block) => {
-    const { text, others } = contentOf(block['content']);
-    return { role: 'tool', text, callId: textOf(block['tool_use_id']), ...(others.length > 0 && { others }) };
-  });
-  if (results.length > 0 && said.text === '' && said.others.length === 0) return items;
-  items.push({
-    role: role === 'assistant' ? 'assistant' : role === 'system' ? 'system' : 'user',
-    text: said.text,
-    ...(calls.length > 0 && { calls }),
-    ...(reasoning !== '' && { reasoning }),
-    ...(said.others.length > 0 && { others: said.others }),
-  });
-  return items;
-}
-
-const own = new Set(['tool_result', 'tool_use', 'thinking', 'redacted_thinking']);
-
-const callsOf = (blocks: readonly JsonObject[]): ToolCall[] =>
-  blocks
-    .filter(({ type }) => type === 'tool_use')
-    .map((block) => ({
-      id: textOf(block['id']),
-      name: textOf(block['name']),
-      arguments: JSON.stringify(block['input'] ?? {}),
-    }));
-
-/** The same request as chat completions. */
-export function messagesAsChat(body: JsonObject): object {
-  const system = contentOf(body['system']).text;
-  const messages = listOf(body['messages']).flatMap((message) => chatMessages(objectOf(message) ?? {}));
+/** The same request as chat completions. Fields that nobody knows go along. @throws CwmError InvalidParameter. */
+export function messagesAsChat(body: JsonObject, dialect: Besides['dialect'] = null): object {
+  const system = systemOf(body);
+  const messages = listOf(body['messages']).flatMap((message) => chatMessages(objectOf(message) ?? {}, dialect));
   const tools = listOf(body['tools']).flatMap((tool) => chatTool(objectOf(tool) ?? {}));
   const streams = body['stream'] === true;
   return {
+    ...Object.fromEntries(Object.entries(body).filter(([field]) => !known.has(field))),
     model: body['model'],
     messages: [...(system === '' ? [] : [{ role: 'system', content: system }]), ...messages],
     ...(tools.length > 0 && { tools, ...toolChoice(objectOf(body['tool_choice'])) }),
@@ -81,12 +46,35 @@ export function messagesAsChat(body: JsonObject): object {
     top_p: body['top_p'],
     top_k: body['top_k'],
     stop: body['stop_sequences'],
+    ...outputFields(objectOf(body['output_config'])),
+    ...(dialect !== null && thinkingFields(body, dialect)),
     stream: streams,
     ...(streams && { stream_options: { include_usage: true } }),
   };
 }
 
-function chatMessages(message: JsonObject): object[] {
+function outputFields(config: JsonObject | null): object {
+  const format = objectOf(config?.['format']);
+  const effort = config?.['effort'];
+  return {
+    ...(format?.['type'] === 'json_schema' && {
+      response_format: { type: 'json_schema', json_schema: { name: 'answer', schema: format['schema'] } },
+    }),
+    ...(typeof effort === 'string' && { reasoning_effort: effort }),
+  };
+}
+
+/** vLLM refuses a budget unless it was started with a parser for reasoning, so that it gets none. */
+function thinkingFields(body: JsonObject, dialect: Besides['dialect']): object {
+  const thinking = objectOf(body['thinking']);
+  const budget = thinking?.['budget_tokens'];
+  if (thinking?.['type'] === 'enabled' && dialect === 'llama-server' && typeof budget === 'number')
+    return { thinking_budget_tokens: budget };
+  if (thinking?.['type'] !== 'disabled') return {};
+  return { chat_template_kwargs: { enable_thinking: false, ...objectOf(body['chat_template_kwargs']) } };
+}
+
+function chatMessages(message: JsonObject, dialect: Besides['dialect']): object[] {
   const blocks = blocksOf(message['content']);
   const outputs = blocks
     .filter(({ type }) => type === 'tool_result')
@@ -103,19 +91,28 @@ function chatMessages(message: JsonObject): object[] {
   const text = typeof said === 'string' && said !== '' ? [{ type: 'text', text: said }] : [];
   const after = typeof said === 'string' ? text : said;
   const content = pictures.length === 0 ? said : [...pictures, ...after];
+  const thought = dialect === null ? '' : blocks.map((block) => textOf(block['thinking'])).join('');
   return [
     ...results,
-    { role: textOf(message['role']) || 'user', content, ...(calls.length > 0 && { tool_calls: calls }) },
+    {
+      role: textOf(message['role']) || 'user',
+      content,
+      ...(thought !== '' && { reasoning_content: thought }),
+      ...(calls.length > 0 && { tool_calls: calls }),
+    },
   ];
 }
 
 /** A tool of Anthropic's own servers has no schema, and no other server has it. */
-const chatTool = ({ name, description, input_schema: parameters }: JsonObject): object[] =>
-  parameters === undefined ? [] : [{ type: 'function', function: { name, description, parameters } }];
+const chatTool = ({ name, description, input_schema: parameters, strict }: JsonObject): object[] =>
+  parameters === undefined
+    ? []
+    : [{ type: 'function', function: { name, description, parameters, ...(strict === true && { strict }) } }];
 
 function toolChoice(choice: JsonObject | null): object {
   const type = textOf(choice?.['type']);
-  if (type === 'any') return { tool_choice: 'required' };
-  if (type === 'tool') return { tool_choice: { type: 'function', function: { name: choice?.['name'] } } };
-  return type === 'auto' || type === 'none' ? { tool_choice: type } : {};
+  const alone = choice?.['disable_parallel_tool_use'] === true && { parallel_tool_calls: false };
+  if (type === 'any') return { tool_choice: 'required', ...alone };
+  if (type === 'tool') return { tool_choice: { type: 'function', function: { name: choice?.['name'] } }, ...alone };
+  return type === 'auto' || type === 'none' ? { tool_choice: type, ...alone } : {};
 }

@@ -1,108 +1,76 @@
-import { ChatAnswer } from './chatAnswer.ts';
-import { contentOf } from './content.ts';
-import type { Format } from './format.ts';
-import { splitSystem, type Asked, type Item } from './item.ts';
-import { listOf, objectOf, textOf, type JsonObject } from './json.ts';
+import { contentOf, untranslatable } from './content.ts';
+import { besidesInChat, chatLayout, chatPath, wholeChat } from './chatFormat.ts';
+import type { Answered, Before, Besides, Format } from './format.ts';
+import { chatMessageOf } from './item.ts';
+import { listOf, objectOf, parsed, textOf, type JsonObject } from './json.ts';
 import { withoutReferences } from './references.ts';
 import { toolOutput } from './toolOutput.ts';
-import { untranslatable } from './untranslatable.ts';
 import { responseOf, ResponsesStream } from './responsesAnswer.ts';
+import { inputOf, ownResponses } from './responsesOwn.ts';
+import { callOf, itemsIn, readResponsesRequest, reasoningOf, roleOf } from './responsesRequest.ts';
+
+const beforeOf = (messages: readonly object[]): Before => ({ chat: () => messages, own: () => inputOf(messages) });
 
 /** OpenAI's Responses. A request can name the answer that it continues, and then has only what is new. */
 export const responsesFormat: Format = {
   read: readResponsesRequest,
   previousOf: ({ previous_response_id: id }) => (typeof id === 'string' ? id.replace(/^resp_/, '') : null),
   resolved: withoutReferences,
-  chatBody: (_text, body, added, before = []) => JSON.stringify({ ...added, ...responsesAsChat(body, before) }),
-  stream: (options) => new ResponsesStream(options),
-  whole(text, options) {
-    const said = new ChatAnswer();
-    said.body(text);
-    return said.answer.isWhole ? JSON.stringify(responseOf(said.answer, options, 'completed')) : null;
+  beforeOf,
+  chat: {
+    path: chatPath,
+    layout: chatLayout,
+    body: ({ body, before }, besides) =>
+      JSON.stringify({ ...besidesInChat(body, besides), ...responsesAsChat(body, before, besides?.dialect ?? null) }),
+    stream: (options) => new ResponsesStream(options),
+    whole(text, options) {
+      const answer = wholeChat(text);
+      return { answer, passed: answer.isWhole ? JSON.stringify(responseOf(answer, options, 'completed')) : null };
+    },
+    before({ sent, hasInstructions, item }: Answered) {
+      const messages = listOf(objectOf(parsed(sent))?.['messages']) as readonly object[];
+      return beforeOf([...messages.slice(hasInstructions ? 1 : 0), chatMessageOf(item)]);
+    },
+  },
+  own: {
+    ...ownResponses,
+    before({ sent, output }: Answered) {
+      const body = objectOf(parsed(sent)) ?? {};
+      const said = (output ?? []).map((item) => objectOf(parsed(item)) ?? {});
+      const items = [...itemsIn(body['input']), ...said];
+      return { chat: () => chatMessages(items), own: () => items };
+    },
   },
 };
 
-const itemsIn = (input: unknown): readonly JsonObject[] =>
-  typeof input === 'string'
-    ? [{ type: 'message', role: 'user', content: input }]
-    : listOf(input).map((item) => objectOf(item) ?? {});
+/** Fields with a form of their own in chats, those that are the gateway's, and those that only OpenAI's servers have a use for. */
+const known = new Set(
+  `model input instructions tools tool_choice max_output_tokens temperature top_p text reasoning stream
+    stream_options previous_response_id conversation store background include metadata client_metadata
+    service_tier truncation max_tool_calls prompt context_management top_logprobs moderation`.split(/\s+/),
+);
 
-function readResponsesRequest(body: JsonObject): Asked | null {
-  if (typeof body['input'] !== 'string' && !Array.isArray(body['input'])) return null;
-  const instructions = textOf(body['instructions']);
-  const items: Item[] = instructions === '' ? [] : [{ role: 'system', text: instructions }];
-  let reasoning = '';
-  for (const item of itemsIn(body['input'])) {
-    const last = items.at(-1);
-    switch (item['type'] ?? 'message') {
-      case 'reasoning':
-        reasoning += contentOf(item['content']).text;
-        break;
-      case 'custom_tool_call':
-      case 'function_call': {
-        const call = callOf(item);
-        // A text and the calls behind it are one message of the model.
-        if (last?.role === 'assistant') items[items.length - 1] = { ...last, calls: [...(last.calls ?? []), call] };
-        else items.push({ role: 'assistant', text: '', calls: [call], ...(reasoning !== '' && { reasoning }) });
-        reasoning = '';
-        break;
-      }
-      case 'custom_tool_call_output':
-      case 'function_call_output': {
-        const { text, others } = contentOf(item['output']);
-        items.push({ role: 'tool', text, callId: textOf(item['call_id']), ...(others.length > 0 && { others }) });
-        break;
-      }
-      case 'message': {
-        const role = roleOf(item);
-        const { text, others } = contentOf(item['content']);
-        const thought = role === 'assistant' && reasoning !== '' && { reasoning };
-        items.push({ role, text, ...(others.length > 0 && { others }), ...thought });
-        if (role === 'assistant') reasoning = '';
-        break;
-      }
-      default:
-        items.push({ role: 'user', text: '', others: contentOf([item]).others });
-    }
-  }
-  return {
-    model: typeof body['model'] === 'string' ? body['model'] : null,
-    streams: body['stream'] === true,
-    ...splitSystem(items),
-    tools: listOf(body['tools']),
-  };
-}
-
-function roleOf({ role }: JsonObject): 'assistant' | 'system' | 'user' {
-  if (role === 'assistant') return 'assistant';
-  return role === 'system' || role === 'developer' ? 'system' : 'user';
-}
-
-const callOf = (item: JsonObject) => ({
-  id: textOf(item['call_id']),
-  name: textOf(item['name']),
-  // The input of a custom tool is no JSON.
-  arguments: 'input' in item ? JSON.stringify({ input: item['input'] }) : textOf(item['arguments']) || '{}',
-});
-
-/** The same request as chat completions. */
-function responsesAsChat(body: JsonObject, before: readonly object[]): object {
+/** The same request as chat completions. Fields that nobody knows go along. @throws CwmError InvalidParameter. */
+function responsesAsChat(body: JsonObject, before: Before | null, dialect: Besides['dialect']): object {
   const instructions = textOf(body['instructions']);
   const tools = listOf(body['tools']).flatMap((tool) => chatTool(objectOf(tool) ?? {}));
   const streams = body['stream'] === true;
   const format = objectOf(objectOf(body['text'])?.['format']);
+  const effort = objectOf(body['reasoning'])?.['effort'];
   return {
+    ...Object.fromEntries(Object.entries(body).filter(([field]) => !known.has(field))),
     model: body['model'],
     messages: [
       ...(instructions === '' ? [] : [{ role: 'system', content: instructions }]),
-      ...before,
-      ...chatMessages(itemsIn(body['input'])),
+      ...(before?.chat() ?? []),
+      ...chatMessages(itemsIn(body['input']), dialect),
     ],
     ...(tools.length > 0 && { tools, tool_choice: toolChoice(body['tool_choice']) }),
     max_tokens: body['max_output_tokens'] ?? undefined,
     temperature: body['temperature'] ?? undefined,
     top_p: body['top_p'] ?? undefined,
     ...(format && format['type'] !== 'text' && { response_format: responseFormat(format) }),
+    ...(typeof effort === 'string' && { reasoning_effort: effort }),
     stream: streams,
     ...(streams && { stream_options: { include_usage: true } }),
   };
@@ -112,8 +80,22 @@ function responseFormat({ type, ...schema }: JsonObject): object {
   return type === 'json_schema' ? { type, json_schema: schema } : { type };
 }
 
-function chatMessages(items: readonly JsonObject[]): object[] {
-  const messages: { role: string; content: unknown; tool_calls?: object[]; tool_call_id?: string }[] = [];
+interface ChatMessage {
+  readonly role: string;
+  readonly content: unknown;
+  readonly reasoning_content?: string;
+  tool_calls?: object[];
+  readonly tool_call_id?: string;
+}
+
+function chatMessages(items: readonly JsonObject[], dialect: Besides['dialect'] = null): object[] {
+  const messages: ChatMessage[] = [];
+  let thought = '';
+  /** Of the model: what it thought before is a part of it. */
+  const push = (message: ChatMessage): void => {
+    messages.push({ ...message, ...(thought !== '' && dialect !== null && { reasoning_content: thought }) });
+    thought = '';
+  };
   let pictures: readonly object[] = [];
   // Behind the last of the tools' messages, which stand together.
   const showPictures = (): void => {
@@ -122,7 +104,10 @@ function chatMessages(items: readonly JsonObject[]): object[] {
   };
   for (const item of items) {
     const type = textOf(item['type'] ?? 'message');
-    if (type === 'reasoning') continue;
+    if (type === 'reasoning') {
+      thought += reasoningOf(item);
+      continue;
+    }
     if (type === 'function_call_output' || type === 'custom_tool_call_output') {
       const output = toolOutput(chatContent(item['output']));
       messages.push({ role: 'tool', tool_call_id: textOf(item['call_id']), content: output.text });
@@ -135,9 +120,12 @@ function chatMessages(items: readonly JsonObject[]): object[] {
       const call = { id, type: 'function', function: { name, arguments: given } };
       const last = messages.at(-1);
       if (last?.role === 'assistant') last.tool_calls = [...(last.tool_calls ?? []), call];
-      else messages.push({ role: 'assistant', content: '', tool_calls: [call] });
-    } else if (type === 'message') messages.push({ role: roleOf(item), content: chatContent(item['content']) });
-    else throw untranslatable(item, 'the input');
+      else push({ role: 'assistant', content: '', tool_calls: [call] });
+    } else if (type === 'message') {
+      const message = { role: roleOf(item), content: chatContent(item['content']) };
+      if (message.role === 'assistant') push(message);
+      else messages.push(message);
+    } else throw untranslatable(item, 'the input');
   }
   showPictures();
   return messages;

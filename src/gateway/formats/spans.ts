@@ -10,18 +10,8 @@ export interface Span {
  * @param text must be JSON that can be parsed.
  */
 export function fieldsIn(text: string, at = 0): ReadonlyMap<string, Span> | null {
-  let here = blanks(text, at);
-  if (text[here] !== '{') return null;
-  const found = new Map<string, Span>();
-  here = blanks(text, here + 1);
-  while (text[here] !== '}' && here < text.length) {
-    const keyEnd = endOfString(text, here);
-    const start = blanks(text, blanks(text, keyEnd) + 1);
-    const end = endOfValue(text, start);
-    found.set(JSON.parse(text.slice(here, keyEnd)) as string, { start, end });
-    here = next(text, end);
-  }
-  return found;
+  if (text[blanks(text, at)] !== '{') return null;
+  return new Map(membersIn(text, at).map(({ key, value, end }) => [key, { start: value, end }]));
 }
 
 /** Where the elements of a list of JSON stand. Null for what is no list. */
@@ -83,4 +73,42 @@ function endOfValue(text: string, at: number): number {
     } else if (depth === 0 && (mark === 44 || mark <= 32)) return here;
   }
   return text.length;
+}
+
+/**
+ * Puts fields into a JSON object without spelling the rest again: the bytes that the client wrote stay as they are.
+ *
+ * @param text a JSON object.
+ */
+export function withFields(text: string, fields: Readonly<Record<string, unknown>>): string {
+  const added = JSON.stringify(fields).slice(1, -1);
+  if (added === '') return text;
+  const open = text.indexOf('{');
+  const rest = text.slice(open + 1);
+  return `{${added}${/^\s*\}/.test(rest) ? '' : ','}${rest}`;
+}
+
+/** The object without some of its fields, and with others at its beginning. The rest is spelled as it was. */
+export function changedFields(text: string, left: readonly string[], put: Readonly<Record<string, unknown>>): string {
+  const gone = new Set([...left, ...Object.keys(put)]);
+  const kept = membersIn(text).filter(({ key }) => !gone.has(key));
+  const members = kept.map(({ start, end }) => text.slice(start, end));
+  const added = JSON.stringify(put).slice(1, -1);
+  return `{${[...(added === '' ? [] : [added]), ...members].join(',')}}`;
+}
+
+/** The members of an object, also those whose key comes again. */
+function membersIn(text: string, at = 0): readonly (Span & { readonly key: string; readonly value: number })[] {
+  const members: (Span & { readonly key: string; readonly value: number })[] = [];
+  let here = blanks(text, at);
+  if (text[here] !== '{') return members;
+  here = blanks(text, here + 1);
+  while (text[here] !== '}' && here < text.length) {
+    const keyEnd = endOfString(text, here);
+    const value = blanks(text, blanks(text, keyEnd) + 1);
+    const end = endOfValue(text, value);
+    members.push({ key: JSON.parse(text.slice(here, keyEnd)) as string, value, start: here, end });
+    here = next(text, end);
+  }
+  return members;
 }

@@ -90,7 +90,7 @@ interface StreamTo {
 
 export function streamTo(format: Format, { res, body, answerId, answer, isAnswering }: StreamTo): StreamedAnswer {
   let closing: string | null = null;
-  const stream: AnswerStream = format.stream({ body, answerId, closing: () => closing });
+  const stream: AnswerStream = format.chat.stream({ body, answerId, closing: () => closing });
   const begin = (): void => {
     if (res.headersSent) return;
     const headers = { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' };

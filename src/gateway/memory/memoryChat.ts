@@ -100,12 +100,24 @@ export async function answerWithMemory(format: Format, gateway: GatewayContext, 
   figure.lastSession = said.session;
   const item = itemOf(answer, said);
   if (format.previousOf)
-    gateway.recent.put(answerId, { sent: given.chat, hasInstructions: textOf(body['instructions']) !== '', item });
+    gateway.recent.put(answerId, {
+      wire: format.chat,
+      client,
+      sent: given.chat,
+      hasInstructions: textOf(body['instructions']) !== '',
+      item,
+      serverId: null,
+      output: null,
+    });
   if (signal.aborted) return;
   if (out) return out.end(said);
-  const whole = format.whole(JSON.stringify(answer.whole(item, said)), { body, answerId, closing: () => null });
+  const { passed } = format.chat.whole(JSON.stringify(answer.whole(item, said)), {
+    body,
+    answerId,
+    closing: () => null,
+  });
   res.writeHead(200, { 'content-type': 'application/json', ...receiptOf(answer) });
-  res.end(whole);
+  res.end(passed);
 }
 
 /** @throws CwmError InvalidParameter. */

@@ -10,8 +10,8 @@ interface First {
   readonly arguments?: readonly string[];
 }
 
-/** A message, or the system prompt or the tools of a conversation. */
-type FirstOf = MessageId | `system of ${SessionId}` | `tools of ${SessionId}`;
+/** A message, or the system prompt or the tools of a conversation, in the form of a layout. */
+type FirstOf = `${string} ${MessageId}` | `${string} system of ${SessionId}` | `${string} tools of ${SessionId}`;
 
 /**
  * What was said, in the bytes in which the model server saw it first. In memory only: without them, a message is sent as the client writes it.

@@ -1,7 +1,7 @@
-import { chatItem } from '../formats/chatCompletions.ts';
-import { splitSystem, type Item } from '../formats/item.ts';
-import { listOf, objectOf, parsed, type JsonObject } from '../formats/json.ts';
-import { elementsIn, fieldsIn, spliced, type Span } from '../formats/spans.ts';
+import type { Layout, Part, Parts } from '../formats/format.ts';
+import type { Item } from '../formats/item.ts';
+import { listOf, type JsonObject } from '../formats/json.ts';
+import { fieldsIn, spliced, type Span } from '../formats/spans.ts';
 import { shortHash, toolsKey } from '../recognition/canonical.ts';
 import type { Conversation, Said } from '../recognition/conversations.ts';
 import type { FirstBytes } from './firstBytes.ts';
@@ -17,9 +17,13 @@ export interface Healed {
 }
 
 /** An answer of the model: its calls have the spelling that the server's memory has. */
-export function noteAnswer(first: FirstBytes, { id }: Said, item: Item): void {
+export function noteAnswer(first: FirstBytes, layout: Layout, { id }: Said, item: Item): void {
   if (item.calls)
-    first.put(id, { raw: null, key: answerKey(item), arguments: item.calls.map((call) => call.arguments) });
+    first.put(`${layout.name} ${id}`, {
+      raw: null,
+      key: answerKey(item),
+      arguments: item.calls.map((call) => call.arguments),
+    });
 }
 
 export interface Healing {
@@ -33,131 +37,158 @@ export interface Healing {
  * A model server reuses a prompt up to the first byte that differs. Many clients spell the same call, keys and blanks differently in each
  * request; the gateway then sends the spelling of the first request.
  *
- * @param sent chat completions, as they would be sent.
+ * @param sent as it would be sent, in a form of this layout.
  * @param last of the request's messages.
- * @param body what `sent` says, but for fields beside messages and tools. Default: it is parsed.
+ * @param body what `sent` says, but for fields beside messages, system prompt and tools.
  */
 export function heal(
-  sent: string,
+  { sent, body, layout }: { readonly sent: string; readonly body: JsonObject; readonly layout: Layout },
   last: Said,
   first: FirstBytes,
   { heals, pins }: Healing,
-  body = objectOf(parsed(sent)),
 ): Healed {
   const as = { sent, parts: 0, isPinned: false };
-  const fields = body && fieldsIn(sent);
-  const list = fields?.get('messages');
-  const spans = list && elementsIn(sent, list.start);
-  const messages = listOf(body?.['messages']);
-  if (!body || !spans || spans.length !== messages.length || spans.length === 0) return as;
+  const parts = layout.parts(sent, body);
+  if (!parts) return as;
   const { conversation } = last;
-  const changes: (Span & { readonly by: string })[] = [];
-  const items = messages.map(chatItem);
-  const lead = items.findIndex(({ role }) => role !== 'system');
-  const leading = spans.slice(0, Math.max(0, lead));
-  const isPinned = leadOf(conversation, sent, { spans: leading, messages, first, heals, pins }, changes);
+  const changes: Change[] = [];
+  const known: Known = { sent, layout, first };
+  const isPinned = leadOf(known, conversation, parts.lead, { heals, pins }, changes);
   // From the last one on: a message is known by what stands before it.
   let said: Said | null = heals ? last : null;
-  const behind: typeof changes = [];
-  for (let at = spans.length - 1; at >= Math.max(0, lead) && said; at--, said = said.before) {
-    const span = spans[at]!;
-    const by = spelled(sent.slice(span.start, span.end), messages[at], said, first);
+  const behind: Change[] = [];
+  for (const part of parts.said.toReversed()) {
+    if (!said) break;
+    const { start, end } = around(part);
+    const by = spelled(known, sent.slice(start, end), part, said);
     if (by === undefined) break;
-    if (by !== null) behind.push({ ...span, by });
+    if (by !== null) behind.push({ start, end, by });
+    for (let left = part.items.length; left > 0 && said; left--) said = said.before;
   }
-  changes.push(...behind.reverse());
-  const tools = fields?.get('tools');
-  if (heals && tools) toolsOf(conversation, sent, { span: tools, body, first }, changes);
+  changes.push(...behind);
+  const tools = fieldsIn(sent)?.get('tools');
+  if (heals && tools) toolsOf(known, conversation, tools, body, changes);
   const ordered = changes.toSorted((one, other) => one.start - other.start);
   return ordered.length === 0 ? as : { sent: spliced(sent, ordered), parts: ordered.length, isPinned };
 }
 
+type Change = Span & { readonly by: string };
+
+interface Known {
+  readonly sent: string;
+  readonly layout: Layout;
+  readonly first: FirstBytes;
+}
+
+const around = ({ spans }: Part): Span => ({ start: spans[0]?.start ?? 0, end: spans.at(-1)?.end ?? 0 });
+
+const keyOf = (sent: string, { spans, values }: Part): string =>
+  spans.map(({ start, end }, at) => spellingKey(values[at], sent.slice(start, end))).join(' ');
+
 /** @returns null for what stays as it is, undefined for another message than the one that is known there. */
-function spelled(raw: string, message: unknown, said: Said, first: FirstBytes): string | null | undefined {
-  const known = first.of(said.id);
+function spelled(
+  { sent, layout, first }: Known,
+  raw: string,
+  part: Parts['said'][number],
+  said: Said,
+): string | null | undefined {
+  const item = part.items.at(-1);
+  // It says nothing that a conversation has.
+  if (!item) return null;
+  const id = `${layout.name} ${said.id}` as const;
+  const known = first.of(id);
   if (known?.raw === raw) return null;
-  const item = chatItem(message);
-  const key = spellingKey(message, raw);
+  const key = keyOf(sent, part);
   if (known && known.raw !== null) {
     if (known.key === key) return known.raw;
-    first.put(said.id, { ...known, raw, key });
+    first.put(id, { ...known, raw, key });
     return null;
   }
   if (said.role !== item.role) return undefined;
-  const own = known && known.key === answerKey(item) ? withArguments(raw, known.arguments ?? []) : raw;
-  first.put(said.id, { ...known, raw: own, key });
+  const own = known && known.key === answerKey(item) ? withArguments(layout, raw, known.arguments ?? []) : raw;
+  first.put(id, { ...known, raw: own, key });
   return own === raw ? null : own;
 }
 
 /** The message with the arguments of its calls as the model wrote them. */
-function withArguments(raw: string, given: readonly string[]): string {
-  const calls = fieldsIn(raw)?.get('tool_calls');
-  const changes = (calls ? (elementsIn(raw, calls.start) ?? []) : []).flatMap(({ start }, at) => {
-    const called = fieldsIn(raw, start)?.get('function');
-    const span = called && fieldsIn(raw, called.start)?.get('arguments');
+function withArguments(layout: Layout, raw: string, given: readonly string[]): string {
+  const changes = layout.argumentsIn(raw).flatMap((span, at) => {
     const by = given[at];
-    // Some clients send an object there, which is for the server to spell.
-    return span && by !== undefined && raw[span.start] === '"' ? [{ ...span, by: JSON.stringify(by) }] : [];
+    return span && by !== undefined ? [{ ...span, by: raw[span.start] === '"' ? JSON.stringify(by) : by }] : [];
   });
   return spliced(raw, changes);
 }
 
-interface Lead extends Healing {
-  readonly spans: readonly Span[];
-  readonly messages: readonly unknown[];
-  readonly first: FirstBytes;
-}
+/** Between parts of a system prompt; JSON has no such character outside its texts. */
+const between = '\0';
 
-const systemKeyOf = (messages: readonly unknown[], raws: readonly string[]): string =>
-  raws.map((raw, at) => spellingKey(messages[at], raw)).join(' ');
-
-/** Whether a process has sent a system prompt of the conversation, and has not forgotten it. */
-export const hasFirstSystem = (first: FirstBytes, { session }: Conversation): boolean =>
-  first.of(`system of ${session}`) !== undefined;
+/** Whether a process has sent a system prompt of the conversation in this form, and has not forgotten it. */
+export const hasFirstSystem = (first: FirstBytes, { name }: Layout, { session }: Conversation): boolean =>
+  first.of(`${name} system of ${session}`) !== undefined;
 
 /** A session of an earlier process has this text as the system prompt of the conversation. */
-export function noteSystem(first: FirstBytes, { session }: Conversation, text: string): void {
-  const message = { role: 'system', content: text };
-  const raw = JSON.stringify(message);
-  first.put(`system of ${session}`, { raw, key: systemKeyOf([message], [raw]) });
+export function noteSystem(first: FirstBytes, layout: Layout, { session }: Conversation, text: string): void {
+  const lead = layout.leadOf(text);
+  first.put(`${layout.name} system of ${session}`, {
+    raw: lead.map(({ raw }) => raw).join(between),
+    key: lead.map(({ raw, value }) => spellingKey(value, raw)).join(' '),
+  });
 }
 
 /** What the model reads as the system prompt: the first one, where that is pinned. */
-export function systemSent(first: FirstBytes, { session }: Conversation, system: string, isPinned: boolean): string {
-  const known = isPinned ? first.of(`system of ${session}`) : undefined;
-  return known ? splitSystem(listOf(parsed(`[${known.raw}]`)).map(chatItem)).system : system;
+export function systemSent(
+  first: FirstBytes,
+  layout: Layout,
+  { session }: Conversation,
+  system: string,
+  isPinned: boolean,
+): string {
+  const known = isPinned ? first.of(`${layout.name} system of ${session}`) : undefined;
+  return known ? layout.systemOf((known.raw ?? '').split(between)) : system;
 }
 
-/** System messages before all others. @returns whether another one's place was taken. */
+/** The system prompt. @returns whether another one's place was taken. */
 function leadOf(
+  { sent, layout, first }: Known,
   { session }: Conversation,
-  sent: string,
-  { spans, messages, first, heals, pins }: Lead,
-  changes: (Span & { readonly by: string })[],
+  lead: readonly Part[],
+  { heals, pins }: Healing,
+  changes: Change[],
 ): boolean {
-  const [from, to] = [spans[0], spans.at(-1)];
-  if (!from || !to) return false;
-  const raw = sent.slice(from.start, to.end);
-  const raws = spans.map(({ start, end }) => sent.slice(start, end));
-  const key = systemKeyOf(messages, raws);
-  const known = first.of(`system of ${session}`);
+  if (lead.length === 0) return false;
+  const spans = lead.map(around);
+  const raw = spans.map(({ start, end }) => sent.slice(start, end)).join(between);
+  const key = lead.map((part) => keyOf(sent, part)).join(' ');
+  const id = `${layout.name} system of ${session}` as const;
+  const known = first.of(id);
   const isSame = known?.key === key;
-  if (!known || known.raw === null || (!isSame && !pins)) first.put(`system of ${session}`, { raw, key });
-  else if (known.raw !== raw && (heals || !isSame)) changes.push({ start: from.start, end: to.end, by: known.raw });
-  return known !== undefined && !isSame && pins;
+  const raws = known?.raw?.split(between) ?? [];
+  if (known?.raw === raw) return false;
+  if (raws.length !== lead.length || (!isSame && !pins)) {
+    first.put(id, { raw, key });
+    return false;
+  }
+  if (heals || !isSame)
+    for (const [at, span] of spans.entries()) {
+      const by = raws[at] ?? '';
+      if (by !== sent.slice(span.start, span.end)) changes.push({ ...span, by });
+    }
+  return !isSame;
 }
 
 function toolsOf(
+  { sent, layout, first }: Known,
   { session }: Conversation,
-  sent: string,
-  { span, body, first }: { readonly span: Span; readonly body: JsonObject; readonly first: FirstBytes },
-  changes: (Span & { readonly by: string })[],
+  span: Span,
+  body: JsonObject,
+  changes: Change[],
 ): void {
   const raw = sent.slice(span.start, span.end);
-  const known = first.of(`tools of ${session}`);
+  const id = `${layout.name} tools of ${session}` as const;
+  const known = first.of(id);
   if (known?.raw === raw) return;
   const tools = listOf(body['tools']);
   const key = isExact(tools) ? toolsKey(tools) : shortHash(raw);
   if (known && known.raw !== null && known.key === key) changes.push({ ...span, by: known.raw });
-  else first.put(`tools of ${session}`, { raw, key });
+  else first.put(id, { raw, key });
 }

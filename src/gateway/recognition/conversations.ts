@@ -44,6 +44,8 @@ export interface Said {
   readonly role: Item['role'];
   /** Names of the tools that it calls, by the ids of the calls. */
   readonly callNames?: Readonly<Record<string, string>>;
+  /** The id that the model server gave its client, where that is not ours. */
+  readonly serverId?: string;
   /** Until it is stored; null afterwards. */
   item: Item | null;
   /** How many messages stand right behind it. Default: none. */
@@ -66,12 +68,19 @@ export class Conversations {
   /** Most messages are alone with what leads to them: a list for each would take half as much memory again. */
   readonly #byChain = new Map<string, Said | Said[]>();
   readonly #answers = new Map<MessageId, Said>();
+  /** Answers by their clients, and the ids that model servers gave these. */
+  readonly #named = new Map<string, Said>();
   /** An answer by what stood before the question and by the answer itself: clients change the question afterwards, and what stands before it. */
   readonly #byAnswer = new Map<string, Said>();
 
   /** By its message's id. */
   answer(id: MessageId): Said | null {
     return this.#answers.get(id) ?? null;
+  }
+
+  /** By the id that a model server gave this client. */
+  named(client: string, serverId: string): Said | null {
+    return this.#named.get(nameOf(client, serverId)) ?? null;
   }
 
   /**
@@ -115,7 +124,13 @@ export class Conversations {
   }
 
   /** Adds one message behind another. A message that is there already is returned as it is, unless `isAnswer`. */
-  add(conversation: Conversation, before: Said | null, item: Item, isAnswer: boolean, id?: MessageId): Said {
+  add(
+    conversation: Conversation,
+    before: Said | null,
+    item: Item,
+    isAnswer: boolean,
+    { id, serverId }: { readonly id?: MessageId; readonly serverId?: string | null } = {},
+  ): Said {
     if (isAnswer) conversation.hasAnswered = true;
     const chain = chainOf(before?.chain ?? rootOf(conversation.project), item);
     const there = this.#at(chain).find((said) => said.conversation === conversation && said.before === before);
@@ -129,6 +144,7 @@ export class Conversations {
         chain,
         isAnswer,
         role: item.role,
+        ...(typeof serverId === 'string' && { serverId }),
         ...(item.calls && { callNames: Object.fromEntries(item.calls.map(({ id, name }) => [id, name])) }),
         item,
       },
@@ -143,6 +159,7 @@ export class Conversations {
     else this.#byChain.set(said.chain, same ? [same, said] : said);
     this.#follow(said.before, 1);
     if (said.isAnswer) this.#answers.set(said.id, said);
+    if (said.serverId !== undefined) this.#named.set(nameOf(said.conversation.client, said.serverId), said);
     for (const key of keys) this.#byAnswer.set(key, said);
     return said;
   }
@@ -182,11 +199,14 @@ export class Conversations {
       if (left.length < all.length) this.#set(chain, left);
     }
     for (const [id, said] of this.#answers) if (said.conversation === conversation) this.#answers.delete(id);
+    for (const [name, said] of this.#named) if (said.conversation === conversation) this.#named.delete(name);
     for (const [key, said] of this.#byAnswer) if (said.conversation === conversation) this.#byAnswer.delete(key);
   }
 }
 
 const none: readonly Said[] = [];
+
+const nameOf = (client: string, serverId: string): string => `${client}\n${serverId}`;
 
 /** By which an answer is found where its question has changed since; none for what is no answer. */
 export const answerKeysOf = ({ isAnswer, before, conversation, item }: Said): readonly string[] =>

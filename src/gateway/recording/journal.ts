@@ -41,7 +41,7 @@ export class Journal {
   async stored(all: readonly { readonly said: Said; readonly answerKeys: readonly string[] }[]): Promise<void> {
     const lines: string[] = [];
     for (const { said, answerKeys } of all) {
-      const { conversation, id, before, chain, isAnswer, role, callNames } = said;
+      const { conversation, id, before, chain, isAnswer, role, callNames, serverId } = said;
       const head = conversationLine(conversation);
       if (this.#last.get(conversation.session) !== head) lines.push(head);
       this.#last.set(conversation.session, head);
@@ -55,6 +55,7 @@ export class Journal {
           ...(isAnswer && { a: 1 }),
           ...(answerKeys.length > 0 && { q: answerKeys.join(' ') }),
           ...(callNames && { n: callNames }),
+          ...(serverId !== undefined && { i: serverId }),
         }),
       );
     }
@@ -118,6 +119,7 @@ export class Journal {
         isAnswer: countOf(row['a']) === 1,
         role: roleOf[textOf(row['r']) as keyof typeof roleOf] ?? 'user',
         ...(objectOf(row['n']) && { callNames: row['n'] as Readonly<Record<string, string>> }),
+        ...(textOf(row['i']) !== '' && { serverId: textOf(row['i']) }),
         item: null,
       };
       said.set(each.id, each);

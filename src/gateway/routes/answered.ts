@@ -3,6 +3,8 @@ import type { MessageId } from '../../protocol/ids.ts';
 import type { CutReason } from '../../protocol/schemas/session.ts';
 import type { GatewayContext } from '../context.ts';
 import type { Target } from '../engines.ts';
+import { chatPath } from '../formats/chatFormat.ts';
+import type { Wire } from '../formats/format.ts';
 import { chatMessageOf, type Answer, type Asked, type Item } from '../formats/item.ts';
 import { objectOf, parsed } from '../formats/json.ts';
 import { noteAnswer, systemSent } from '../passing/heal.ts';
@@ -16,6 +18,8 @@ import { isOnePlace } from './room.ts';
 
 /** A request as the gateway understands it. */
 export interface Understood {
+  /** In which the model server was asked. */
+  readonly wire: Wire;
   /** What the model server was asked. */
   readonly sent: string;
   /** It has the conversation's first system prompt in the place of the client's. */
@@ -44,9 +48,13 @@ export function recordAnswer(
   said: Answer,
   how: { readonly hasLeft: boolean; readonly firstMs: number | null },
 ): void {
-  const { answerId, sent, isContinued, hasInstructions } = understood;
+  const { answerId, sent, isContinued, hasInstructions, client, wire } = understood;
+  const { item, own } = said;
   try {
-    if (isContinued && said.isWhole) gateway.recent.put(answerId, { sent, hasInstructions, item: said.item });
+    if (isContinued && said.isWhole) {
+      const names = { client, serverId: own?.id ?? null, output: own?.output ?? null };
+      gateway.recent.put(answerId, { wire, sent, hasInstructions, item, ...names });
+    }
     recordTurn(gateway, understood, said, how);
   } catch (error) {
     gateway.onFailure(error, 'an answer could not be recorded');
@@ -55,7 +63,20 @@ export function recordAnswer(
 
 function recordTurn(
   { recogniser, recorder, upstream, figures, first }: GatewayContext,
-  { sent, isPinned, client, recognised, isLater, importance, asked, target, lineage, answerId, sentMs }: Understood,
+  {
+    wire,
+    sent,
+    isPinned,
+    client,
+    recognised,
+    isLater,
+    importance,
+    asked,
+    target,
+    lineage,
+    answerId,
+    sentMs,
+  }: Understood,
   said: Answer,
   { hasLeft, firstMs }: { readonly hasLeft: boolean; readonly firstMs: number | null },
 ): void {
@@ -64,8 +85,11 @@ function recordTurn(
   if (recognised?.kind !== 'turn') return;
   if (item.text === '' && !item.calls && !item.reasoning) return;
   const { conversation, last } = recognised;
-  const answer = recogniser.conversations.add(conversation, last, item, true, answerId);
-  noteAnswer(first, answer, item);
+  const answer = recogniser.conversations.add(conversation, last, item, true, {
+    id: answerId,
+    serverId: said.own?.id ?? null,
+  });
+  noteAnswer(first, wire.layout, answer, item);
   if (said.usage) {
     const again = computedAgain(recognised, said.usage);
     const perToken =
@@ -79,13 +103,13 @@ function recordTurn(
     answer,
     importance,
     cut: cutOf(said, hasLeft),
-    system: systemSent(first, conversation, asked.system, isPinned),
+    system: systemSent(first, wire.layout, conversation, asked.system, isPinned),
     engine: target.spec,
     description: target.description,
     lineage,
     isVolatile: isOnePlace(target),
     reuse: reuseOf(said, firstMs === null ? null : firstMs - sentMs),
-    ids: isLlama && !said.ids ? askedIds(upstream, target, sent, item) : toldIds(said),
+    ids: isLlama && wire.path === chatPath && !said.ids ? askedIds(upstream, target, sent, item) : toldIds(said),
   });
 }
 

@@ -5,8 +5,8 @@ import type { MessageId, ProjectUri } from '../../protocol/ids.ts';
 import type { GatewayContext, GatewayRequest } from '../context.ts';
 import type { Target } from '../engines.ts';
 import { answerErrorOf, type AnswerError } from '../formats/answerError.ts';
-import { ChatAnswer } from '../formats/chatAnswer.ts';
-import type { Format, StreamOptions } from '../formats/format.ts';
+import { chatItem } from '../formats/chatCompletions.ts';
+import type { Besides, Format, Layout, StreamOptions, Written } from '../formats/format.ts';
 import type { Asked } from '../formats/item.ts';
 import { objectOf, parsed, textOf, type JsonObject } from '../formats/json.ts';
 import { answerWithMemory, hasMemory } from '../memory/memoryChat.ts';
@@ -19,20 +19,17 @@ import { relayBody, relayEvents } from '../passing/relay.ts';
 import { clientOf, conversationName, type HeaderOf } from '../recognition/clientIds.ts';
 import { projectOf } from '../recognition/project.ts';
 import type { Recognised } from '../recognition/recogniser.ts';
-import { itemsOf } from '../recording/recentAnswers.ts';
 import { recordAnswer, type Understood } from './answered.ts';
 import { importanceOf, type Importance } from './importance.ts';
-import { answerOf, previousTurn, type Previous } from './previous.ts';
+import { namedBy, previousTurn } from './previous.ts';
 import { noteRequest, receiptHeaders, reuseLine } from './receipt.ts';
 import { isOnePlace, makeRoom, type Room } from './room.ts';
+import { askServer, type Way } from './way.ts';
 
 /** A request that was read, before anything is asked for it. */
 interface Read {
-  /** As the client wrote it. */
-  readonly text: string;
-  readonly body: JsonObject;
+  readonly written: Written;
   readonly asked: Asked;
-  readonly previous: Previous | null;
   readonly client: string;
   readonly project: ProjectUri | null;
   /** By which the client names the conversation; null: it does not. */
@@ -53,11 +50,11 @@ async function read(format: Format, gateway: GatewayContext, request: GatewayReq
   const written = objectOf(parsed(text));
   const header: HeaderOf = (name) => headerOf(req.headers[name]);
   const client = known?.name ?? clientOf(header);
-  const body = written && ((await format.resolved?.(written, answerOf(gateway, client))) ?? written);
+  const body = written && ((await format.resolved?.(written, namedBy(gateway, format, client))) ?? written);
   const asked = body && format.read(body);
   if (!body || !asked)
     throw new CwmError('InvalidParameter', 'The body of the request is no JSON object with a list of messages.');
-  const previous = await previousTurn(gateway, format.previousOf?.(body) ?? null, client);
+  const previous = await previousTurn(gateway, format, format.previousOf?.(body) ?? null, client);
   const says = projectOf(address.project, header, asked);
   const named = says && (await outside.projectAt(says.project, says.isExplicit, request.signal));
   const project = previous?.said?.conversation.project ?? named;
@@ -76,7 +73,7 @@ async function read(format: Format, gateway: GatewayContext, request: GatewayReq
     const nowMs = clock.elapsedMs();
     try {
       if (previous?.said) return recogniser.goOn(previous.said, asked, asker, nowMs);
-      const items = [...itemsOf(previous?.messages ?? []), ...asked.items];
+      const items = [...(previous?.before.chat() ?? []).map(chatItem), ...asked.items];
       return recogniser.recognise({ ...asked, items }, asker, nowMs);
     } catch (error) {
       onFailure(error, 'a conversation of a client could not be recognised');
@@ -84,10 +81,8 @@ async function read(format: Format, gateway: GatewayContext, request: GatewayReq
     }
   };
   return {
-    text,
-    body,
+    written: { text, body, hasNames: body !== written, before: previous?.before ?? null },
     asked,
-    previous,
     client,
     project,
     key: conversation.isOfCache ? null : conversation.key,
@@ -121,12 +116,11 @@ const pass =
     const { res, signal } = request;
     const given = await read(format, gateway, request);
     if (hasMemory(given.asked)) {
-      const { text, body, previous, client, project, key, importance, whyNot } = given;
-      const chat = format.chatBody(text, body, {}, previous?.messages);
+      const { written, client, project, key, importance, whyNot } = given;
       return await answerWithMemory(format, gateway, {
         request,
-        body,
-        chat,
+        body: written.body,
+        chat: format.chat.body(written),
         client,
         project,
         key,
@@ -195,24 +189,27 @@ async function ask(
   gateway: GatewayContext,
   { request, given, target, passing, isAnswering }: Asking,
 ): Promise<void> {
-  const { targets, upstream, recogniser, clock, outside } = gateway;
-  const { req, res, signal } = request;
-  const { text, body, asked, client, previous } = given;
+  const { targets, recogniser, clock, outside } = gateway;
+  const { res, signal } = request;
+  const { written, asked, client } = given;
   const { recognised, lineage, room } = passing;
   const receipt = receiptOf(gateway, given, recognised);
   const isForeign =
     room.isForeign && outside.lineages.isolation !== 'off' && !(recognised?.kind === 'turn' && recognised.known > 0);
-  const added = addedFields(body, asked, target, { salt: outside.saltOf(lineage), isForeign });
-  const chat = format.chatBody(text, body, added, previous?.messages);
-  const healed = await healedBody(gateway, chat, recognised, format.isChat && body);
-  const { sent } = healed;
-  const healing = healed.isPinned && recognised?.kind === 'turn' ? { ...recognised, prefixBreak: null } : recognised;
-  noteRequest(gateway, client, healing);
+  const besides = besidesOf(target, outside.saltOf(lineage), isForeign);
+  const sending = { request, written, recognised, target, client };
+  const { reply, wire, healed, healing, sentMs } = await askServer(
+    format,
+    gateway,
+    { target, written, besides, signal },
+    sender(gateway, sending),
+  );
   const understood: Understood = {
-    sent,
+    wire,
+    sent: healed.sent,
     isPinned: healed.isPinned,
     isContinued: format.previousOf !== undefined,
-    hasInstructions: textOf(body['instructions']) !== '',
+    hasInstructions: textOf(written.body['instructions']) !== '',
     asked,
     target,
     lineage,
@@ -221,15 +218,8 @@ async function ask(
     importance: given.importance.value,
     client,
     answerId: randomId() as MessageId,
-    sentMs: clock.elapsedMs(),
+    sentMs,
   };
-  const headers = upstreamHeaders(req.headers, target.address.token);
-  const reply = await upstream
-    .send(target.address, { method: 'POST', path: '/v1/chat/completions', headers, body: sent }, signal)
-    .catch((error: unknown) => {
-      targets.doubt(target.spec);
-      throw error;
-    });
   const hasBegun = res.headersSent;
   const begin = (): void => {
     if (!hasBegun) res.writeHead(reply.statusCode, { ...answerHeaders(reply.headers), ...receipt });
@@ -247,10 +237,10 @@ async function ask(
     return void res.end();
   }
   const closing = reuseLine(healing, room.cold, healed);
-  const options: StreamOptions = { body, answerId: understood.answerId, closing };
+  const options: StreamOptions = { body: written.body, answerId: understood.answerId, closing };
   let firstMs: number | null = null;
   if (String(reply.headers['content-type'] ?? '').includes('text/event-stream')) {
-    const stream = format.stream(options);
+    const stream = wire.stream(options);
     const onFirst = (): void => void (firstMs ??= clock.elapsedMs());
     begin();
     isAnswering();
@@ -262,33 +252,74 @@ async function ask(
     return void res.end();
   }
   const whole = await reply.body.text();
-  const said = new ChatAnswer();
-  said.body(whole);
-  recordAnswer(gateway, understood, said.answer, { hasLeft: signal.aborted, firstMs });
+  const { answer, passed } = wire.whole(whole, options);
+  recordAnswer(gateway, understood, answer, { hasLeft: signal.aborted, firstMs });
   // What is no answer of a model comes as the server wrote it, in any format.
-  const passed = objectOf(parsed(whole)) ? format.whole(whole, options) : whole;
-  if (passed === null || hasBegun) throw noAnswer(said.answer.error);
+  const shown = objectOf(parsed(whole)) ? passed : whole;
+  if (shown === null || hasBegun) throw noAnswer(answer.error);
   begin();
-  res.end(passed);
+  res.end(shown);
+}
+
+interface Sending {
+  readonly request: GatewayRequest;
+  readonly written: Written;
+  readonly recognised: Recognised | null;
+  readonly target: Target;
+  readonly client: string;
+}
+
+/** Sends one request, perhaps in one form after another. */
+function sender(gateway: GatewayContext, { request, written, recognised, target, client }: Sending) {
+  const { targets, upstream, clock } = gateway;
+  const { req, address, signal } = request;
+  let isNoted = false;
+  return async ({ wire, body }: Way) => {
+    const says = wire.keepsBytes && !written.before && !written.hasNames ? written.body : null;
+    const healed = await healedBody(gateway, wire.layout, body, recognised, says);
+    const healing = healed.isPinned && recognised?.kind === 'turn' ? { ...recognised, prefixBreak: null } : recognised;
+    if (!isNoted) noteRequest(gateway, client, healing);
+    isNoted = true;
+    const sentMs = clock.elapsedMs();
+    const [path] = address.path.split('?');
+    const reply = await upstream
+      .send(
+        target.address,
+        {
+          method: 'POST',
+          path: path === wire.path ? address.path : wire.path,
+          headers: upstreamHeaders(req.headers, target.address.token),
+          body: healed.sent,
+        },
+        signal,
+      )
+      .catch((error: unknown) => {
+        targets.doubt(target.spec);
+        throw error;
+      });
+    return { reply, wire, healed, healing, sentMs };
+  };
 }
 
 /** Nothing about the spelling of a request stands in its way. */
 async function healedBody(
   { healing, first, outside, onFailure }: GatewayContext,
+  layout: Layout,
   sent: string,
   recognised: Recognised | null,
-  body: JsonObject | undefined,
+  says: JsonObject | null,
 ): Promise<Healed> {
   const as = { sent, parts: 0, isPinned: false };
   if (recognised?.kind !== 'turn' || !(healing.heals || healing.pins)) return as;
   const { conversation, last, known } = recognised;
   try {
     // Of an earlier process.
-    if (healing.pins && known > 0 && !hasFirstSystem(first, conversation)) {
+    if (healing.pins && known > 0 && !hasFirstSystem(first, layout, conversation)) {
       const text = await outside.systemPromptOf(conversation.session);
-      if (text !== null) noteSystem(first, conversation, text);
+      if (text !== null) noteSystem(first, layout, conversation, text);
     }
-    return heal(sent, last, first, healing, body);
+    const body = says ?? objectOf(parsed(sent)) ?? {};
+    return heal({ sent, body, layout }, last, first, healing);
   } catch (error) {
     onFailure(error, 'the first spelling of a prompt could not be found');
     return as;
@@ -320,28 +351,15 @@ export const converse =
     } catch (thrown) {
       if (!res.headersSent || res.destroyed || isAnswering) throw thrown;
       const error = thrown instanceof Refused ? thrown.error : errorOf(thrown);
-      res.end(format.stream({ body: {}, answerId: randomId(), closing: () => null }).fail(error));
+      res.end(format.chat.stream({ body: {}, answerId: randomId(), closing: () => null }).fail(error));
     }
   };
 
 const headerOf = (value: string | string[] | undefined): string | null =>
   value === undefined ? null : Array.isArray(value) ? value.join(', ') : value;
 
-/**
- * What the gateway asks for besides: that no other project's KV is met, and the evidence of reuse. A server without salts is asked to reuse
- * nothing where what it has may be another project's.
- */
-function addedFields(
-  body: JsonObject,
-  { streams }: Asked,
-  { description: { kind } }: Target,
-  { salt, isForeign }: { readonly salt: string; readonly isForeign: boolean },
-): Readonly<Record<string, unknown>> {
+function besidesOf({ description: { kind } }: Target, salt: string, reusesNothing: boolean): Besides {
   const isVllm = kind === 'vllm' || kind === 'embedded';
-  return {
-    ...(isVllm && body['cache_salt'] === undefined && { cache_salt: salt }),
-    ...(isVllm && body['return_token_ids'] === undefined && { return_token_ids: true }),
-    ...(isForeign && body['cache_prompt'] === undefined && { cache_prompt: false }),
-    ...(streams && body['stream_options'] === undefined && { stream_options: { include_usage: true } }),
-  };
+  const dialect = isVllm ? 'vllm' : kind === 'llama-server' ? kind : null;
+  return { dialect, salt: isVllm ? salt : null, reusesNothing };
 }

@@ -2,45 +2,52 @@ import { CwmError, nullOn } from '../../protocol/errors.ts';
 import type { MessageId } from '../../protocol/ids.ts';
 import type { GatewayContext } from '../context.ts';
 import { chatItem } from '../formats/chatCompletions.ts';
-import type { AnswerOf } from '../formats/references.ts';
+import type { Before, Format } from '../formats/format.ts';
+import type { Named } from '../formats/references.ts';
 import type { Said } from '../recognition/conversations.ts';
 
 export interface Previous {
   /** Null: no session has it. */
   readonly said: Said | null;
-  /** What was said up to it, as chat messages. */
-  readonly messages: readonly object[];
+  /** What was said up to it. */
+  readonly before: Before;
 }
 
 /** The answer that a request continues by its id. @throws CwmError MessageNotFound. */
 export async function previousTurn(
   { recogniser, recorder, recent, outside, talks }: GatewayContext,
-  id: string | null,
+  format: Format,
+  name: string | null,
   client: string,
 ): Promise<Previous | null> {
-  if (id === null) return null;
-  const said = recogniser.conversations.answer(id as MessageId);
+  if (name === null) return null;
+  const { conversations } = recogniser;
+  const said = conversations.answer(name as MessageId) ?? conversations.named(client, name);
+  const id = said?.id ?? recent.named(client, name) ?? name;
   const storedUpTo = async ({ conversation, id: message }: Said): Promise<readonly object[]> => {
     await recorder.storedOf(conversation.session);
     return outside.chatUpTo(conversation.session, message);
   };
-  const messages =
-    recent.messages(id) ?? (said ? await storedUpTo(said) : await talks.messagesUpTo(id as MessageId, client));
-  if (!messages) {
-    throw new CwmError('MessageNotFound', `There is no response "${id.slice(0, 80)}" to continue.`, {
+  const known = recent.upTo(id);
+  if (known) return { said, before: known };
+  const messages = said ? await storedUpTo(said) : await talks.messagesUpTo(id as MessageId, client);
+  const before = messages && format.beforeOf?.(messages);
+  if (!before) {
+    throw new CwmError('MessageNotFound', `There is no response "${name.slice(0, 80)}" to continue.`, {
       hint: 'Send the whole conversation without previous_response_id.',
     });
   }
-  return { said, messages };
+  return { said, before };
 }
 
-/** An answer that a request only names, in memory or in the store. */
-export const answerOf =
-  (gateway: GatewayContext, client: string): AnswerOf =>
-  async (id) => {
+/** What a request only names of earlier answers, in memory or in the store. */
+export const namedBy = (gateway: GatewayContext, format: Format, client: string): Named => ({
+  answer: async (id) => {
     const recent = gateway.recent.item(id);
     if (recent) return recent;
-    const previous = await nullOn(previousTurn(gateway, id, client), 'MessageNotFound');
-    const message = previous?.messages.at(-1);
+    const previous = await nullOn(previousTurn(gateway, format, id, client), 'MessageNotFound');
+    const message = previous?.before.chat().at(-1);
     return message ? chatItem(message) : null;
-  };
+  },
+  part: (id) => gateway.recent.part(client, id),
+});

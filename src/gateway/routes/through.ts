@@ -1,6 +1,6 @@
 import type { GatewayContext, GatewayRequest } from '../context.ts';
 import { objectOf, parsed } from '../formats/json.ts';
-import { withFields } from '../formats/withFields.ts';
+import { withFields } from '../formats/spans.ts';
 import { answerHeaders, upstreamHeaders } from '../passing/headers.ts';
 import { readBody } from '../passing/readBody.ts';
 import { relayBody } from '../passing/relay.ts';
