@@ -140,9 +140,9 @@ export class DurableWrites {
     }
   }
 
-  /** Adds to the end of a file that is `sizeBytes` long. */
+  /** Adds to the end of a file that is `sizeBytes` long; of 0, it may be missing. */
   async append(path: string, bytes: Uint8Array, sizeBytes: number): Promise<void> {
-    const isNew = (await this.#files.stat(path)) === null;
+    const isNew = sizeBytes === 0 && (await this.#files.stat(path)) === null;
     try {
       await this.#files.append(path, bytes);
       if (isNew) await this.#files.syncDirectory(dirname(path));

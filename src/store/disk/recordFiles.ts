@@ -8,14 +8,14 @@ import { DamageError, decodeRecord, encodeRecord } from './record.ts';
 
 /** A record that is in memory. */
 interface Kept {
-  /** Of its file before that was read: a change since shows. */
+  /** Of its file before that was read, or after it was written: a change since shows. */
   readonly fingerprint: string;
   readonly bytes: Uint8Array;
-  readonly schema: z.ZodMiniType;
-  readonly value: unknown;
+  /** Null: it was written, and nobody has asked for it since. */
+  readonly read: { readonly schema: z.ZodMiniType; readonly value: unknown } | null;
 }
 
-const mostKept = 64;
+const mostKept = 128;
 
 /** Records as files. */
 export class RecordFiles {
@@ -49,7 +49,7 @@ export class RecordFiles {
       const bytes = await this.#writes.readIfThere(path);
       if (bytes === null) return null;
       const value = decodeRecord(bytes, schema, this.#knownVersion);
-      if (stat) this.#keep(path, { fingerprint: stat.fingerprint, bytes, schema, value });
+      if (stat) this.#keep(path, { fingerprint: stat.fingerprint, bytes, read: { schema, value } });
       return value;
     } catch (thrown) {
       const error = hasCode(thrown, tooLarge) ? new DamageError('It is larger than any record.') : thrown;
@@ -64,14 +64,30 @@ export class RecordFiles {
   /** A record that is in memory, and whose file is the one that it was read from: nothing is read for it. Null: {@link read} it. */
   async kept<Schema extends z.ZodMiniType>(path: string, schema: Schema): Promise<z.output<Schema> | null> {
     const kept = await this.#unchanged(path);
-    return kept?.schema === schema ? (kept.value as z.output<Schema>) : null;
+    if (!kept) return null;
+    if (kept.read) return kept.read.schema === schema ? (kept.read.value as z.output<Schema>) : null;
+    const value = decodeRecord(kept.bytes, schema, this.#knownVersion);
+    this.#keep(path, { ...kept, read: { schema, value } });
+    return value;
   }
 
   /** Replaces the record that is there, if one is. */
   async write(path: string, value: unknown): Promise<void> {
-    const before = await this.#unchanged(path);
+    await this.#replace(path, value, await this.#unchanged(path));
+  }
+
+  /** The same of one that {@link kept} or {@link read} gave just now; {@link kept} has it afterwards. */
+  async rewrite(path: string, value: unknown): Promise<void> {
+    const bytes = await this.#replace(path, value, this.#kept.get(path) ?? null);
+    const stat = await this.#files.stat(path);
+    if (stat) this.#keep(path, { fingerprint: stat.fingerprint, bytes, read: null });
+  }
+
+  async #replace(path: string, value: unknown, before: Kept | null): Promise<Uint8Array> {
+    const bytes = encodeRecord(value);
     this.#kept.delete(path);
-    await this.#writes.replaceFile(path, encodeRecord(value), before?.bytes);
+    await this.#writes.replaceFile(path, bytes, before?.bytes);
+    return bytes;
   }
 
   async #unchanged(path: string): Promise<Kept | null> {

@@ -43,7 +43,9 @@ export class LineageFiles implements LineageStore {
   }
 
   async get(id: LineageId): Promise<Lineage> {
-    const lineage = await this.#parts.records.read(this.#parts.layout.lineage(id), lineageSchema);
+    const { records, layout } = this.#parts;
+    const path = layout.lineage(id);
+    const lineage = (await records.kept(path, lineageSchema)) ?? (await records.read(path, lineageSchema, true));
     if (lineage === null) throw new CwmError('Corrupted', `The lineage "${id}" is missing.`);
     if (lineage.id !== id) throw new CwmError('Corrupted', `The lineage "${id}" is that of "${lineage.id}".`);
     return { ...lineage, id };

@@ -64,9 +64,9 @@ export class SessionFiles {
   async get(id: SessionId, isFresh = false): Promise<Session | null> {
     const { records, files } = this.#parts;
     const paths = this.#parts.layout.session(id);
-    if (!(await hasDirectory(files, paths.directory))) return null;
     // A turn asks for it ten times.
     const kept = isFresh ? null : await records.kept(paths.metadata, sessionSchema);
+    if (!kept && !(await hasDirectory(files, paths.directory))) return null;
     const session = kept ?? (await records.read(paths.metadata, sessionSchema, true));
     if (session?.id === id) return session;
     if (session === null) {
@@ -86,13 +86,15 @@ export class SessionFiles {
   async updateNow(next: Session): Promise<void> {
     const id = next.id;
     const paths = this.#parts.layout.session(id);
+    // A record in memory says nothing of links.
+    if (!(await hasDirectory(this.#parts.files, paths.directory))) throw notFound(id);
     const current = await this.#require(id);
     if (next.version !== current.version + 1) {
       throw new CwmError('VersionConflict', `Session "${id}" was changed by another client.`, {
         context: { storedVersion: current.version, givenVersion: next.version },
       });
     }
-    await this.#parts.records.write(paths.metadata, next);
+    await this.#parts.records.rewrite(paths.metadata, next);
     await this.#intents.sessionMovedOn(id);
   }
 
@@ -169,8 +171,9 @@ export class SessionFiles {
   saveTokens(id: SessionId, ...parts: readonly (readonly number[])[]): Promise<string> {
     const paths = this.#parts.layout.session(id);
     return this.exclusively(id, async () => {
-      await this.#requireDirectories(id, paths);
-      const before = (await nullOn(this.get(id), 'Corrupted'))?.tokens?.sha256 ?? null;
+      const session = await nullOn(this.get(id), 'Corrupted');
+      if (!session) await this.#requireDirectories(id, paths);
+      const before = session?.tokens?.sha256 ?? null;
       return this.#tokens.save(paths.tokenLog, parts, before, () => namedTokens(this.#parts, paths));
     });
   }

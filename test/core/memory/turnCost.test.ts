@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { diskFiles, type Files } from '../../../src/store/disk/files.ts';
 import type { Message } from '../../../src/protocol/schemas/session.ts';
 import { aMessage, messageId, sessionId } from '../../store/builders.ts';
 import { coreFixture, never } from '../coreFixture.ts';
@@ -54,4 +55,26 @@ test('a turn looks no more often at the messages of a long conversation than at 
   const [short, long] = [await looksAtMessages(400), await looksAtMessages(1600)];
   expect(short).toBeGreaterThan(0);
   expect(long).toBeLessThanOrEqual(short * 1.5);
+});
+
+test('N5 a turn with virtual memory reads no record that it wrote, and looks at few files', async () => {
+  const asked: string[] = [];
+  const counted: Files = {
+    ...diskFiles,
+    stat: (path) => (asked.push('stat'), diskFiles.stat(path)),
+    read: (path) => (
+      asked.push(`read ${path.split('/').slice(-2)[0]}/${path.split('/').at(-1)}`),
+      diskFiles.read(path)
+    ),
+  };
+  const { cwm } = await coreFixture({}, counted);
+  await cwm.createSession({ id: 's', memory: { enableVm: true } });
+  const send = () => cwm.send({ session: 's', text: 'And so on.', maxTokens: 64 }, never());
+  for (let at = 0; at < 3; at++) await send();
+  asked.length = 0;
+  await send();
+  expect(asked.filter((each) => each === 'stat').length).toBeLessThanOrEqual(20);
+  // Whether a message is there already, and whether a checkpoint is.
+  const isExpected = (each: string): boolean => each.startsWith('read messages/') || each.endsWith('/checkpoint.json');
+  expect(asked.filter((each) => each.startsWith('read ') && !isExpected(each))).toEqual([]);
 });
