@@ -30,6 +30,7 @@ if "ropeScale" in start:
 if start.get("embeds"):
     params.embedding = True
     params.n_batch = params.n_ubatch = 512  # a text is computed in one piece
+    params.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN  # a chat model's file names none
 if "apiKey" in start:
     params.api_keys = [start["apiKey"]]
 
