@@ -92,6 +92,22 @@ describe('embedded server', () => {
     expect(starts()).toHaveLength(2);
   });
 
+  it.each(['serve', 'deaf'])(
+    'starts another at once where nobody listens at the address of the child, before its end is noticed: %s',
+    async (play) => {
+      const { server, starts } = make(play);
+      const { pid, url } = await server.connect(signal);
+      if (play === 'serve') process.kill(pid, 'SIGKILL');
+      expect(server.current?.pid).toBe(pid);
+      const second = await server.connect(signal, url);
+      expect(second.pid).not.toBe(pid);
+      expect(isRunning(pid)).toBe(false);
+      // Another address says nothing of this child.
+      expect(await server.connect(signal, 'http://127.0.0.1:2')).toBe(second);
+      expect(starts()).toHaveLength(2);
+    },
+  );
+
   it('passes on why the child refused, and tries again with the next one who asks', async () => {
     const { server, starts } = make('refuse');
     const refusal = { code: 'CWM-1201', message: 'It is no model.', hint: 'Choose another.' };

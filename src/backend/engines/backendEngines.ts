@@ -236,8 +236,8 @@ const embeddedEngine = (spec: string, server: EmbeddedServer, sleep: Sleep | und
     // It writes its files before an answer, or right behind it: a second request over the context leaves none behind.
     persistPatienceMs: 200,
     expect: (hashes) => server.expect(hashes),
-    connect: async (signal) => {
-      const { url, token } = await server.connect(signal);
+    connect: async (signal, refusedAt) => {
+      const { url, token } = await server.connect(signal, refusedAt);
       return { url, token, managed: true };
     },
   });

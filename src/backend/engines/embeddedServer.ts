@@ -57,12 +57,16 @@ export class EmbeddedServer {
   }
 
   /**
+   * @param refusedAt an address where nobody listens any more. Where it is that of the child, the child is dead or as good as dead, although its
+   *   end may not have been noticed yet: it is ended, and another one started.
    * @throws CwmError what the child said, like NotAModel for a file that is no model; EngineUnavailable when it ended without a word;
    *   EngineTimeout when it took too long; the signal's reason. An abort does not stop a child that is starting: the next call can use
    *   it.
    */
-  async connect(signal: AbortSignal): Promise<RunningServer> {
+  async connect(signal: AbortSignal, refusedAt?: string): Promise<RunningServer> {
     signal.throwIfAborted();
+    if (this.#child && this.#known && this.#known.url === refusedAt)
+      await unlessAborted(endChild(this.#child, this.#options.endTimeoutMs ?? 5_000), signal);
     if (this.#closed) throw new CwmError('EngineUnavailable', 'The embedded model server is ending with the backend.');
     this.#running ??= this.#start();
     try {

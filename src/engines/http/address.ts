@@ -13,9 +13,10 @@ export interface EngineAddress {
 /**
  * Asked once for each operation, and again after a connection failure. May start the server, so it may take seconds.
  *
+ * @param refusedAt the address that was given before, where nobody listens there now.
  * @throws CwmError when no server can be found or started.
  */
-export type Connect = (signal: AbortSignal) => Promise<EngineAddress>;
+export type Connect = (signal: AbortSignal, refusedAt?: string) => Promise<EngineAddress>;
 
 /** The parts of an address: origin, prefix of each path, and a name for people (no credentials). */
 export interface Endpoint {

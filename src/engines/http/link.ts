@@ -50,6 +50,8 @@ export interface Answered<T> {
 
 /** A shorter string is no secret, and its removal would damage ordinary words of a message. */
 const shortestSecret = 4;
+/** To one server at a time. */
+export const maxConnections = 10;
 /** A server that wants to be asked later than that is not waited for, in milliseconds. */
 const longestAskedMs = 10_000;
 const drainMs = 1_000;
@@ -207,14 +209,20 @@ export class Link {
   /** Tries until an answer begins. @param type what is asked for; an answer of another type is read as well. */
   async #open(request: LinkRequest, type: string, signal: AbortSignal): Promise<Reply> {
     let triedBefore = false;
-    for (let tries = 1; ; tries++) {
+    let tries = 1;
+    let staleTries = 0;
+    for (;;) {
       const outcome = await this.#try(request, type, signal);
       if (!(outcome instanceof Failed)) return { ...outcome, triedBefore };
       const isCallers = request.callerRetries && outcome.error.context?.['transient'] === true;
-      if (!outcome.retry || isCallers || request.once || tries >= maxTries) throw outcome.error;
+      // A server of ours that has died leaves connections that are lost one after another: that says nothing of the server that comes next.
+      const isCounted = !outcome.mayBeStale || staleTries >= maxConnections;
+      if (!outcome.retry || isCallers || request.once || (isCounted && tries >= maxTries)) throw outcome.error;
       triedBefore ||= outcome.mayHaveRun;
       if (!outcome.atOnce) await this.#pause(tries, outcome, signal);
-      if (outcome.reconnect) await this.#reconnect(signal);
+      if (outcome.reconnect) await this.#reconnect(signal, outcome.isRefused);
+      if (isCounted) tries++;
+      else staleTries++;
     }
   }
 
@@ -289,11 +297,15 @@ export class Link {
     const kind = classifyFailure(cause);
     const error = failureError(cause, this.label);
     this.#options.onConnectionFailure();
-    if (kind === 'refused') return new Failed(error, { retry: true, reconnect: true });
+    const isManaged = this.#address.managed === true;
+    // Whoever starts the server has it up before the address is there.
+    if (kind === 'refused')
+      return new Failed(error, { retry: true, atOnce: isManaged, reconnect: true, isRefused: true });
     const small = request.patience === 'small';
-    const retry = kind === 'lost' && (small || this.#address.managed === true);
+    const retry = kind === 'lost' && (small || isManaged);
     // The connection was opened before the server's restart; the next try opens another one.
-    return new Failed(error, { retry, atOnce: small, reconnect: true, mayHaveRun: true });
+    const mayBeStale = kind === 'lost' && small && isManaged;
+    return new Failed(error, { retry, atOnce: small, reconnect: true, mayHaveRun: true, mayBeStale });
   }
 
   async #pause(tries: number, { error, retryAfterMs }: Failed, signal: AbortSignal): Promise<void> {
@@ -305,8 +317,9 @@ export class Link {
   }
 
   /** The server may restart at another address. */
-  async #reconnect(signal: AbortSignal): Promise<void> {
-    this.#address = await orAborted(this.#options.connect(signal), signal);
+  async #reconnect(signal: AbortSignal, isRefused: boolean): Promise<void> {
+    const refusedAt = isRefused ? this.#address.url : undefined;
+    this.#address = await orAborted(this.#options.connect(signal, refusedAt), signal);
     this.#endpoint = parseEndpoint(this.#address.url);
   }
 }
@@ -325,18 +338,21 @@ class Failed {
   readonly atOnce: boolean;
   readonly reconnect: boolean;
   readonly mayHaveRun: boolean;
+  /** Nobody listens there. */
+  readonly isRefused: boolean;
+  /** The connection may have been one to a process that is gone. */
+  readonly mayBeStale: boolean;
   /** What the server asks for; undefined: it does not say. */
   readonly retryAfterMs: number | undefined;
 
-  constructor(
-    error: CwmError,
-    how: { retry?: boolean; atOnce?: boolean; reconnect?: boolean; mayHaveRun?: boolean; retryAfterMs?: number },
-  ) {
+  constructor(error: CwmError, how: Partial<Omit<Failed, 'error'>>) {
     this.error = error;
     this.retryAfterMs = how.retryAfterMs;
     this.retry = how.retry ?? false;
     this.atOnce = how.atOnce ?? false;
     this.reconnect = how.reconnect ?? false;
     this.mayHaveRun = how.mayHaveRun ?? false;
+    this.isRefused = how.isRefused ?? false;
+    this.mayBeStale = how.mayBeStale ?? false;
   }
 }

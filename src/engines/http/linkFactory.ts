@@ -1,9 +1,8 @@
 import { Agent, buildConnector } from 'undici';
 import { CwmError, toCwmError } from '../../protocol/errors.ts';
-import { Link, type LinkOptions } from './link.ts';
+import { Link, maxConnections, type LinkOptions } from './link.ts';
 import { orAborted } from './orAborted.ts';
 
-const maxConnections = 10;
 /** Below the 5 s after which vLLM's web server closes an idle connection, so that no request meets a closing one. */
 const keepAliveMs = 4_000;
 

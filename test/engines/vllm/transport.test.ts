@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { CwmError } from '../../../src/protocol/errors.ts';
-import { afterDescribe, ask, chat, completions, failure, makeRig, never } from './rig.ts';
+import { afterDescribe, ask, chat, completions, failure, makeRig, never, type Rig } from './rig.ts';
 
 describe('what is sent', () => {
   test('S0-42 the salt stands at the top level of the body, and nothing makes vLLM skip its cache', async () => {
@@ -73,6 +73,33 @@ describe('a server that is not there', () => {
     await rig.fake.stop();
     expect((await rig.engine.describe(never)).kind).toBe('vllm');
     expect(rig.connects.count).toBe(2);
+  });
+
+  test('a server of ours that died is started again, however many connections to it are lost before nobody listens', async () => {
+    const connects: (string | undefined)[] = [];
+    const rig: Rig = await makeRig({
+      engine: {
+        connect: async (_, refusedAt) => {
+          connects.push(refusedAt);
+          if (refusedAt !== undefined) await rig.fake.restart();
+          // Its end takes as long as three lost connections.
+          else if (connects.length === 4) await rig.fake.stop();
+          return { url: rig.fake.url, managed: true };
+        },
+      },
+    });
+    rig.fake.faults.http = { kind: 'drop', times: 3, path: '/v1/models' };
+    const { url } = rig.fake;
+    expect((await rig.engine.describe(never)).kind).toBe('vllm');
+    expect(connects).toEqual([undefined, undefined, undefined, undefined, url]);
+    expect(rig.pauses).toEqual([]);
+  });
+
+  test('a server of ours that closes every connection is given up', async () => {
+    const rig = await makeRig({ managed: true });
+    rig.fake.faults.http = { kind: 'drop', path: '/v1/models' };
+    expect(await failure(rig.engine.describe(never))).toMatchObject({ code: 'CWM-5001' });
+    expect(rig.fake.requestsTo('/v1/models').length).toBeLessThanOrEqual(13);
   });
 
   test('a model server that connect cannot start is reported as connect says', async () => {
