@@ -28,6 +28,7 @@ import { generateText } from './generateText.ts';
 import { HeldSlot } from './heldSlot.ts';
 import { HomeSlot, isUnused } from './homeSlot.ts';
 import type { Place } from './place.ts';
+import { probeHoldsMs } from '../probe/capability.ts';
 import { probeLlamaServer } from './probe.ts';
 import { PromptTokens } from './promptTokens.ts';
 import { identifyServer, type ServerIdentity } from './serverIdentity.ts';
@@ -75,9 +76,10 @@ export class LlamaServerEngine implements Engine {
   #known: ServerIdentity | null = null;
   /** The result of a probe of {@link #known}. */
   #capabilities: Capabilities | null = null;
+  #probedAtMs = 0;
   /** Set when the connection broke: the next answer may come from another server. */
   #suspect = false;
-  /** The folder that the client found was tried with this server. */
+  /** A file of this server was looked for in the folder. */
   #hasTriedFolder = false;
 
   constructor(options: LlamaServerEngineOptions) {
@@ -108,14 +110,16 @@ export class LlamaServerEngine implements Engine {
   probe(signal: AbortSignal): Promise<Capabilities> {
     return this.#inTurn(signal, async (link, signal) => {
       const server = await this.#identify(link, signal);
-      if (this.#capabilities) return this.#capabilities;
+      const isRecent = this.#clock.elapsedMs() - this.#probedAtMs <= probeHoldsMs;
+      if (this.#capabilities && isRecent) return this.#capabilities;
       const slot = await this.#home.findSpare(link, server, signal);
       if (this.#home.isAt(slot)) await this.#requests.enter({ link, server, slot }, randomSalt(), signal);
       const elapsedMs = (): number => this.#clock.elapsedMs();
-      await this.#confirmFolder(link, server, signal);
       const parts = { link, server, slot, folder: this.#folder, elapsedMs };
       const { capabilities, isComplete } = await probeLlamaServer(parts, signal);
-      if (isComplete) this.#capabilities = capabilities;
+      this.#hasTriedFolder = true;
+      this.#capabilities = isComplete ? capabilities : null;
+      this.#probedAtMs = elapsedMs();
       return capabilities;
     });
   }

@@ -5,6 +5,7 @@ import { probeHealth } from '../probe/health.ts';
 import { judgeReuse } from '../probe/judgeReuse.ts';
 import {
   askStepByStep,
+  failureOrThrow,
   idsOfLength,
   neverSentText,
   probeSize,
@@ -14,7 +15,8 @@ import {
 import { answerIds } from './tokenizing.ts';
 import { checkSlot, probeRequest, readCanary, weigh } from './completion.ts';
 import type { ServerIdentity } from './serverIdentity.ts';
-import type { SlotFolder } from './slotFile.ts';
+import { saveSlot } from './slotActions.ts';
+import type { FolderTrial, SlotFolder } from './slotFile.ts';
 import { completionSchema, type Completion } from './wire.ts';
 
 export interface ProbeParts {
@@ -31,7 +33,7 @@ const noSalts =
 const noRestart = 'KV lasts only as long as llama-server keeps it in memory.';
 
 /**
- * Finds out what a llama-server can do, with three requests of a few tokens. Whether a restored slot is reused depends on the
+ * Finds out what a llama-server can do, with three requests of a few tokens and, where the folder of its slot files is known, one file that it saves. Whether a restored slot is reused depends on the
  * model and is left to the first thaw: a file that is refused may damage the slot.
  *
  * @throws CwmError Cancelled; every other failure makes a capability `unknown`.
@@ -59,6 +61,7 @@ export async function probeLlamaServer(
     remedies,
   });
   const why = tried.failure?.message ?? 'It was not asked.';
+  const trial = await tryFolder(parts, signal);
   const items = [
     ready,
     ...judged.items,
@@ -66,8 +69,8 @@ export async function probeLlamaServer(
     last ? canaryFound(() => readCanary(last, link.label), canaryWords, signal) : capability('canary', 'unknown', why),
     tokenizer,
     insightFound(server),
-    persistenceFound(server),
-    await filesFound(parts),
+    persistenceFound(server, trial),
+    await filesFound(parts, trial),
   ];
   const { requests, promptTokens } = tried;
   return {
@@ -76,7 +79,7 @@ export async function probeLlamaServer(
       blockTokens: judged.blockTokens,
       cost: { requests, promptTokens, ms: elapsedMs() - startedMs },
     },
-    isComplete: tried.failure === null && ready.state !== 'no',
+    isComplete: tried.failure === null && ready.state !== 'no' && (trial === null || trial.kind === 'here'),
   };
 }
 
@@ -127,16 +130,50 @@ const insightFound = ({ showsSlots }: ServerIdentity): Capability =>
     ? capability('insight', 'yes', '/slots shows which slots are in use, so that those of others are left alone.')
     : capability('insight', 'no', 'Whether others use its slots is not seen.', 'Start llama-server with --slots.');
 
-const persistenceFound = ({ savesSlots }: ServerIdentity): Capability =>
-  savesSlots
-    ? capability(
-        'persistence',
-        'yes',
-        'Slots are saved as files; whether this model reuses one, the first freeze shows.',
-      )
-    : capability('persistence', 'no', noRestart, 'Start llama-server with --slot-save-path DIR.');
+/**
+ * Has the server save the slot of the tiny requests, and looks for the file. Null where there is nowhere to look: such a file would stay.
+ *
+ * @throws CwmError Cancelled.
+ */
+async function tryFolder(
+  { link, server, slot, folder }: ProbeParts,
+  signal: AbortSignal,
+): Promise<FolderTrial | { readonly kind: 'no-answer'; readonly why: string } | null> {
+  if (!server.savesSlots || !(await folder.canBeTried())) return null;
+  try {
+    return await folder.confirm((name) => saveSlot(link, slot, name, signal));
+  } catch (error) {
+    return { kind: 'no-answer', why: failureOrThrow(error, signal).message };
+  }
+}
 
-async function filesFound({ folder, server }: ProbeParts): Promise<Capability> {
+type Trial = Awaited<ReturnType<typeof tryFolder>>;
+
+/** Where a projector is the reason, the reason says what to do. */
+const saveRemedy = (why: string): string =>
+  why.includes('--mmproj')
+    ? ''
+    : 'Check that the folder of its --slot-save-path is there, that llama-server may write to it, and that its disk has room.';
+
+function persistenceFound({ savesSlots }: ServerIdentity, trial: Trial): Capability {
+  if (!savesSlots) return capability('persistence', 'no', noRestart, 'Start llama-server with --slot-save-path DIR.');
+  if (trial?.kind === 'not-saved')
+    return capability('persistence', 'no', `${trial.why} ${noRestart}`, saveRemedy(trial.why));
+  if (trial?.kind === 'no-answer') return capability('persistence', 'unknown', trial.why);
+  const found = 'Slots are saved as files; whether this model reuses one, the first freeze shows.';
+  return capability('persistence', 'yes', found);
+}
+
+async function filesFound({ folder, server }: ProbeParts, trial: Trial): Promise<Capability> {
+  if (trial?.kind === 'no-answer') return capability('block-files', 'unknown', trial.why);
+  if (trial?.kind === 'not-saved') return capability('block-files', 'no', trial.why, saveRemedy(trial.why));
+  if (trial?.kind === 'elsewhere')
+    return capability(
+      'block-files',
+      'no',
+      trial.why,
+      "Look for that file: its folder is the one that belongs behind #slots= in the engine's URL. Then delete the file.",
+    );
   const why = server.savesSlots ? await folder.whyUnreachable() : noRestart;
   if (why === null) {
     const where = folder.foundIn === null ? '' : ` Their folder was found in ${folder.foundIn}.`;

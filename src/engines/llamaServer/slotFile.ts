@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { randomSalt, sha256Hex } from '../../base/hash.ts';
 import { encodeTokenIds } from '../../base/tokenIds.ts';
 import type { BlockLocation, KvContext } from '../../core/ports/engine.ts';
+import { isCwmError } from '../../protocol/errors.ts';
 import {
   assertBlockHash,
   checksumBlock,
@@ -64,14 +65,25 @@ export function parseHandle(handle: string | null): SlotHandle | null {
   return match ? { hash: match[1] ?? '', sizeBytes: Number(match[2]) } : null;
 }
 
+const newTrialHash = (): string => sha256Hex('cwm slot probe\0', randomSalt());
+
+/**
+ * What became of a file that the server was asked to save: it appeared in the folder, the server has it elsewhere, or it saved none. `why` is in
+ * plain words.
+ */
+export type FolderTrial =
+  | { readonly kind: 'here' }
+  | { readonly kind: 'elsewhere' | 'not-saved'; readonly why: string };
+
 /** The server's `--slot-save-path`, where this machine reaches it. */
 export class SlotFolder {
   readonly #directory: string | undefined;
   readonly #layout: BlockLayout;
   readonly #foundIn: string | null;
   readonly #kvOptions: string;
-  /** Why a folder that nobody named is not used; null once a file of the server was seen in it. */
+  /** Why the folder is not used: nobody named it and no file of the server was seen in it yet, or one was saved and did not appear in it. */
   #doubt: string | null;
+  #trialHash = newTrialHash();
 
   /**
    * @param foundIn where the client found it; null where the user named it. A folder that was found counts once {@link confirm} says so.
@@ -90,6 +102,15 @@ export class SlotFolder {
 
   /** Why its files cannot be read, in plain words; null when they can. */
   async whyUnreachable(): Promise<string | null> {
+    return (await this.#whyNotThere()) ?? this.#doubt;
+  }
+
+  /** Whether there is a folder to look into, be it the right one or not. */
+  async canBeTried(): Promise<boolean> {
+    return (await this.#whyNotThere()) === null;
+  }
+
+  async #whyNotThere(): Promise<string | null> {
     if (this.#directory === undefined) {
       return "The folder of llama-server's slot files is not known here: add #slots=DIR to the engine's URL.";
     }
@@ -97,10 +118,10 @@ export class SlotFolder {
       (entry) => entry.isDirectory(),
       () => false,
     );
-    return isFolder ? this.#doubt : `The folder ${this.#directory} is not there.`;
+    return isFolder ? null : `The folder ${this.#directory} is not there.`;
   }
 
-  /** Whether it was found and not confirmed yet. */
+  /** Whether it is not used until a file of the server appears in it. */
   get isInDoubt(): boolean {
     return this.#doubt !== null;
   }
@@ -116,24 +137,39 @@ export class SlotFolder {
   }
 
   /**
-   * Has the server save a file under a name that nobody can guess, and looks whether it appears in the folder. The file is deleted.
+   * Has the server save a file under a name that nobody can guess, and looks whether it appears in the folder. The file is deleted. One that
+   * the server saved elsewhere stays there, because no request deletes it; the next trial has the same name.
    *
    * @param save returns the size by the server's account, in bytes, or why it saved nothing.
    */
   async confirm(
     save: (fileName: string) => Promise<{ readonly sizeBytes: number } | { readonly why: string }>,
-  ): Promise<void> {
-    const hash = sha256Hex('cwm slot probe\0', randomSalt());
+  ): Promise<FolderTrial> {
+    const hash = this.#trialHash;
     const saved = await save(slotFileName(hash));
-    if ('why' in saved) {
-      this.#doubt = `${this.#described()} was not tried: ${saved.why}`;
-      return;
+    if ('why' in saved || saved.sizeBytes === 0) {
+      const why = 'why' in saved ? saved.why : 'The server was asked to save a slot, and saved nothing.';
+      if (this.#foundIn !== null) this.#doubt = `${this.#described()} was not tried: ${why}`;
+      return { kind: 'not-saved', why };
     }
-    const isHere = saved.sizeBytes > 0 && (await this.sizeBytes(hash)) === saved.sizeBytes;
-    await deleteBlock(this.#layout, hash);
-    this.#doubt = isHere
-      ? null
-      : `${this.#described()} is not used: a file that the server saved did not appear there.`;
+    const problem = await this.#whyNotHere(hash, saved.sizeBytes);
+    // One that stays changes no verdict, and its folder is the user's to set right.
+    await deleteBlock(this.#layout, hash).catch(() => undefined);
+    if (problem === null) this.#trialHash = newTrialHash();
+    this.#doubt = problem && `${this.#described()} is not used: ${problem}`;
+    return this.#doubt === null
+      ? { kind: 'here' }
+      : { kind: 'elsewhere', why: `${this.#doubt} The file is ${slotFileName(hash)}.` };
+  }
+
+  async #whyNotHere(hash: string, sizeBytes: number): Promise<string | null> {
+    try {
+      if ((await this.sizeBytes(hash)) === sizeBytes) return null;
+      return 'a file that the server saved did not appear there.';
+    } catch (error) {
+      if (isCwmError(error, 'ReadFailed')) return error.message;
+      throw error;
+    }
   }
 
   #firstDoubt(): string | null {
@@ -141,7 +177,8 @@ export class SlotFolder {
   }
 
   #described(): string {
-    return `The folder ${this.#directory}, found in ${this.#foundIn},`;
+    const where = this.#foundIn === null ? 'which #slots= names' : `found in ${this.#foundIn}`;
+    return `The folder ${this.#directory}, ${where},`;
   }
 
   /** The name of a context's file, for this server as it was started. */

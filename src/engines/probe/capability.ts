@@ -2,6 +2,9 @@ import type { Measurement } from '../../core/ports/engine.ts';
 import type { Capability, CapabilityName } from '../../protocol/schemas/capabilities.ts';
 import { failureOrThrow } from './tinyRequests.ts';
 
+/** How long the result of a probe holds where folders are part of it, in milliseconds: one may become read-only, or full, at any time. */
+export const probeHoldsMs = 60_000;
+
 export const capability = (
   name: CapabilityName,
   state: Capability['state'],

@@ -24,6 +24,7 @@ import type { Link } from '../http/link.ts';
 import { LinkFactory } from '../http/linkFactory.ts';
 import { farMs } from '../../core/ports/engine.ts';
 import { orAborted } from '../http/orAborted.ts';
+import { probeHoldsMs } from '../probe/capability.ts';
 import { defaultTimeouts, systemSleep, systemTimer, type Sleep, type Timeouts, type Timer } from '../http/timing.ts';
 import { LmcacheCoordinator } from '../lmcache/coordinator.ts';
 import { PinnedKv } from '../lmcache/pinnedKv.ts';
@@ -78,9 +79,6 @@ export interface VllmEngineOptions {
 
 /** The list of models, then version and counters together. */
 const roundsToIdentify = 2;
-
-/** How long the result of a probe holds: a folder may become read-only, or full, at any time. */
-const probeHoldsMs = 60_000;
 
 /** How long files are waited for that did not appear the last time. */
 const briefPatienceMs = 3_000;

@@ -64,3 +64,56 @@ test('with #slots=off the same server is blind, and the word is reused', async (
     content: { checksums: 'not-run' },
   });
 });
+
+const findings = async (engine: string) => {
+  const { items } = await product.engines.get(engine).probe(never);
+  const of = (name: string) => items.find((item) => item.name === name);
+  return { persistence: of('persistence'), files: of('block-files') };
+};
+
+test('Doctor has it save a slot, looks for the file in the named folder, and deletes it', async () => {
+  const before = await readdir(slotDir);
+  expect(await findings(`${server.url}#slots=${slotDir}`)).toMatchObject({
+    persistence: { state: 'yes' },
+    files: { state: 'yes' },
+  });
+  expect(await readdir(slotDir)).toEqual(before);
+});
+
+test('Doctor says that a named folder is not the one of the server, and a thaw does without it', async () => {
+  const { cwm } = product;
+  const other = await mkdtemp(join(tmpdir(), 'cwm-live-'));
+  try {
+    const before = await readdir(slotDir);
+    const engine = `${server.url}#slots=${other}`;
+    const { persistence, files } = await findings(engine);
+    expect(persistence?.state).toBe('yes');
+    const [left = ''] = (await readdir(slotDir)).filter((name) => !before.includes(name));
+    expect(files).toMatchObject({
+      state: 'no',
+      found: expect.stringContaining(`did not appear there. The file is ${left}.`),
+    });
+    noteFigure(`llama-server, another folder named: ${files?.found}`);
+
+    await cwm.createSession({ id: 'elsewhere', engine });
+    await cwm.send({ session: 'elsewhere', text: prose('elsewhere', 120), maxTokens: 8 }, never);
+    await cwm.freeze({ session: 'elsewhere', window: 'elsewhere' }, never);
+    expect(await cwm.thaw({ window: 'elsewhere' }, never)).toMatchObject({ verdict: 'reused' });
+  } finally {
+    await rm(other, { recursive: true, force: true });
+  }
+});
+
+// Root may write into every folder, so one that is gone stands for one that is read-only.
+test('Doctor says that a server which cannot write its slots keeps nothing over a restart', async () => {
+  const other = await mkdtemp(join(tmpdir(), 'cwm-live-'));
+  try {
+    await rm(slotDir, { recursive: true });
+    const { persistence, files } = await findings(`${server.url}#slots=${other}`);
+    noteFigure(`llama-server whose folder is gone: ${persistence?.found}`);
+    expect(persistence).toMatchObject({ state: 'no', remedy: expect.stringContaining('may write to it') });
+    expect(files?.state).toBe('no');
+  } finally {
+    await rm(other, { recursive: true, force: true });
+  }
+});

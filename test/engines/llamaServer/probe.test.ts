@@ -1,6 +1,9 @@
 import { modelDifference } from '../../../src/core/identity.ts';
 import { modelName } from '../../../src/engines/llamaServer/serverIdentity.ts';
-import { describe, expect, test } from 'vitest';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import type { Capabilities, CapabilityName } from '../../../src/protocol/schemas/capabilities.ts';
 import type { FakeLlamaFaults } from '../../fakes/fakeLlamaServer.ts';
 import { contextOf, failure, makeRig, never, someIds, type Rig, type RigOptions } from './rig.ts';
@@ -124,6 +127,80 @@ describe('a probe of llama-server', () => {
       expect(sent(rig).length).toBeLessThanOrEqual(3);
     });
   }
+
+  test('a named folder counts once a file of the server appeared in it; that file is deleted', async () => {
+    const rig = await makeRig();
+    expect(itemOf(await rig.engine.probe(never), 'block-files')).toMatchObject({ state: 'yes' });
+    const saves = rig.fake.requestsTo('/slots/').filter(({ path }) => path.endsWith('action=save'));
+    expect(saves.map(({ body }) => (body as { filename: string }).filename)).toEqual([
+      expect.stringMatching(/^cwm-[0-9a-f]{64}\.slot$/),
+    ]);
+    expect(await readdir(rig.slotDir)).toEqual([]);
+  });
+
+  test('a named folder that is not the server’s says so, and does not keep a thaw from what the server has', async () => {
+    const rig = await makeRig();
+    const wrong = await mkdtemp(join(tmpdir(), 'cwm-slots-'));
+    onTestFinished(() => rm(wrong, { recursive: true }));
+    const engine = rig.another({ slotDir: wrong });
+    const found = await engine.probe(never);
+    expect(itemOf(found, 'persistence')).toMatchObject({ state: 'yes' });
+    const [left] = await readdir(rig.slotDir);
+    expect(itemOf(found, 'block-files')).toMatchObject({
+      state: 'no',
+      found: `The folder ${wrong}, which #slots= names, is not used: a file that the server saved did not appear there. The file is ${left}.`,
+      remedy: expect.stringContaining('#slots='),
+    });
+    // What stays in a folder that nobody here knows is one file, however often it is tried.
+    await engine.probe(never);
+    expect(await readdir(rig.slotDir)).toEqual([left]);
+
+    const context = contextOf(someIds(40));
+    const { handle } = await engine.persist(context, never);
+    expect(await engine.locate(context, never)).toMatchObject({ reachable: false });
+    expect((await engine.restore({ ...context, handle }, never)).outcome).toBe('restored');
+    expect((await engine.measure(context, never)).reuse.cachedTokens).toBe(39);
+  });
+
+  test.each([
+    ['fails', 'Unable to save slot'],
+    ['writes-nothing', 'saved nothing'],
+  ] as const)(
+    'a server that cannot write its slots (%s) keeps nothing over a restart, until it can',
+    async (save, words) => {
+      const rig = await makeRig({ fake: { faults: { save } } });
+      for (const time of [1, 2]) {
+        const found = await rig.engine.probe(never);
+        for (const name of ['persistence', 'block-files'] as const) {
+          const item = itemOf(found, name);
+          expect(item?.state, `${name}, ${time}`).toBe('no');
+          expect(item?.found).toContain(words);
+          expect(item?.remedy).toContain('may write to it');
+        }
+      }
+      rig.fake.faults.save = 'works';
+      expect(itemOf(await rig.engine.probe(never), 'persistence')?.state).toBe('yes');
+    },
+  );
+
+  test('a folder that can be written no more is found out by the next probe after a minute', async () => {
+    let nowMs = 0;
+    const clock = { now: () => new Date(0), elapsedMs: () => nowMs };
+    const rig = await makeRig({ engine: { clock } });
+    expect(itemOf(await rig.engine.probe(never), 'persistence')?.state).toBe('yes');
+    rig.fake.faults.save = 'fails';
+    expect(itemOf(await rig.engine.probe(never), 'persistence')?.state).toBe('yes');
+    nowMs += 60_001;
+    expect(itemOf(await rig.engine.probe(never), 'persistence')?.state).toBe('no');
+  });
+
+  test('a server that saves no slots because its model sees pictures is told so, and nothing about folders', async () => {
+    const rig = await makeRig({ fake: { faults: { seesPictures: true } } });
+    const item = itemOf(await rig.engine.probe(never), 'persistence');
+    expect(item?.state).toBe('no');
+    expect(`${item?.found} ${item?.remedy}`).toContain('--mmproj');
+    expect(item?.remedy).not.toContain('may write');
+  });
 
   test('S0-43 an abort ends it with CWM-6003', async () => {
     const rig = await makeRig({ fake: { faults: { http: { kind: 'silence', afterChunks: 0, path: completion } } } });
