@@ -34,6 +34,8 @@ export type HttpFault = {
 export interface FakeFaults {
   /** A server, or a proxy before it, that drops the field. */
   saltIgnored: boolean;
+  /** Of each prompt, the share that `claims-all` claims, in whole blocks. */
+  claimedShare: number;
   /** `null`: without `--enable-prompt-tokens-details`. `zero-omitted`: vllm#44377. `claims-all`: reports full reuse whatever was computed; the rest are no counts. */
   usageDetails: 'told' | 'null' | 'zero-omitted' | 'claims-all' | 'more than there are' | 'below zero' | 'in words';
   /** `some missing`: every third piece of a stream comes with no id in its list; `missing and counted so`: the usage says as much. `of another text`: as many, but others. */
@@ -102,6 +104,7 @@ export const noFaults: FakeFaults = {
   saltIgnored: false,
   usageDetails: 'told',
   streamedIds: 'whole',
+  claimedShare: 1,
   countsClaims: false,
   keepsLastTokens: null,
   inflatedPrefixCounters: false,

@@ -1,6 +1,6 @@
 import * as z from 'zod/mini';
 import { detokenize, imEnd, renderChat, textOf, tokenizeText } from './fakeModel.ts';
-import { runRequest, type FakeOutcome, type FakeScheduling } from './fakeScheduler.ts';
+import { claimedTokens, runRequest, type FakeOutcome, type FakeScheduling } from './fakeScheduler.ts';
 import type { Answer, SeenRequest } from './fakeHttp.ts';
 
 export interface FakeBackEnd extends FakeScheduling {
@@ -215,7 +215,7 @@ function usageOf(
     told: cachedTokens,
     null: null,
     'zero-omitted': cachedTokens === 0 ? null : cachedTokens,
-    'claims-all': Math.floor((promptTokens - 1) / blockTokens) * blockTokens,
+    'claims-all': claimedTokens(faults, promptTokens, blockTokens),
     'more than there are': promptTokens + blockTokens,
     'below zero': -cachedTokens,
     'in words': 'all of them',

@@ -17,6 +17,13 @@ import {
   type NextToken,
 } from './fakeModel.ts';
 
+/** Whole blocks of the share that a lying server claims, never the last token. */
+export const claimedTokens = (
+  { claimedShare }: Pick<FakeFaults, 'claimedShare'>,
+  promptTokens: number,
+  blockTokens: number,
+): number => Math.floor(Math.min(promptTokens - 1, claimedShare * promptTokens) / blockTokens) * blockTokens;
+
 export interface FakeScheduling {
   readonly faults: FakeFaults;
   readonly blockTokens: number;
@@ -131,7 +138,7 @@ export function runRequest(
     engine.events.offloaded(offloaded.slice(reused.length).map(({ hash }) => hash));
   }
   if (faults.evictsAfterEachRequest) pool.clear();
-  const claimed = { device: Math.floor((ids.length - 1) / blockTokens) * blockTokens, disk: 0 };
+  const claimed = { device: claimedTokens(faults, ids.length, blockTokens), disk: 0 };
   counters.request(ids.length, faults.countsClaims ? claimed : sources, tokens.length);
   if (tier !== null || faults.connector !== null) counters.lookUp(ids.length - sources.device);
   if (faults.inflatedPrefixCounters) counters.add('vllm:prefix_cache_hits_total{engine="0"}', 30 * ids.length);

@@ -40,10 +40,16 @@ export interface ProbeSize {
   readonly isAssumed: boolean;
 }
 
-/** Tokens in a prompt of which a server can claim a block, and no more: as in {@link probeSize} where it names no size that can be true. */
+/** Of one block and a token, a server that always claims nine tenths would claim nothing, and yet all whole blocks of many contexts. */
+const blocksPerTest = 2;
+
+/**
+ * Tokens in a prompt of which a server must claim a block if it claims all whole blocks of any context by a fixed share of the prompt: as in
+ * {@link probeSize} where it names no size that can be true.
+ */
 export function leastPromptTokens(toldBlockTokens: number | null, maxModelLen: number | null): number {
   const { promptTokens, blockTokens, isAssumed } = probeSize(toldBlockTokens, maxModelLen);
-  return isAssumed ? promptTokens : Math.min(promptTokens, blockTokens + 1);
+  return isAssumed ? promptTokens : Math.min(promptTokens, blocksPerTest * blockTokens + 1);
 }
 
 export function probeSize(toldBlockTokens: number | null, maxModelLen: number | null): ProbeSize {

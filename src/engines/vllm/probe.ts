@@ -147,8 +147,8 @@ function announcedIn(completed: Completed | null): boolean | null {
 }
 
 /**
- * Whether the server claims KV that nobody ever sent: of a prompt of one block and a token, the least of which it can claim any. Null when it
- * does not answer.
+ * Whether the server claims KV that nobody ever sent: of a prompt of two blocks and a token. Null when it does not answer, or counts another
+ * prompt.
  *
  * @throws CwmError Cancelled.
  */
@@ -158,6 +158,8 @@ export async function claimsWhatCannotBe(parts: ProbeParts, signal: AbortSignal)
   const context = { ids, salt: randomSalt(), handle: null };
   try {
     const { usage } = await parts.askUncounted(context);
+    // A count of another prompt says nothing about this one.
+    if ((usage?.prompt_tokens ?? ids.length) !== ids.length) return null;
     return (usage?.prompt_tokens_details?.cached_tokens ?? 0) > 0;
   } catch (error) {
     failureOrThrow(error, signal);
@@ -199,33 +201,47 @@ async function tryOut(parts: ProbeParts, size: ProbeSize, signal: AbortSignal) {
   const { tokenizer, ids: given } = await tokenizerFound(tokenize, signal);
   const ids = idsOfLength(size.promptTokens, given);
   const [salt, otherSalt] = [randomSalt(), randomSalt()];
-  const firstBlock = { ids: ids.slice(0, size.blockTokens), salt, handle: null };
   const isWatched = identity.description.kind === 'vllm' && !size.isAssumed && ids.length > size.blockTokens;
-  const place = isWatched ? await parts.blocks.locate(firstBlock, signal) : null;
-  // Where a file takes several blocks, one block makes none.
+  const blocksPerFile = isWatched ? await parts.blocks.blocksPerFile() : null;
+  const fileTokens = (blocksPerFile ?? 1) * size.blockTokens;
+  const firstFile = { ids: ids.slice(0, fileTokens), salt, handle: null };
+  const place = isWatched && fileTokens < ids.length ? await parts.blocks.locate(firstFile, signal) : null;
   const isInSight = place?.reachable === true && place.blocks.length > 0;
   const seen: Seen = { first: null, last: null, shorter: null, canary: null };
   const ask = async (step: TinyStep, promptTokens: number): Promise<TinyAnswer> => {
     const context = { ids: ids.slice(0, promptTokens), salt: step === 'otherSalt' ? otherSalt : salt, handle: null };
     if (step === 'shorter') return askWithCanary(parts, context, seen, signal);
-    const keptTokens = isInSight && step === 'fresh' ? size.blockTokens : 0;
+    const keptTokens = isInSight && step === 'fresh' ? fileTokens : 0;
     return noteDown(await parts.complete(context, false, keptTokens), context, seen);
   };
   const tried = await askStepByStep(tinySteps, size, ask, signal);
   const isAwaited = isInSight && tried.failure === null && seen.last?.after?.offloads === true;
   // The requests behind the first one were steps of the engine, which it needs to write the file.
   const waiting = { sleep: parts.sleep, patienceMs: filePatienceMs, nudge: () => Promise.resolve() };
-  if (isAwaited) await waitForBlocks(parts.blocks, firstBlock, waiting, signal);
+  if (isAwaited) await waitForBlocks(parts.blocks, firstFile, waiting, signal);
   const isExpected = isAwaited || (identity.description.kind === 'embedded' && seen.last !== null);
   const { reach, written } = await probeFiles(parts, ids, [salt, otherSalt], signal);
-  if (!isExpected || reach.state !== 'yes' || written > 0)
-    return { tokenizer, tried, seen, reach, storesNothing: false };
+  const found = { tokenizer, tried, seen, reach, storesNothing: false };
+  if (reach.state !== 'yes' || written > 0) return found;
+  if (isWatched && blocksPerFile !== null && fileTokens >= ids.length)
+    return { ...found, reach: capability('block-files', 'unknown', notTried(blocksPerFile)) };
+  if (!isExpected) return found;
+  if (isWatched && blocksPerFile === null)
+    return { ...found, reach: capability('block-files', 'unknown', noRecord, noRecordRemedy) };
   // An existing folder may have become read-only, or full.
   const where = identity.blockDir ?? 'the folder of its tier';
-  const found = `The server stored nothing of a test prompt in ${where}.`;
+  const nothing = `The server stored nothing of a test prompt in ${where}.`;
   const remedy = 'Check that the folder can be written and that its disk has room.';
-  return { tokenizer, tried, seen, reach: capability('block-files', 'no', found, remedy), storesNothing: true };
+  return { ...found, reach: capability('block-files', 'no', nothing, remedy), storesNothing: true };
 }
+
+const notTried = (blocksPerFile: number): string =>
+  `A file of its tier takes ${blocksPerFile} blocks, which is more than a test prompt has, so whether the server writes any was not tried.`;
+
+const noRecord =
+  'No file of a test prompt appeared in the folder of its tier. vLLM leaves a config.json there when it starts, and none was found for this model, so how many blocks a file takes is not known: it may be more than the prompt has.';
+
+const noRecordRemedy = 'Check that the folder is the root_dir of its file tier.';
 
 function noteDown(completed: Completed, context: KvContext, seen: Seen): TinyAnswer {
   seen.first ??= completed;

@@ -107,6 +107,31 @@ describe('vLLM’s file tier', () => {
     expect((await blocksOf(updated, context)).map(({ hash }) => hash)).toEqual(blockNames(context.ids));
   });
 
+  test('a file of several blocks is looked for under the name of the last of them', async () => {
+    const rig = await makeRig({ tier: { blocksPerFile: 3 } });
+    const context = newContext();
+    // 100 tokens are 6 full blocks.
+    await rig.engine.persist(context, never);
+    const hashes = (await blocksOf(rig, context)).map(({ hash }) => hash);
+    expect(hashes).toEqual(blockNames(context.ids).filter((_, index) => index % 3 === 2));
+    expect(await present(rig, context)).toEqual([true, true]);
+  });
+
+  test('where an earlier start left a record with another number of blocks, no block is left out', async () => {
+    for (const [before, now] of [
+      [4, 1],
+      [1, 4],
+      [2, 3],
+    ] as const) {
+      const rig = await makeRig({ tier: { blocksPerFile: before } });
+      const later = await makeRig({ tier: { blocksPerFile: now } });
+      await cp(rig.rootDir, later.rootDir, { recursive: true });
+      const context = newContext();
+      await later.engine.persist(context, never);
+      expect((await blocksOf(later, context)).map(({ hash }) => hash)).toEqual(blockNames(context.ids));
+    }
+  });
+
   test('the folder of another model, or of another block size, is left alone', async () => {
     const rig = await makeRig({ tier: { modelPath: 'org/model' } });
     const context = await persisted(rig);

@@ -257,6 +257,16 @@ describe('lies', () => {
   });
 });
 
+test('a test of belief whose answer counts another prompt than was sent is none, and the claim does not count', async () => {
+  const rig = await makeRig({ fake: { faults: { returnsTokenIds: false } } });
+  const context = contextOf(someIds(30));
+  await rig.engine.persist(context, never);
+  rig.fake.faults.keepsLastTokens = 32;
+  expect((await rig.engine.measure(context, never)).reuse).toMatchObject({ promptTokens: 30, cachedTokens: null });
+  rig.fake.faults.keepsLastTokens = null;
+  expect((await rig.engine.measure(context, never)).reuse).toMatchObject({ promptTokens: 30, cachedTokens: 16 });
+});
+
 describe('a server that was honest, and raises its claims and its counters alike from now on', () => {
   const lying = { usageDetails: 'claims-all', prefixCaching: false, countsClaims: true } as const;
 
@@ -287,6 +297,13 @@ describe('a server that was honest, and raises its claims and its counters alike
       Object.assign(rig.fake.faults, lying);
       expect(await claim()).toBeNull();
     }
+  });
+
+  test('F3 that claims a share of each prompt is caught, where this is all whole blocks of a context and none of a shorter one', async () => {
+    const { rig, context } = await turned({ fake: { faults: { claimedShare: 0.9 } } });
+    const short = contextOf(context.ids.slice(0, 40));
+    await rig.engine.restore(short, never);
+    expect((await rig.engine.measure(short, never)).reuse).toMatchObject({ promptTokens: 40, cachedTokens: null });
   });
 
   test('is tested after an hour', async () => {

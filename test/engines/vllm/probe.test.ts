@@ -1,5 +1,5 @@
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { Capabilities, CapabilityName } from '../../../src/protocol/schemas/capabilities.ts';
 import type { FakeFaults, HttpFault } from '../../fakes/fakeFaults.ts';
@@ -17,6 +17,9 @@ async function probeWith(faults: Partial<FakeFaults>, fake: Omit<FakeVllmOptions
   const rig = await makeRig({ fake: { ...fake, faults } });
   return { rig, found: await rig.engine.probe(never) };
 }
+
+const filesIn = ({ rootDir }: Rig): string[] =>
+  readdirSync(rootDir, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.bin'));
 
 const prompts = ({ fake }: Rig): number[][] =>
   fake.requestsTo(completions).map(({ body }) => (body as { prompt: number[] }).prompt);
@@ -101,23 +104,49 @@ describe('what a probe costs', () => {
       const rig = await makeRig({ tier: {}, fake: { faults: { ignoresMaxOffload: keepsAll } } });
       const found = await rig.engine.probe(never);
       expect(stateOf(found, 'block-files')).toBe('yes');
-      const files = readdirSync(rig.rootDir, { recursive: true, encoding: 'utf8' });
-      expect(files.filter((file) => file.endsWith('.bin'))).toEqual([]);
+      expect(filesIn(rig)).toEqual([]);
       const metrics = await (await fetch(`${rig.fake.url}/metrics`)).text();
       const written = Number(/tiering_write_bytes\S* (\d+)/.exec(metrics)?.[1]);
       expect(written / 256).toBe(keepsAll ? 6 : 1);
     }
   });
 
-  test('a tier whose files take several blocks is not said to store nothing: one block makes no file there', async () => {
-    const rig = await makeRig({ tier: {}, fake: { faults: { tier: 'writes-nothing' } } });
-    const names = readdirSync(rig.rootDir, { recursive: true, encoding: 'utf8' });
-    const config = join(rig.rootDir, names.find((name) => name.endsWith('config.json')) ?? '');
-    writeFileSync(config, readFileSync(config, 'utf8').replace(/"blocks_per_file": ?1/, '"blocks_per_file":4'));
-    expect(readFileSync(config, 'utf8')).toContain('"blocks_per_file":4');
-    // As after the first file that the server wrote.
-    mkdirSync(`${dirname(config)}_r0`);
+  test('a tier whose files take several blocks is tried with a file of that many, as far as the prompt has them', async () => {
+    const rig = await makeRig({ tier: { blocksPerFile: 3 } });
+    // The server's record is there before its first file is.
+    expect(readdirSync(rig.rootDir).filter((name) => name.endsWith('_r0'))).toEqual([]);
     expect(stateOf(await rig.engine.probe(never), 'block-files')).toBe('yes');
+    expect(filesIn(rig)).toEqual([]);
+    const metrics = await (await fetch(`${rig.fake.url}/metrics`)).text();
+    expect(Number(/tiering_write_bytes\S* (\d+)/.exec(metrics)?.[1])).toBe(3 * 256);
+
+    const silent = await makeRig({ tier: { blocksPerFile: 3 }, fake: { faults: { tier: 'writes-nothing' } } });
+    expect(stateOf(await silent.engine.probe(never), 'block-files')).toBe('no');
+    expect(silent.pauses.length).toBeGreaterThan(0);
+  });
+
+  test('a tier whose files take more blocks than the prompt has is not known, and said so; it was not waited for', async () => {
+    const rig = await makeRig({ tier: { blocksPerFile: 4 } });
+    const found = await rig.engine.probe(never);
+    expect(itemOf(found, 'block-files')).toMatchObject({
+      state: 'unknown',
+      found: expect.stringContaining('takes 4 blocks, which is more than a test prompt has'),
+    });
+    expect(rig.pauses).toEqual([]);
+  });
+
+  test('a tier without a record whose file does not appear is not known: how many blocks a file takes, nobody says', async () => {
+    for (const faults of [{ tier: 'writes-nothing' }, {}] as const) {
+      const rig = await makeRig({ tier: {}, fake: { faults } });
+      const config = readdirSync(rig.rootDir, { recursive: true, encoding: 'utf8' }).find((name) =>
+        name.endsWith('config.json'),
+      );
+      rmSync(join(rig.rootDir, config ?? ''));
+      const isThere = faults.tier === undefined;
+      const found = itemOf(await rig.engine.probe(never), 'block-files');
+      expect(found?.state).toBe(isThere ? 'yes' : 'unknown');
+      if (!isThere) expect(`${found?.found} ${found?.remedy}`).toMatch(/config\.json .* root_dir/);
+    }
   });
 
   test('a tier that writes nothing keeps nothing over a restart, and is asked again until it does', async () => {

@@ -8,6 +8,7 @@ import type { Timer } from '../../../src/engines/http/timing.ts';
 import { VllmEngine, type VllmEngineOptions } from '../../../src/engines/vllm/vllmEngine.ts';
 import { CwmError } from '../../../src/protocol/errors.ts';
 import type { HttpFault } from '../../fakes/fakeFaults.ts';
+import type { FakeTierOptions } from '../../fakes/fakeFsTier.ts';
 import { FakeVllm, type FakeVllmOptions } from '../../fakes/fakeVllm.ts';
 
 export const never = new AbortController().signal;
@@ -54,7 +55,7 @@ export interface Rig {
 export interface RigOptions {
   readonly fake?: Omit<FakeVllmOptions, 'tier'>;
   /** Options of the tier, without its folder, which is made for the test. */
-  readonly tier?: { readonly modelPath?: string; readonly lastBlock?: 'soon' | 'next-step' };
+  readonly tier?: Omit<FakeTierOptions, 'rootDir'>;
   readonly engine?: Partial<VllmEngineOptions>;
   readonly managed?: boolean;
   /** Whether the client gets the server's events about its KV blocks. */

@@ -32,6 +32,8 @@ interface Reachable {
   readonly layout: BlockLayout;
   readonly blockTokens: number;
   readonly stride: number;
+  /** Null where it is not known. */
+  readonly blocksPerFile: number | null;
   /** Whether the tokens behind the last reusable block may have a file of their own, after the blocks. It is located where it is there. */
   readonly hasTails: boolean;
 }
@@ -52,6 +54,12 @@ export class BlockStore {
   /** How blocks are named: as the files show once one was found, else as the server's version and settings suggest. */
   get hashProfile(): HashProfile | null {
     return this.#found ?? this.#identity.description.hashProfile;
+  }
+
+  /** How many blocks a file takes; null where no record in the folder says it, or there is none in reach. */
+  async blocksPerFile(): Promise<number | null> {
+    const place = await this.#openIfReadable();
+    return 'why' in place ? null : place.blocksPerFile;
   }
 
   async locate(context: KvContext, signal: AbortSignal): Promise<BlockLocation> {
@@ -117,7 +125,7 @@ export class BlockStore {
         return { why: 'The engine does not say where its block files are, or runs on another machine.' };
       if (blockTokens === null) return { why: 'The engine does not say how many tokens a block has.' };
       const hasTails = blockFiles === 'rows';
-      return { layout: embeddedLayout(blockDir, blockFiles), blockTokens, stride: 1, hasTails };
+      return { layout: embeddedLayout(blockDir, blockFiles), blockTokens, stride: 1, hasTails, blocksPerFile: 1 };
     }
     if (!this.#options) return { why: "No folder of vLLM's file tier is set for this server." };
     const { rootDir } = this.#options;
@@ -125,7 +133,7 @@ export class BlockStore {
     if (!layout) return { why: `The folder ${rootDir} is not there.` };
     const tokens = blockTokens ?? layout.blockTokens;
     if (tokens === null) return { why: 'The server does not say how many tokens a block has.' };
-    return { layout, blockTokens: tokens, stride: layout.blocksPerFile, hasTails: false };
+    return { layout, blockTokens: tokens, stride: layout.stride, hasTails: false, blocksPerFile: layout.blocksPerFile };
   }
 
   /** The hashes under the right profile: the one whose first file exists, or the expected one while there is no file. */

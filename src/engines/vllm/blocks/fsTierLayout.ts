@@ -14,18 +14,23 @@ export class FsTierLayout implements BlockLayout {
   readonly isLocal = false;
   /** Tokens that one hash covers, as the tier's `config.json` says; null when there is none. */
   readonly blockTokens: number | null;
-  /** Blocks in one file: the file is named by the last of them. */
-  readonly blocksPerFile: number;
-  readonly #folders: readonly TierFolder[];
+  /** Blocks in one file, which is named by the last of them; null where no record says it, or several say otherwise. */
+  readonly blocksPerFile: number | null;
+  /** A block has a file where its number, counted from 1, is a multiple of this: of several records, where any of them has one. */
+  readonly stride: number;
+  readonly #folders: readonly string[];
 
-  private constructor(folders: readonly TierFolder[]) {
-    this.#folders = folders;
-    this.blockTokens = folders.find(({ config }) => config?.tokens_per_hash)?.config?.tokens_per_hash ?? null;
-    this.blocksPerFile = folders.find(({ config }) => config?.blocks_per_file)?.config?.blocks_per_file ?? 1;
+  private constructor(bases: readonly TierBase[]) {
+    this.#folders = bases.flatMap(({ folders }) => folders).sort();
+    this.blockTokens = bases.find(({ config }) => config?.tokens_per_hash)?.config?.tokens_per_hash ?? null;
+    const told = [...new Set(bases.map(({ config }) => config?.blocks_per_file ?? null))];
+    const [only = null] = told;
+    this.blocksPerFile = told.length === 1 ? only : null;
+    this.stride = told.reduce<number>((common, each) => greatestCommonDivisor(common, each ?? 1), 0) || 1;
   }
 
   /**
-   * Reads the folders that exist now: a server creates its folder with its first block.
+   * Reads the folders that exist now: a server leaves its record when it starts, and makes a folder with its first block.
    *
    * @param modelName as the server was given it; folders of other models are used only when there are no others.
    * @param blockTokens of the server; folders of another block size are not used.
@@ -38,33 +43,31 @@ export class FsTierLayout implements BlockLayout {
   ): Promise<FsTierLayout | null> {
     const names = await listFolders(rootDir);
     if (names === null) return null;
-    const all = names.map((name) => /^(?<base>.+_[0-9a-f]{12})_r(?<rank>\d+)$/.exec(name)?.groups).filter(Boolean);
-    const folders = await Promise.all(
-      all.map(async (groups) => {
-        const base = groups?.['base'] ?? '';
-        return {
-          path: join(rootDir, `${base}_r${groups?.['rank']}`),
-          base,
-          rank: Number(groups?.['rank']),
-          config: await readConfig(join(rootDir, base)),
-        };
-      }),
+    const foldersOf = new Map<string, string[]>();
+    for (const name of names) {
+      const { base, rank } = /^(?<base>.+_[0-9a-f]{12})(?<rank>_r\d+)?$/.exec(name)?.groups ?? {};
+      if (base === undefined) continue;
+      const folders = foldersOf.get(base) ?? [];
+      foldersOf.set(base, rank === undefined ? folders : [...folders, join(rootDir, name)]);
+    }
+    const bases = await Promise.all(
+      [...foldersOf].map(async ([base, folders]) => ({ base, folders, config: await readConfig(join(rootDir, base)) })),
     );
-    const sameSize = folders.filter(
+    const sameSize = bases.filter(
       ({ config }) => blockTokens === null || !config?.tokens_per_hash || config.tokens_per_hash === blockTokens,
     );
     const prefix = modelName === null ? null : `${modelName.replaceAll('/', '_')}_`;
     const own = sameSize.filter(
       ({ base }) => prefix !== null && base.startsWith(prefix) && base.length === prefix.length + 12,
     );
-    const chosen = own.length > 0 ? own : sameSize;
-    return new FsTierLayout(chosen.sort((a, b) => (a.path < b.path ? -1 : 1)));
+    return new FsTierLayout(own.length > 0 ? own : sameSize);
   }
 
   async candidates(hash: string): Promise<readonly BlockFile[]> {
     const inFolders = await Promise.all(
-      this.#folders.map(async ({ path, rank }) => {
+      this.#folders.map(async (path) => {
         const parent = join(path, hash.slice(0, 3));
+        const rank = Number(/\d+$/.exec(path)?.[0]);
         const groups = ((await listFolders(parent)) ?? []).filter((name) => groupFolder(hash).test(name)).sort();
         return groups.map((name) => ({ label: `${hash}_r${rank}_${name}`, path: join(parent, name, `${hash}.bin`) }));
       }),
@@ -73,14 +76,18 @@ export class FsTierLayout implements BlockLayout {
   }
 }
 
-interface TierFolder {
-  readonly path: string;
+/** What one server's settings made of a tier: its record, and a folder for each rank. */
+interface TierBase {
   readonly base: string;
-  readonly rank: number;
+  readonly folders: readonly string[];
   readonly config: z.infer<typeof configSchema> | null;
 }
 
-const configSchema = z.object({ tokens_per_hash: z.optional(z.number()), blocks_per_file: z.optional(z.number()) });
+const greatestCommonDivisor = (one: number, other: number): number =>
+  other === 0 ? one : greatestCommonDivisor(other, one % other);
+
+const wholeNumber = z.int().check(z.positive());
+const configSchema = z.object({ tokens_per_hash: z.optional(wholeNumber), blocks_per_file: z.optional(wholeNumber) });
 
 const groupFolder = (hash: string): RegExp => new RegExp(`^${hash.slice(3, 5)}_g\\d+$`);
 
@@ -95,7 +102,7 @@ async function listFolders(path: string): Promise<string[] | null> {
 }
 
 /** It only helps to tell folders apart, so that a missing or damaged file is no failure. */
-async function readConfig(folder: string): Promise<TierFolder['config']> {
+async function readConfig(folder: string): Promise<TierBase['config']> {
   try {
     const parsed = configSchema.safeParse(JSON.parse(await readFile(join(folder, 'config.json'), 'utf8')));
     return parsed.success ? parsed.data : null;
