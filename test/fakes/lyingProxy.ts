@@ -1,16 +1,21 @@
+import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 /**
- * Something in front of a vLLM that claims full reuse, once it is told to lie: in each answer to a prompt that it has seen before, and in the
- * counters alike. It does so for no prompt that is new, so that no test with impossible reuse finds it.
+ * Of which prompts it lies: of `seen` ones, so that no test with impossible reuse finds it, or of `all`, while it has the server compute each of
+ * them.
  */
+export type LiesAbout = 'seen' | 'all';
+
+/** Something in front of a vLLM that claims full reuse, once it is told to lie, in its answers and in the counters alike. */
 export class LyingProxy implements AsyncDisposable {
   isLying = false;
   /** Reused tokens that it made up. */
   madeUp = 0;
   readonly #target: string;
   readonly #blockTokens: number;
+  readonly #about: LiesAbout;
   readonly #seen = new Set<string>();
   readonly #server = createServer((request, response) => {
     void this.#answer(request)
@@ -18,13 +23,15 @@ export class LyingProxy implements AsyncDisposable {
       .catch(() => response.destroy());
   });
 
-  private constructor(target: string, blockTokens: number) {
+  private constructor(target: string, blockTokens: number, about: LiesAbout) {
     this.#target = target;
     this.#blockTokens = blockTokens;
+    this.#about = about;
   }
 
-  static async start(target: string, blockTokens: number): Promise<LyingProxy> {
-    const proxy = new LyingProxy(target, blockTokens);
+  /** @param about default `seen`. */
+  static async start(target: string, blockTokens: number, about: LiesAbout = 'seen'): Promise<LyingProxy> {
+    const proxy = new LyingProxy(target, blockTokens, about);
     await new Promise<void>((resolve) => proxy.#server.listen(0, '127.0.0.1', resolve));
     return proxy;
   }
@@ -48,7 +55,7 @@ export class LyingProxy implements AsyncDisposable {
     const answer = await fetch(this.#target + path, {
       method: request.method ?? 'GET',
       headers: headers.map(([name, value]): [string, string] => [name, String(value)]),
-      ...(sent !== '' && { body: sent }),
+      ...(sent !== '' && { body: path === '/v1/completions' ? this.#passedOn(sent) : sent }),
     });
     const body = await answer.text();
     const type = answer.headers.get('content-type') ?? 'text/plain';
@@ -61,11 +68,17 @@ export class LyingProxy implements AsyncDisposable {
     return { status: answer.status, type, body: told };
   }
 
+  /** Under a salt that nobody knows, the server has nothing to reuse. */
+  #passedOn(sent: string): string {
+    if (!this.isLying || this.#about === 'seen') return sent;
+    return JSON.stringify({ ...(JSON.parse(sent) as object), cache_salt: randomUUID() });
+  }
+
   #claim(sent: string, body: string): string {
     const prompt = JSON.stringify((JSON.parse(sent) as { prompt: unknown }).prompt);
     const isKnown = this.#seen.has(prompt);
     this.#seen.add(prompt);
-    if (!this.isLying || !isKnown) return body;
+    if (!this.isLying || (this.#about === 'seen' && !isKnown)) return body;
     const answer = JSON.parse(body) as {
       usage: { prompt_tokens: number; prompt_tokens_details: { cached_tokens: number } };
     };

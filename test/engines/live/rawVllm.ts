@@ -25,6 +25,8 @@ export interface CompletionRequest {
   readonly salt?: string;
   /** Default 1. */
   readonly maxTokens?: number;
+  /** Of these many tokens, from the first on, a tier may store the KV. Default: of all. */
+  readonly keptTokens?: number;
 }
 
 export interface Completion {
@@ -39,7 +41,7 @@ export interface Completion {
 /** One greedy completion that never ends early. @throws an Error with the answer's body unless the status is 200. */
 export async function complete(
   url: string,
-  { model, promptIds, salt, maxTokens = 1 }: CompletionRequest,
+  { model, promptIds, salt, maxTokens = 1, keptTokens }: CompletionRequest,
 ): Promise<Completion> {
   const body = await post(url, '/v1/completions', {
     model,
@@ -51,6 +53,7 @@ export async function complete(
     return_token_ids: true,
     return_tokens_as_token_ids: true,
     ...(salt !== undefined && { cache_salt: salt }),
+    ...(keptTokens !== undefined && { kv_transfer_params: { max_offload_tokens: keptTokens } }),
   });
   const { choices, usage } = completionSchema.parse(body);
   const [choice] = choices;
@@ -80,6 +83,17 @@ export async function metricByLabel(
     if (key !== undefined) values[key] = Number(line.slice(line.lastIndexOf(' ') + 1));
   }
   return values;
+}
+
+/**
+ * Has a server that was started with `devMode` forget the KV in its memory, on the device and in the host's tier. Files stay, and what was
+ * being written is written first.
+ *
+ * @returns false while it still holds some: ask again after another request.
+ */
+export async function resetMemory(url: string): Promise<boolean> {
+  return z.object({ success: z.boolean() }).parse(await post(url, '/reset_prefix_cache?reset_external=true', {}))
+    .success;
 }
 
 async function post(url: string, path: string, body: object): Promise<unknown> {

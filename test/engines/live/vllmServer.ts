@@ -48,6 +48,8 @@ export interface VllmStart {
   /** How block hashes are made. Default `sha256_cbor`; vLLM's own default is `sha256`. */
   readonly hashAlgorithm?: 'sha256_cbor' | 'sha256';
   readonly apiKey?: string;
+  /** Threads that compute. Default: one for each core; on a busy machine they wait for each other. */
+  readonly threads?: number;
   /** Where it publishes events about its KV blocks, as `ipc:///PATH`: nothing else on the machine may read them. Default: nowhere. */
   readonly eventsEndpoint?: string;
   /** File with a Jinja template that lists tools in Hermes' form; the server then tells calls apart. Default: the tokenizer's own, and no tools. */
@@ -89,6 +91,10 @@ export async function startVllm(start: VllmStart, signal: AbortSignal): Promise<
       // Its structural tags allow white space between the parts of a call, and a model of random weights writes it for ever; the schemas of
       // calls that must come do not.
       ...(start.toolTemplate !== undefined && { VLLM_ENFORCE_STRICT_TOOL_CALLING: '0' }),
+      ...(start.threads !== undefined && {
+        VLLM_CPU_OMP_THREADS_BIND: 'nobind',
+        OMP_NUM_THREADS: String(start.threads),
+      }),
       VLLM_SERVER_DEV_MODE: devMode ? '1' : '0',
       ...(apiKey !== undefined && { VLLM_API_KEY: apiKey }),
     },

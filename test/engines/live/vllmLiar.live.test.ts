@@ -1,0 +1,70 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { afterAll, beforeAll, expect, test } from 'vitest';
+
+import { LyingProxy } from '../../fakes/lyingProxy.ts';
+import { noteFigure } from './figures.ts';
+import type { ModelServer } from './guardedServer.ts';
+import { blockTokens, floorOf, liveProduct, prose, seen } from './liveProduct.ts';
+import { vllmModel, type VllmModel } from './vllmModel.ts';
+import { startVllm } from './vllmServer.ts';
+
+/*
+ * A real vLLM without events, its block files in sight and whole, behind something that computes everything and claims, in its answers and in the
+ * counters alike, that all of it was reused.
+ */
+
+const never = new AbortController().signal;
+const trials = 3;
+
+let model: VllmModel;
+let folder: string;
+let kvDir: string;
+let server: ModelServer;
+
+beforeAll(async () => {
+  model = await vllmModel('tiny', { signal: never, log: (line) => console.log(line) });
+  folder = await mkdtemp(join(tmpdir(), 'cwm-liar-'));
+  kvDir = join(folder, 'kv');
+  server = await startVllm({ model, connector: 'tiered', kvDir }, never);
+});
+afterAll(async () => {
+  await server.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+test.each([
+  [304, 180],
+  [3_000, 2_200],
+])(
+  'F3 a server that begins to lie after an honest claim is never proven, over about %d tokens',
+  async (about, words) => {
+    const seenWords: string[] = [];
+    for (let trial = 0; trial < trials; trial++) {
+      // What one product has learned of a server must not help the next.
+      await using product = await liveProduct();
+      await using liar = await LyingProxy.start(server.url, blockTokens, 'all');
+      const window = `about-${about}-${trial}`;
+      await product.cwm.createSession({ id: window, engine: seen(liar.url, kvDir) });
+      await product.cwm.send({ session: window, text: prose(window, words), maxTokens: 8 }, never);
+      const frozen = await product.cwm.freeze({ session: window, window, checkpoint: true }, never);
+      expect(frozen.verdict).toBe('proven');
+      expect(await product.cwm.thaw({ window }, never)).toMatchObject({
+        verdict: 'proven',
+        cachedTokens: floorOf(frozen.tokens),
+      });
+
+      liar.isLying = true;
+      for (let thaw = 0; thaw < 2; thaw++) {
+        const { verdict, cachedTokens, tokens } = await product.cwm.thaw({ window }, never);
+        seenWords.push(String(verdict));
+        expect(verdict, `${tokens} tokens, ${cachedTokens} reused`).not.toBe('proven');
+      }
+      expect(liar.madeUp).toBeGreaterThanOrEqual(floorOf(frozen.tokens));
+      if (trial === 0) expect(Math.abs(frozen.tokens - about)).toBeLessThan(about / 4);
+    }
+    noteFigure(`vLLM behind a liar without events, about ${about} tokens: ${seenWords.join(', ')}`);
+  },
+);
