@@ -475,6 +475,9 @@ describe('a server that tells tokens', () => {
       event('response.completed', body({ input_messages: null, output_messages: null })),
     );
     expect(gateway.passed.at(-1)?.body).toMatchObject({ enable_response_messages: true, tools });
+    const asks = { model: 'm', input: 'Hi', stream: true, tools, enable_response_messages: true };
+    const asked = await (await gateway.post('/v1/responses', asks)).text();
+    expect(withoutComments(asked)).toBe(told);
     const [session] = await gateway.sessions();
     expect(session?.session.tokens).toMatchObject({ count: 3, promptCount: 2, source: 'engine' });
   });

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { chatFormat } from '../../src/gateway/formats/chatFormat.ts';
 import { chatItem } from '../../src/gateway/formats/chatCompletions.ts';
+import type { Part } from '../../src/gateway/formats/format.ts';
 import type { Asked, Item } from '../../src/gateway/formats/item.ts';
 import { listOf, objectOf, type JsonObject } from '../../src/gateway/formats/json.ts';
 import { messagesFormat } from '../../src/gateway/formats/messagesFormat.ts';
@@ -197,4 +198,28 @@ describe('what real clients sent', () => {
       0, 6, 8, 10, 12, 14, 16,
     ]);
   });
+
+  test.each(clients)(
+    '%s: the places where its own format has the prompt and each message say what was read',
+    (client) => {
+      for (const request of requestsOf(client)) {
+        const { layout } = formatOf(request).own ?? formatOf(request).chat;
+        const text = JSON.stringify(request.body);
+        const asked = askedOf(request);
+        const parts = layout.parts(text, request.body);
+        const rawOf = ({ spans }: Part): string => text.slice(spans[0]?.start, spans.at(-1)?.end);
+        expect(parts?.said.flatMap(({ items }) => items)).toEqual(asked.items);
+        expect(layout.systemOf(parts?.lead.map(rawOf) ?? [])).toBe(asked.system);
+        const written = asked.items.flatMap(({ calls = [] }) => calls.map((call) => call.arguments));
+        const found = parts?.said.flatMap((part) => {
+          const raw = rawOf(part);
+          return layout.argumentsIn(raw).map((span) => (span ? raw.slice(span.start, span.end) : ''));
+        });
+        // A text that holds JSON, or that JSON.
+        expect(found?.map((each) => (each.startsWith('"') ? (JSON.parse(each) as string) : each))).toEqual(written);
+        const lead = layout.leadOf('You code.').map(({ raw }) => raw);
+        expect(layout.systemOf(lead)).toBe('You code.');
+      }
+    },
+  );
 });

@@ -12,7 +12,8 @@ export const chatPath = '/v1/chat/completions';
 export const chatLayout: Layout = {
   name: 'chat',
   parts(text, body) {
-    const list = fieldsIn(text)?.get('messages');
+    const fields = fieldsIn(text);
+    const list = fields?.get('messages');
     const spans = list && elementsIn(text, list.start);
     const messages = listOf(body['messages']);
     if (!spans || spans.length !== messages.length || spans.length === 0) return null;
@@ -22,6 +23,7 @@ export const chatLayout: Layout = {
       items.findIndex(({ role }) => role !== 'system'),
     );
     return {
+      tools: fields?.get('tools') ?? null,
       lead: lead === 0 ? [] : [{ spans: spans.slice(0, lead), values: messages.slice(0, lead) }],
       said: spans
         .slice(lead)

@@ -68,6 +68,7 @@ export interface Parts {
   readonly lead: readonly Part[];
   /** Each is one message of the conversation or several. */
   readonly said: readonly (Part & { readonly items: readonly Item[] })[];
+  readonly tools: Span | null;
 }
 
 /** How bodies of one form are laid out, for what is sent as it was spelled first. */

@@ -41,6 +41,7 @@ export const ownMessages: OwnWire = {
       const lead = all.findIndex(({ items }) => items.some(({ role }) => role !== 'system'));
       const leading = all.slice(0, Math.max(0, lead));
       return {
+        tools: fields?.get('tools') ?? null,
         lead: [
           ...(system && systemOf(body) !== '' ? [{ spans: [system], values: [{ content: body['system'] }] }] : []),
           ...(leading.length > 0

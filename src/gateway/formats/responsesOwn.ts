@@ -29,12 +29,13 @@ export const ownResponses: Omit<OwnWire, 'before'> = {
       const error = { code: isRefusal(code) ? 'invalid_prompt' : 'server_error', message };
       return namedEvent('response.failed', { response: said.failed(options.answerId, error) });
     };
-    return new OwnStream(said, options, { ends, passed: withoutMessages, failed });
+    const passed = asksMessages(options.body) ? (raw: string): string => raw : withoutMessages;
+    return new OwnStream(said, options, { ends, passed, failed });
   },
-  whole(text) {
+  whole(text, { body }) {
     const said = new ResponsesAnswer();
     said.response(objectOf(parsed(text)) ?? {});
-    return { answer: said.answer, passed: withoutMessages(text) };
+    return { answer: said.answer, passed: asksMessages(body) ? text : withoutMessages(text) };
   },
   layout: {
     name: 'responses',
@@ -56,6 +57,7 @@ export const ownResponses: Omit<OwnWire, 'before'> = {
       const instructions = textOf(body['instructions']) === '' ? undefined : fields?.get('instructions');
       const leading = all.slice(0, lead);
       return {
+        tools: fields?.get('tools') ?? null,
         lead: [
           ...(instructions ? [{ spans: [instructions], values: [body['instructions']] }] : []),
           ...(lead > 0
@@ -149,9 +151,11 @@ function comparablePart(part: unknown): unknown {
   return part;
 }
 
+const asksMessages = (body: JsonObject): boolean => body['enable_response_messages'] === true;
+
 /** What only the gateway asked for is nothing again, as the server writes it without the question. */
 function withoutMessages(raw: string): string {
-  if (!raw.includes('"type":"raw_message_tokens"')) return raw;
+  if (!/"(in|out)put_messages":\s*\[/.test(raw)) return raw;
   const at = raw.indexOf('{');
   const response = fieldsIn(raw, at)?.get('response');
   const fields = fieldsIn(raw, response?.start ?? at);

@@ -1,7 +1,7 @@
 import type { Layout, Part, Parts } from '../formats/format.ts';
 import type { Item } from '../formats/item.ts';
 import { listOf, type JsonObject } from '../formats/json.ts';
-import { fieldsIn, spliced, type Span } from '../formats/spans.ts';
+import { spliced, type Span } from '../formats/spans.ts';
 import { shortHash, toolsKey } from '../recognition/canonical.ts';
 import type { Conversation, Said } from '../recognition/conversations.ts';
 import type { FirstBytes } from './firstBytes.ts';
@@ -66,8 +66,7 @@ export function heal(
     for (let left = part.items.length; left > 0 && said; left--) said = said.before;
   }
   changes.push(...behind);
-  const tools = fieldsIn(sent)?.get('tools');
-  if (heals && tools) toolsOf(known, conversation, tools, body, changes);
+  if (heals && parts.tools) toolsOf(known, conversation, parts.tools, body, changes);
   const ordered = changes.toSorted((one, other) => one.start - other.start);
   return ordered.length === 0 ? as : { sent: spliced(sent, ordered), parts: ordered.length, isPinned };
 }
