@@ -69,7 +69,7 @@ async function carryOut(
     verdict: finding === 'rounding' && rebuilt ? verdictOf(request, rebuilt.measured, null, told) : inspection.verdict,
     measured: rebuilt?.measured ?? (inspection.measured as Measurement),
     content: {
-      ...contentChecks(check, told, renewal.unreachableWhy ?? (kv.blocks.length === 0 ? noFilesThen : null)),
+      ...contentChecks(check, told, renewal.unreachableWhy ?? whyNoFiles(request)),
       ...(isImported && { isImported }),
     },
     repair,
@@ -147,7 +147,13 @@ async function lineageOf(core: CoreContext, { manifest, kv }: FrozenContext): Pr
 const roundingWhy =
   'A fresh computation is off by as much: what was reused had been computed again since the freeze, others used the server at the freeze, or the engine is another version.';
 
-const noFilesThen = 'The block files were out of reach when the window was frozen.';
+/** Null where the window has files. */
+function whyNoFiles({ ids, kv }: FrozenContext): string | null {
+  if (kv.blocks.length > 0) return null;
+  return ids.length < (kv.blockTokens ?? 0)
+    ? 'The context is shorter than one KV block, so it has no file.'
+    : 'The block files were out of reach when the window was frozen.';
+}
 
 /**
  * Whether the reused KV differs only by the rounding of KV that was computed again: then a fresh computation differs from the frozen

@@ -28,7 +28,7 @@ beforeAll(async () => {
   model = await vllmModel('tiny', { signal: never, log: (line) => console.log(line) });
   folder = await mkdtemp(join(tmpdir(), 'cwm-liar-'));
   kvDir = join(folder, 'kv');
-  server = await startVllm({ model, connector: 'tiered', kvDir }, never);
+  server = await startVllm({ model, connector: 'tiered', kvDir, threads: 1 }, never);
 });
 afterAll(async () => {
   await server.stop();
@@ -36,8 +36,8 @@ afterAll(async () => {
 });
 
 test.each([
-  [304, 180],
-  [3_000, 2_200],
+  [304, 155],
+  [3_000, 1_530],
 ])(
   'F3 a server that begins to lie after an honest claim is never proven, over about %d tokens',
   async (about, words) => {

@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
 import { appendFile, chmod, cp, mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { coreOver } from '../llamaServer/coreOver.ts';
 import { blockNames, contextOf, makeRig, never, someIds, type Rig } from './rig.ts';
 
 const newContext = () => contextOf(someIds(100));
@@ -105,6 +106,17 @@ describe('vLLM’s file tier', () => {
     await updated.engine.persist(context, never);
     expect((await updated.engine.describe(never)).hashProfile?.saltEncoding).toBe('tagged');
     expect((await blocksOf(updated, context)).map(({ hash }) => hash)).toEqual(blockNames(context.ids));
+  });
+
+  test('a window without a whole block says that, and not that its files are out of reach', async () => {
+    const rig = await makeRig({ tier: {}, fake: { blockTokens: 1024 } });
+    const over = await coreOver(rig.engine);
+    onTestFinished(() => over.dispose());
+    await over.keep('Hello.');
+    const { verdict, content, summary } = await over.thaw();
+    expect(verdict).toBe('rebuilt');
+    expect(content.why).toMatch(/^The context is shorter than one KV block, so it has no file\./);
+    expect(summary).toContain('takes 1,025 tokens at least');
   });
 
   test('a file of several blocks is looked for under the name of the last of them', async () => {
