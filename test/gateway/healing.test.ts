@@ -1,10 +1,11 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { describe, expect, test } from 'vitest';
-import { elementsIn, fieldsIn, spliced } from '../../src/gateway/formats/spans.ts';
+import { changedFields, elementsIn, fieldsIn, spliced } from '../../src/gateway/formats/spans.ts';
 import { FirstBytes } from '../../src/gateway/passing/firstBytes.ts';
 import { answerKey, isExact, spellingKey } from '../../src/gateway/passing/spellingKey.ts';
 import { diskFiles } from '../../src/store/disk/files.ts';
+import { fc } from '../support/fc.ts';
 import { chunk, gatewayFixture, usageChunk } from './gatewayFixture.ts';
 
 const user = (content: unknown): object => ({ role: 'user', content });
@@ -23,6 +24,21 @@ describe('where values stand in JSON', () => {
     expect(JSON.parse(spliced(text, [{ ...fields.get('a')!, by: '7' }]))).toEqual({ a: 7, c: {}, d: '' });
     expect([elementsIn('[]'), elementsIn('{}'), fieldsIn('[]')]).toEqual([[], null, null]);
   });
+});
+
+test('fields are left out and put in, and every other one keeps its bytes', () => {
+  const key = fc.constantFrom('a', 'b', 'c', 'd', 'input');
+  const object = fc.dictionary(key, fc.jsonValue());
+  fc.assert(
+    fc.property(object, fc.array(key), object, fc.constantFrom(0, 1, '\t'), (given, left, put, indent) => {
+      const changed = changedFields(JSON.stringify(given, null, indent), left, put);
+      const kept = Object.fromEntries(Object.entries(given).filter(([name]) => !new Set<string>(left).has(name)));
+      expect(JSON.parse(changed)).toEqual({ ...kept, ...(JSON.parse(JSON.stringify(put)) as object) });
+    }),
+  );
+  expect(changedFields('{"a":1.0,"b" : [ 2e1 ],"a":2, "c":"é"}', ['a'], { d: 1 })).toBe(
+    '{"d":1,"b" : [ 2e1 ],"c":"é"}',
+  );
 });
 
 describe('what are two spellings of one message', () => {

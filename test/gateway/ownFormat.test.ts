@@ -303,6 +303,26 @@ describe('Messages at a server that has them', () => {
   });
 });
 
+test('a system prompt in another place than the first one is sent as it is', async () => {
+  const gateway = await gatewayFixture(undefined, { healing: { heals: true, pins: true } });
+  gateway.engine.kind = 'openai';
+  gateway.server.answer = served('/v1/responses', (_, res) => stream(res, llamaResponse('r', 'Hi.')));
+  const developer = { type: 'message', role: 'developer', content: 'It is Monday.' };
+  const input = [developer, { role: 'user', content: 'Say hi' }];
+  await (await gateway.post('/v1/responses', { model: 'm', stream: true, input })).text();
+  await gateway.settled();
+  await gateway.restart();
+  const more = [
+    { ...developer, content: 'It is Tuesday.' },
+    input[1],
+    { role: 'assistant', content: 'Hi.' },
+    { role: 'user', content: 'And?' },
+  ];
+  await (await gateway.post('/v1/responses', { model: 'm', stream: true, input: more })).text();
+  expect(gateway.passed.at(-1)?.body['input']).toEqual(more);
+  expect(await said(gateway)).toHaveLength(1);
+});
+
 describe('Responses at a server that has them', () => {
   const first = { model: 'm', input: 'Say hi', instructions: 'You code.', stream: true, store: true };
 
@@ -530,6 +550,23 @@ describe('what chat completions have a form for is no loss', () => {
       hologram: { a: [1] },
     });
     expect(gateway.passed[0]?.body).not.toHaveProperty('metadata');
+  });
+
+  test('the stop sequence that ended an answer is told', async () => {
+    const gateway = await gatewayFixture();
+    const stopped = { index: 0, finish_reason: 'stop', stop_reason: 'END' };
+    gateway.server.answer = ({ body }, res) =>
+      body['stream'] === true
+        ? stream(res, [
+            `data: ${JSON.stringify({ choices: [{ ...stopped, delta: { content: 'Hi' } }] })}\n\n`,
+            'data: [DONE]\n\n',
+          ])
+        : json(res, 200, { choices: [{ ...stopped, message: { role: 'assistant', content: 'Hi' } }] });
+    const request = { ...ask, messages: [{ role: 'user', content: 'Hi' }], stop_sequences: ['END'] };
+    const told = { stop_reason: 'stop_sequence', stop_sequence: 'END' };
+    const whole = await gateway.post('/v1/messages', { ...request, stream: false });
+    expect(await whole.json()).toMatchObject(told);
+    expect(await (await gateway.post('/v1/messages', request)).text()).toContain(JSON.stringify(told).slice(1, -1));
   });
 
   test('Responses', async () => {

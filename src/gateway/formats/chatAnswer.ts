@@ -16,6 +16,7 @@ export class ChatAnswer {
   /** By the server's own numbers, which may have holes. */
   readonly #calls = new Map<number, CallUnderWay>();
   #finishReason: string | null = null;
+  #stopSequence: string | null = null;
   #usage: AnswerUsage | null = null;
   #promptIds: readonly number[] = [];
   readonly #outputIds: number[] = [];
@@ -44,6 +45,7 @@ export class ChatAnswer {
     if (older) this.#call({ index: 0, function: older });
     this.#outputIds.push(...(listOf(choice['token_ids']) as number[]));
     if (typeof choice['finish_reason'] === 'string') this.#finishReason = choice['finish_reason'];
+    this.#stopSequence = textOf(choice['stop_reason']) || this.#stopSequence;
   }
 
   /** The body of an answer that was not streamed. */
@@ -60,6 +62,7 @@ export class ChatAnswer {
     for (const [at, call] of calls.entries()) this.#calls.set(at, { ...call });
     this.#outputIds.push(...(listOf(choice['token_ids']) as number[]));
     this.#finishReason = textOf(choice['finish_reason']) || null;
+    this.#stopSequence = textOf(choice['stop_reason']) || null;
     this.#isDone = true;
   }
 
@@ -79,6 +82,7 @@ export class ChatAnswer {
       isWhole: this.#error === null && (this.#isDone || this.#finishReason !== null),
       error: this.#error,
       finishReason: this.#finishReason,
+      ...(this.#stopSequence !== null && { stopSequence: this.#stopSequence }),
       usage: this.#usage,
       ids: this.#hasIds ? { prompt: this.#promptIds, output: this.#outputIds } : null,
       model: this.#model,

@@ -38,6 +38,8 @@ export interface Answer {
   readonly error: AnswerError | null;
   /** Such as `stop`, `length`, `tool_calls`; null: it said none. */
   readonly finishReason: string | null;
+  /** Which of the client's stop sequences ended it. Default: the server names none. */
+  readonly stopSequence?: string;
   readonly usage: AnswerUsage | null;
   /** Null where the server tells none. */
   readonly ids: { readonly prompt: readonly number[]; readonly output: readonly number[] } | null;

@@ -23,13 +23,14 @@ export function messageOf({ item, model, ...answer }: Answer, answerId: string):
       })),
     ],
     stop_reason: stopReason({ item, model, ...answer }),
-    stop_sequence: null,
+    stop_sequence: answer.stopSequence ?? null,
     usage: usageOf(answer.usage),
   };
 }
 
-function stopReason({ item, finishReason }: Answer): string {
+function stopReason({ item, finishReason, stopSequence }: Answer): string {
   if (item.calls) return 'tool_use';
+  if (stopSequence !== undefined) return 'stop_sequence';
   return finishReason === 'length' ? 'max_tokens' : 'end_turn';
 }
 
@@ -91,7 +92,7 @@ export class MessagesStream extends BlockStream {
   }
 
   protected ended(answer: Answer): string {
-    const delta = { stop_reason: stopReason(answer), stop_sequence: null };
+    const delta = { stop_reason: stopReason(answer), stop_sequence: answer.stopSequence ?? null };
     return (
       comment(this.options.closing(answer)) +
       namedEvent('message_delta', { delta, usage: usageOf(answer.usage) }) +

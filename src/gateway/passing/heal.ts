@@ -146,6 +146,9 @@ export function systemSent(
   return known ? layout.systemOf((known.raw ?? '').split(between)) : system;
 }
 
+/** Whether a message stands there, and not the value of a field. */
+const isElement = (text: string, at = 0): boolean => text[at] === '{';
+
 /** The system prompt. @returns whether another one's place was taken. */
 function leadOf(
   { sent, layout, first }: Known,
@@ -163,7 +166,10 @@ function leadOf(
   const isSame = known?.key === key;
   const raws = known?.raw?.split(between) ?? [];
   if (known?.raw === raw) return false;
-  if (raws.length !== lead.length || (!isSame && !pins)) {
+  const isAlike =
+    raws.length === spans.length &&
+    spans.every(({ start }, at) => isElement(sent, start) === isElement(raws[at] ?? ''));
+  if (!isAlike || (!isSame && !pins)) {
     first.put(id, { raw, key });
     return false;
   }
