@@ -56,6 +56,9 @@ export function figuresOf(
     ...row('thaw, cold', 'cold.ours', 'raw load, cold', 'cold.raw', null),
     ...row('thaw, warm', 'warm.ours', "llama-server's restore", 'slots.restore', null),
     ...row('freeze of everything', 'freeze.ours', 'raw save', 'freeze.raw', large ? 2 : null),
+    ...(large
+      ? row('processor time of the freeze', 'processor.freeze', 'of the raw save', 'processor.save', null)
+      : []),
     ...row('SHA-256 of it, afterwards', 'freeze.sum', 'freeze', 'freeze.ours', null),
     ...row('freeze of everything, and fsync of each file', 'durable.ours', 'raw save and fsync', 'durable.raw', null),
     ...row('freeze of everything', 'freeze.ours', "llama-server's save", 'slots.save', null),
@@ -75,7 +78,8 @@ export function figuresOf(
       null,
     ),
     ...againstPrefill(name, series, prefill, fast),
-    ...memory(name, kvBytes, series),
+    ...memory('thaw', 'peak', name, kvBytes, series),
+    ...memory('freeze', 'freeze.peak', name, kvBytes, series),
   ];
 }
 
@@ -121,20 +125,20 @@ function againstPrefill(name: string, series: Series, prefill: Prefill, least: n
   ];
 }
 
-function memory(name: string, kvBytes: number, series: Series): Figure[] {
-  const value = series.most('peak');
+function memory(what: string, measure: Measure, name: string, kvBytes: number, series: Series): Figure[] {
+  const value = series.most(measure);
   if (value === null) return [];
   return [
     {
       id: 'THAW',
-      what: `most memory of a thaw beyond the model, ${name}`,
+      what: `most memory of a ${what} beyond the model, ${name}`,
       unit: 'bytes',
       value,
       baseline: { what: 'KV', value: kvBytes },
       ratio: value / kvBytes,
       wanted: '≤ 1.2 times the KV, or 256 MiB',
       met: value <= Math.max(1.2 * kvBytes, 256 << 20),
-      runs: series.rounds('peak'),
+      runs: series.rounds(measure),
     },
   ];
 }

@@ -34,6 +34,9 @@ export interface FreezeTimes {
   readonly ms: number;
   readonly sumMs: number;
   readonly syncMs: number;
+  /** Processor time of the request, over all threads of both processes. */
+  readonly processorMs: number;
+  readonly peakBytes: number | null;
 }
 
 /** Of the turn that {@link MeasuredEngine.storeTurn} adds. */
@@ -171,14 +174,16 @@ export class MeasuredEngine {
     for (const path of files) rmSync(path, { force: true });
     const before = await this.#total('store');
     const [summed, sumBefore] = [await this.#engine.metric(summedMetric), await this.#total('sum')];
-    await this.ask(ids, this.#reusable(ids));
+    const processorBefore = this.#processorMs();
+    const { bytes } = await peakMemory(this.#pids, () => this.ask(ids, this.#reusable(ids)));
+    const processorMs = this.#processorMs() - processorBefore;
     const ms = (await this.#total('store')) - before;
     while ((await this.#engine.metric(summedMetric)) < summed + files.length)
       await setTimeout(5, null, { signal: this.#signal });
     const sumMs = (await this.#total('sum')) - sumBefore;
     const sync = await timed(async () => syncFiles(files));
     dropCaches(files);
-    return { ms, sumMs, syncMs: sync.ms };
+    return { ms, sumMs, syncMs: sync.ms, processorMs, peakBytes: bytes };
   }
 
   /** Milliseconds to read the files of a prompt, and nothing else; null where the system cannot forget them. */

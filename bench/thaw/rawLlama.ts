@@ -82,13 +82,17 @@ export class RawLlama {
   }
 
   /** Milliseconds to save what was loaded last, and then until it is on the disk. */
-  async save(ids: readonly number[]): Promise<{ readonly ms: number; readonly syncMs: number }> {
+  async save(
+    ids: readonly number[],
+  ): Promise<{ readonly ms: number; readonly syncMs: number; readonly processorMs: number }> {
     const path = join(this.folder, 'saved.state');
+    const before = computedMs([this.#llama.pid]);
     const { ms } = await timed(() => this.#llama.call('save', { path }));
+    const processorMs = computedMs([this.#llama.pid]) - before;
     mustHold(statSync(path).size === statSync(this.fileOf(ids)).size, 'the saved state is as large as the loaded one');
     const sync = await timed(async () => syncFiles([path]));
     rmSync(path);
-    return { ms, syncMs: sync.ms };
+    return { ms, syncMs: sync.ms, processorMs };
   }
 
   close(): void {

@@ -1,6 +1,6 @@
 type Load = 'ours' | 'place' | 'raw' | 'encrypted';
 
-/** What is measured in each round; milliseconds, but for the bytes of `peak`, `bytes.turn` and `bytes.tail`. */
+/** What is measured in each round; milliseconds, but for the bytes of `peak`, `freeze.peak`, `bytes.turn` and `bytes.tail`. */
 export type Measure =
   | `${'warm' | 'cold'}.${Load}`
   | 'plainRead'
@@ -11,10 +11,12 @@ export type Measure =
   | 'leastTail'
   | 'processor.ours'
   | 'processor.raw'
+  | 'processor.freeze'
+  | 'processor.save'
   | 'peak'
   | 'slots.restore'
   | 'slots.save'
-  | `freeze.${'ours' | 'raw' | 'encrypted' | 'sum' | 'tail' | 'turn'}`
+  | `freeze.${'ours' | 'raw' | 'encrypted' | 'sum' | 'tail' | 'turn' | 'peak'}`
   | `bytes.${'turn' | 'tail'}`
   | `durable.${'ours' | 'raw'}`;
 

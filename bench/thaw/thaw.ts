@@ -73,7 +73,7 @@ async function measureModel(
       const prefill = await prefillOf(clear, ids, whole);
       const series = new Series();
       for (let round = 0; round < roundsFor(kvBytes); round++) {
-        await measureRound(ids, { clear, sealed, raw, slots: hasSlots ? slots : null, blockTokens }, series);
+        await measureRound(round, ids, { clear, sealed, raw, slots: hasSlots ? slots : null, blockTokens }, series);
       }
       figures.push(...figuresOf(model, size, kvBytes, series, prefill));
       measured.push({ size, kvBytes, tailMs: series.least('leastTail') ?? 0 });
@@ -109,6 +109,7 @@ interface Contestants {
 }
 
 async function measureRound(
+  round: number,
   ids: readonly number[],
   { clear, sealed, raw, slots, blockTokens }: Contestants,
   series: Series,
@@ -142,14 +143,27 @@ async function measureRound(
   series.add('bytes.tail', turn.tailBytes);
   series.add('request', (await clear.load(ids, false, true))?.requestMs);
   series.add('tail', (await clear.tail(ids, true)).ms);
-  const [frozen, saved] = [await clear.freeze(loaded), await raw.save(ids)];
-  series.add('freeze.ours', frozen.ms);
-  series.add('freeze.raw', saved.ms);
-  series.add('freeze.sum', frozen.sumMs);
-  series.add('durable.ours', frozen.ms + frozen.syncMs);
-  series.add('durable.raw', saved.ms + saved.syncMs);
-  series.add('freeze.encrypted', (await sealed.freeze(loaded)).ms);
-  series.add('slots.save', await slots?.save());
+  const freezes = [
+    async () => {
+      const least = await clear.tail(loaded);
+      const frozen = await clear.freeze(loaded);
+      series.add('freeze.ours', frozen.ms);
+      series.add('freeze.sum', frozen.sumMs);
+      series.add('freeze.peak', frozen.peakBytes);
+      series.add('processor.freeze', frozen.processorMs - least.processorMs);
+      series.add('durable.ours', frozen.ms + frozen.syncMs);
+    },
+    async () => {
+      const saved = await raw.save(ids);
+      series.add('freeze.raw', saved.ms);
+      series.add('processor.save', saved.processorMs);
+      series.add('durable.raw', saved.ms + saved.syncMs);
+    },
+    async () => series.add('freeze.encrypted', (await sealed.freeze(loaded)).ms),
+    async () => series.add('slots.save', await slots?.save()),
+  ];
+  // Each is the first one in turn: it finds less memory that was freed just before, and whose pages the system therefore has.
+  for (const [at] of freezes.entries()) await freezes[(at + round) % freezes.length]?.();
 }
 
 /** Of such sizes, fewer rounds, and no start of an engine. */

@@ -65,8 +65,15 @@ export interface TakenParts {
   readonly failure: Error | null;
 }
 
-/** Has llama.cpp save its state from a position on. */
-export type SaveState = (path: string, from: number) => Promise<void>;
+/** Tokens of a sequence. */
+export interface TokenRange {
+  readonly from: number;
+  /** Behind the last one. */
+  readonly to: number;
+}
+
+/** Has llama.cpp save its state, or these tokens of it. */
+export type SaveState = (path: string, range: TokenRange | null) => Promise<void>;
 
 /** The context that a state is put together for, or that one is stored of. */
 export interface Named {
@@ -320,39 +327,74 @@ export class DiskCache {
    *
    * @param named its ids begin with the tokens of its blocks; the saved state holds all of them, and the tail's, and ends with the blocks when
    *   the model has position states.
-   * @param savedTokens number of tokens in llama.cpp's state. Those before the first that is missing are not saved where that can be.
-   * @param savesParts whether it can be saved from another position than 0. Default: no.
+   * @param savedTokens number of tokens in llama.cpp's state.
+   * @param savesParts whether some of them can be saved alone. Then those that are missing pass part by part, where the state can be cut.
+   *   Default: no.
    * @returns whether the tail was written, where there is one.
-   * @throws StateFormatError, Error when the state is not that of these ids; nothing is written then.
+   * @throws StateFormatError, Error when the state is not that of these ids; nothing of it is written then, or of that part.
    */
   async store(named: Named, savedTokens: number, save: SaveState, savesParts = false): Promise<boolean> {
-    const { ids, hashes, tail } = named;
+    await this.#sums.pause();
+    try {
+      return savesParts && this.cutsAnywhere && this.#rows
+        ? await this.#storeInParts(named, save, this.#rows)
+        : await this.#storeWhole(named, savedTokens, save);
+    } finally {
+      this.releaseSoon();
+      this.#sums.resume();
+    }
+  }
+
+  /** llama.cpp saves a part while the two before it are cut, which takes the memory of three parts, whatever the size of the state. */
+  async #storeInParts(named: Named, save: SaveState, rows: BlockFolder): Promise<boolean> {
+    const { hashes, tail } = named;
+    const cutting: Promise<void>[] = [];
+    let isTailWritten = false;
+    try {
+      for (const [at, { blocks, range, hasTail }] of this.#partsToSave(named).entries()) {
+        await cutting[at - this.#passing.length];
+        const place = await this.#lane(at).place(stateBytes(this.#shape.rows, range.to - range.from));
+        const startedMs = performance.now();
+        await save(place.path, range);
+        this.counters.saveMs += performance.now() - startedMs;
+        const source = fileSource(place.open());
+        const part = { from: range.from, namesSequence: false };
+        const state = this.#stateOf(source, named, range.to, part);
+        const firstBlock = range.from / this.blockTokens;
+        const pieces = blocks.map((index) => ({ hash: hashes[index] ?? '', index: index - firstBlock }));
+        if (pieces.length > 0) cutting.push(this.#cut(this.#job('cut', rows, state.runs, place.open(), pieces)));
+        // A failure is met where its end is awaited.
+        cutting.at(-1)?.catch(() => undefined);
+        if (hasTail && tail !== null) isTailWritten = this.#storeTail(source, state, named, part);
+      }
+      await Promise.all(cutting);
+      return isTailWritten;
+    } finally {
+      await Promise.allSettled(cutting);
+    }
+  }
+
+  async #storeWhole(named: Named, savedTokens: number, save: SaveState): Promise<boolean> {
+    const { hashes, tail } = named;
     const lost = this.missing(hashes);
-    const part = savesParts ? this.#partToSave(ids, lost, tail) : wholeSequence;
-    const partTokens = savedTokens - part.from;
-    const place = await this.#lane(0).place(stateBytes(this.#shape.rows, partTokens) + 2 * this.#positionBytes);
+    const place = await this.#lane(0).place(stateBytes(this.#shape.rows, savedTokens) + 2 * this.#positionBytes);
     // What llama.cpp has not written yet must not look as if it had.
     if (place.isInMemory) ftruncateSync(place.open(), 0);
-    const firstBlock = part.from / this.blockTokens;
-    const missing = lost.map((index) => ({ hash: hashes[index] ?? '', index: index - firstBlock }));
+    const missing = lost.map((index) => ({ hash: hashes[index] ?? '', index }));
     const jobOf = (rows: BlockFolder, runs: readonly RowRun[]): BlockJob =>
       this.#job('cut', rows, runs, place.open(), missing);
-    await this.#sums.pause();
     const cutting =
       this.#rows && this.#shape.rows && missing.length > 0 && place.isInMemory
-        ? cutWhileSaving(this.#threads, jobOf(this.#rows, runsOf(this.#shape.rows, partTokens, part)))
+        ? cutWhileSaving(this.#threads, jobOf(this.#rows, runsOf(this.#shape.rows, savedTokens)))
         : null;
     try {
       const startedMs = performance.now();
-      await save(place.path, part.from);
+      await save(place.path, null);
       this.counters.saveMs += performance.now() - startedMs;
       const source = fileSource(place.open());
-      const state = this.#stateOf(source, named, part);
-      if (this.#rows && missing.length > 0) {
-        const cut = await cutting?.end(state.runs);
-        this.#count(missing, cut ?? (await this.#threads.run(jobOf(this.#rows, state.runs))));
-        this.#sums.add({ ...jobOf(this.#rows, state.runs), task: 'sum' });
-      }
+      const state = this.#stateOf(source, named, hashes.length * this.blockTokens, wholeSequence);
+      if (this.#rows && missing.length > 0)
+        await this.#cut(jobOf(this.#rows, state.runs), await cutting?.end(state.runs));
       const last = hashes.at(-1);
       // Recomputed rows replace damaged ones; the stored position state behind them may be damaged, too.
       if (this.#positions && last !== undefined && (missing.length > 0 || !this.#positions.has(last))) {
@@ -360,12 +402,16 @@ export class DiskCache {
         const position = source.read(state.positionOffset, source.sizeBytes - state.positionOffset);
         this.#positions.write(last, position, join(this.#runFolder, 'position.tmp'));
       }
-      return tail !== null && this.#storeTail(source, state, named, part);
+      return tail !== null && this.#storeTail(source, state, named, wholeSequence);
     } finally {
       await cutting?.end(null);
-      this.releaseSoon();
-      this.#sums.resume();
     }
+  }
+
+  /** @param outcomes of the job, where it was done already. Default: it is done now. */
+  async #cut(job: BlockJob, outcomes?: readonly BlockOutcome[] | null): Promise<void> {
+    this.#count(job.blocks, outcomes ?? (await this.#threads.run(job)));
+    this.#sums.add({ ...job, task: 'sum' });
   }
 
   /** Deletes blocks, or a tail, that llama.cpp could not take. */
@@ -375,17 +421,29 @@ export class DiskCache {
     for (const hash of hashes) this.#rows?.remove(hash);
   }
 
-  /** The part of llama.cpp's state that has everything that is missing. */
-  #partToSave(ids: readonly number[], lost: readonly number[], tail: string | null): StatePart {
-    const first = lost[0] ?? (tail === null ? 0 : Math.floor(Math.max(0, ids.length - 1) / this.blockTokens));
-    const from = this.cutsAnywhere ? first * this.blockTokens : 0;
-    return { from, namesSequence: from === 0 };
+  /** Parts of llama.cpp's state that have everything that is missing. */
+  #partsToSave({ ids, hashes, tail }: Named): PartToSave[] {
+    const tailBlock = tail === null ? null : Math.floor(Math.max(0, ids.length - 1) / this.blockTokens);
+    const left = this.missing(hashes);
+    const parts: PartToSave[] = [];
+    while (left.length > 0 || (tailBlock !== null && parts.at(-1)?.hasTail !== true)) {
+      const first = left[0] ?? tailBlock ?? 0;
+      const behind = left.findIndex((index) => index >= first + this.#partBlocks);
+      const blocks = left.splice(0, behind < 0 ? left.length : behind);
+      const end = (blocks.at(-1) ?? first - 1) + 1;
+      const hasTail = tailBlock !== null && left.length === 0 && tailBlock <= first + this.#partBlocks;
+      const to = Math.max(end * this.blockTokens, hasTail ? ids.length - 1 : 0);
+      parts.push({ blocks, range: { from: first * this.blockTokens, to }, hasTail });
+    }
+    return parts;
   }
 
-  /** @throws StateFormatError, Error when the state is not that part of these ids. */
-  #stateOf(source: ByteSource, { ids, hashes }: Named, part: StatePart): StateFile {
+  /**
+   * @param end position behind the last token that is stored of it, but for the tail.
+   * @throws StateFormatError, Error when the state is not that part of these ids.
+   */
+  #stateOf(source: ByteSource, { ids }: Named, end: number, part: StatePart): StateFile {
     const state = parseStateFile(source, this.#shape, part);
-    const end = hashes.length * this.blockTokens;
     const reached = part.from + state.ids.length;
     const isOther = this.#positions ? reached !== end : reached < end;
     if (isOther || state.ids.some((id, at) => part.from + at < end && id !== ids[part.from + at])) {
@@ -496,6 +554,14 @@ export class DiskCache {
     const sizes = { blockTokens: this.blockTokens, stripBytes, partBytes };
     return { task, folder: path, seal, blocks, runs, stateFile, temporary, ...sizes };
   }
+}
+
+/** Some tokens of a context, and what is stored of them. */
+interface PartToSave {
+  /** Indices of blocks. */
+  readonly blocks: readonly number[];
+  readonly range: TokenRange;
+  readonly hasTail: boolean;
 }
 
 /** Some blocks of a context, behind others. */

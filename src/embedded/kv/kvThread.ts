@@ -9,6 +9,8 @@ import { sumBlock } from './sumBlock.ts';
 export interface SharedJob {
   readonly job: BlockJob;
   readonly progress: Int32Array;
+  /** Whether all of its state file is there. Else llama.cpp may still write it. */
+  readonly isComplete: boolean;
   /** Of the replies to it. */
   readonly id: number;
   /** How many threads share the job. */
@@ -40,25 +42,39 @@ parentPort?.on('message', (shared: SharedJob) => {
 
 const tasks = { place, cut, sum } satisfies Record<BlockJob['task'], unknown>;
 
-/** Takes blocks of the job until none is left. When a block cannot be placed, those behind it are useless. */
-function place({ job, progress, threads }: SharedJob): [number, BlockOutcome][] {
+/** When a block cannot be placed, those behind it are useless. */
+function place(shared: SharedJob): [number, BlockOutcome][] {
+  const { job, progress } = shared;
+  return inSteps(shared, (from, to) => {
+    const done = placer.run(job, from, to);
+    if (done.some((outcome) => outcome !== 'done')) Atomics.store(progress, nextAt, job.blocks.length);
+    return done;
+  });
+}
+
+/** Takes blocks of the job until none is left. */
+function inSteps(
+  { job, progress, threads }: SharedJob,
+  run: (from: number, to: number) => BlockOutcome[],
+): [number, BlockOutcome][] {
   const outcomes: [number, BlockOutcome][] = [];
   // Small jobs are shared, too.
   const step = Math.min(blocksAtOnce(job), Math.ceil(job.blocks.length / threads));
   for (;;) {
     const from = Atomics.add(progress, nextAt, step);
     if (from >= job.blocks.length) return outcomes;
-    const done = placer.run(job, from, Math.min(from + step, job.blocks.length));
+    const done = run(from, Math.min(from + step, job.blocks.length));
     done.forEach((outcome, at) => outcomes.push([from + at, outcome]));
-    if (done.some((outcome) => outcome !== 'done')) Atomics.store(progress, nextAt, job.blocks.length);
   }
 }
 
 /** Files that all threads together have open. */
 const mostOpen = 1024;
 
-/** Cuts this thread's share of the blocks: all of its files grow together, as the state does. */
-function cut({ job, progress, threads }: SharedJob): [number, BlockOutcome][] {
+/** Where the state still grows, cuts this thread's share of the blocks: all of its files grow together, as the state does. */
+function cut(shared: SharedJob): [number, BlockOutcome][] {
+  const { job, progress, threads } = shared;
+  if (shared.isComplete) return inSteps(shared, (from, to) => cutter.run(job, from, to, progress, thread));
   const boundary = (share: number): number => Math.floor((job.blocks.length * share) / threads);
   const from = boundary(thread);
   return cutter

@@ -22,14 +22,14 @@ export interface RunningJob {
 }
 
 /**
- * Threads that read, check and write the files of blocks, one job after the other. Only a `place` begins while another still runs: a thread that
- * has done its share goes on. They do not keep the process alive.
+ * Threads that read, check and write the files of blocks, one job after the other. A `place`, and a `cut` of a complete state, begin while others of
+ * their kind still run: a thread that has done its share goes on. They do not keep the process alive.
  */
 export class KvThreads {
   readonly #threads: (Worker | null)[];
   #previous: Promise<void> = Promise.resolve();
-  /** The last job that is no `place`. */
-  #previousOther: Promise<void> = Promise.resolve();
+  /** The last job that none begins beside. */
+  #previousAlone: Promise<void> = Promise.resolve();
   #lastId = 0;
 
   /** @param count default: one for each core, at most 4. */
@@ -68,11 +68,13 @@ export class KvThreads {
       );
     }
     let isStopped = false;
-    const isPlace = job.task === 'place';
-    const outcomes = (isPlace ? this.#previousOther : this.#previous).then(() => this.#outcomes(job, progress));
+    const isAlone = job.task === 'sum' || isGood !== null;
+    const outcomes = (isAlone ? this.#previous : this.#previousAlone).then(() =>
+      this.#outcomes(job, progress, isGood === null),
+    );
     // Without the results: each would hold those of all jobs before it.
     this.#previous = Promise.allSettled([this.#previous, outcomes]).then(() => undefined);
-    if (!isPlace) this.#previousOther = this.#previous;
+    if (isAlone) this.#previousAlone = this.#previous;
     return {
       outcomes,
       get isStopped() {
@@ -85,10 +87,10 @@ export class KvThreads {
     };
   }
 
-  async #outcomes(job: BlockJob, progress: Int32Array): Promise<BlockOutcome[]> {
+  async #outcomes(job: BlockJob, progress: Int32Array, isComplete: boolean): Promise<BlockOutcome[]> {
     const outcomes = job.blocks.map((): BlockOutcome => 'not-reached');
     const failures: string[] = [];
-    const shared = { id: ++this.#lastId, job, progress, threads: this.#threads.length };
+    const shared = { id: ++this.#lastId, job, progress, isComplete, threads: this.#threads.length };
     const replies = this.#threads.map((_, index) => this.#ask(index, shared));
     for (const reply of await Promise.all(replies)) {
       if ('failure' in reply) failures.push(reply.failure);

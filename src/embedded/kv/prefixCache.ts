@@ -269,5 +269,5 @@ function refused(llama: Llama, error: unknown): Error {
 
 const saverOf =
   (llama: Llama): SaveState =>
-  (path, from) =>
-    from > 0 ? llama.call('saveFrom', { path, from }) : llama.call('save', { path });
+  (path, range) =>
+    range ? llama.call('savePart', { path, ...range }) : llama.call('save', { path });

@@ -54,7 +54,7 @@ const operations: { [Name in keyof WorkerOperations]: (input: Parameters<WorkerO
   },
   append: ({ path, isFirst }) => openParts().append(path, isFirst),
   adopt: ({ path }) => openParts().adopt(path),
-  saveFrom: ({ path, from }) => openParts().saveFrom(path, from),
+  savePart: ({ path, from, to }) => openParts().save(path, from, to),
 };
 
 function openModel(): LlamaModel {

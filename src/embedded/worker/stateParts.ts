@@ -56,11 +56,13 @@ export class StateParts {
     return tokens;
   }
 
-  async saveFrom(path: string, from: number): Promise<void> {
-    const tokens = Uint32Array.from(this.#sequence.contextTokens.slice(from));
+  /** Saves the tokens `from` to before `to`. */
+  async save(path: string, from: number, to: number): Promise<void> {
+    const tokens = Uint32Array.from(this.#sequence.contextTokens.slice(from, to));
     try {
       await this.#calls.copySequenceStateFromOtherSequence(part, own);
       if (from > 0) this.#calls.removeTokenCellsFromSequence(part, 0, from);
+      this.#calls.removeTokenCellsFromSequence(part, to, -1);
       await this.#calls.saveSequenceStateToFile(path, part, tokens);
     } finally {
       // Rows that kept this name after a failed save would take room in the context that nobody frees.
@@ -69,8 +71,8 @@ export class StateParts {
   }
 
   /**
-   * Whether a state that is loaded in two parts is saved as it was, byte for byte, and its second half by itself has the same rows. Leaves
-   * an empty sequence.
+   * Whether a state that is loaded in two parts is saved as it was, byte for byte, and a part from its middle has the same rows. Leaves an empty
+   * sequence.
    *
    * @param samplePath the saved state of the sequence.
    */
@@ -90,12 +92,13 @@ export class StateParts {
       await this.adopt(path);
       await this.#sequence.saveStateToFile(path);
       if (!readFileSync(path).equals(sample)) return false;
-      await this.saveFrom(path, half);
+      const [from, to] = [half >> 1, ids.length - (half >> 1)];
+      await this.save(path, from, to);
       const saved = readFileSync(path);
-      const savedHalf = parseStateFile(bufferSource(saved), shape, { from: half, namesSequence: false });
-      return savedHalf.runs.every(({ offset, rowBytes }, run) => {
-        const start = (state.runs[run]?.offset ?? 0) + half * rowBytes;
-        const bytes = (ids.length - half) * rowBytes;
+      const middle = parseStateFile(bufferSource(saved), shape, { from, namesSequence: false });
+      return middle.runs.every(({ offset, rowBytes }, run) => {
+        const start = (state.runs[run]?.offset ?? 0) + from * rowBytes;
+        const bytes = (to - from) * rowBytes;
         return saved.subarray(offset, offset + bytes).equals(sample.subarray(start, start + bytes));
       });
     } catch {

@@ -49,7 +49,7 @@ export interface ModelInfo {
   readonly markers: readonly string[];
   /** False where llama.cpp cannot forget the last tokens of a sequence: recurrent, hybrid, sliding window. */
   readonly canTruncate: boolean;
-  /** Whether `append`, `adopt` and `saveFrom` work with this llama.cpp and this model: tried at the start. */
+  /** Whether `append`, `adopt` and `savePart` work with this llama.cpp and this model: tried at the start. */
   readonly takesParts: boolean;
   /** Whether the position encoding is scaled, which may depend on the context length. */
   readonly hasScaledPositions: boolean;
@@ -104,8 +104,8 @@ export interface WorkerOperations {
   append(request: { readonly path: string; readonly isFirst: boolean }): void;
   /** Gives the rows that were appended the tokens of a state without rows; gives their number. */
   adopt(request: { readonly path: string }): number;
-  /** Writes the state file of the tokens from a position on. */
-  saveFrom(request: { readonly path: string; readonly from: number }): void;
+  /** Writes the state file of the tokens `from` to before `to`. */
+  savePart(request: { readonly path: string; readonly from: number; readonly to: number }): void;
 }
 
 export type OperationName = keyof WorkerOperations;

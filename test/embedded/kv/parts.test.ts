@@ -1,9 +1,9 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { BlockOutcome } from '../../../src/embedded/kv/blockJob.ts';
-import type { DiskCache } from '../../../src/embedded/kv/diskCache.ts';
+import type { DiskCache, TokenRange } from '../../../src/embedded/kv/diskCache.ts';
 import { KvThreads } from '../../../src/embedded/kv/kvThreads.ts';
 import { PassingState } from '../../../src/embedded/kv/passingState.ts';
 import { PrefixCache, type Prompt } from '../../../src/embedded/kv/prefixCache.ts';
@@ -258,10 +258,10 @@ describe('a state that passes in parts of three blocks', () => {
 
   it('is saved from the first missing block on, and has the rows of a whole one', async () => {
     await asked({ ...promptOf(ids.slice(0, 21)), tail: null });
-    expect(llama.calls).toEqual(['truncate', 'evaluate', 'save']);
+    expect(llama.calls).toEqual(['truncate', 'evaluate', 'savePart', 'savePart']);
     const longer = [...ids, ...ids.map((id) => id + 100)];
     await asked({ ...promptOf(longer), tail: null });
-    expect(llama.calls.slice(3)).toEqual(['truncate', 'evaluate', 'saveFrom']);
+    expect(llama.calls.slice(4)).toEqual(['truncate', 'evaluate', ...Array.from({ length: 4 }, () => 'savePart')]);
     const { hashes } = promptOf(longer);
     expect(disk.missing(hashes)).toEqual([]);
     const assembled = await disk.assemble({ ids: longer, hashes, tail: null }, hashes.length);
@@ -274,7 +274,7 @@ describe('a state that passes in parts of three blocks', () => {
     const before = disk.counters.written;
     llama.calls.length = 0;
     await frozen();
-    expect(llama.calls.filter((name) => name.startsWith('save'))).toEqual(['saveFrom']);
+    expect(llama.calls.filter((name) => name.startsWith('save'))).toEqual(['savePart']);
     expect(disk.counters.written).toBe(before + 1);
     restart();
     expect((await cache.reuse(llama, promptOf())).tokens).toBe(30);
@@ -284,9 +284,90 @@ describe('a state that passes in parts of three blocks', () => {
     await asked({ ...promptOf(ids.slice(0, 21)), tail: null });
     const others = ids.map((id) => id + 1);
     const named = { ids, hashes: promptOf().hashes, tail: null };
-    const save = async (path: string, from: number): Promise<void> =>
-      writeFileSync(path, partState(others.slice(from), from));
+    const save = async (path: string, range: TokenRange | null): Promise<void> =>
+      writeFileSync(path, partState(others.slice(range?.from, range?.to), range?.from ?? 0));
     await expect(disk.store(named, 31, save, true)).rejects.toThrow("llama.cpp's state is not that of the prompt.");
     expect(disk.missing(named.hashes)).toEqual([5, 6]);
+  });
+
+  it('is stored nowhere where llama.cpp saved fewer tokens than it was asked for', async () => {
+    const { hashes } = promptOf();
+    const save = async (path: string, range: TokenRange | null): Promise<void> =>
+      writeFileSync(path, partState(ids.slice(range?.from, (range?.to ?? 0) - 1), range?.from ?? 0));
+    await expect(disk.store({ ids, hashes, tail: null }, 31, save, true)).rejects.toThrow('is not that of the prompt');
+    expect(disk.missing(hashes)).toEqual([0, 1, 2, 3, 4, 5, 6]);
+  });
+
+  it('is saved where files are missing and nowhere else, whichever they are, and is then the whole', async () => {
+    const some = fc.uniqueArray(fc.integer({ min: 0, max: 6 }));
+    await fc.assert(
+      fc.asyncProperty(some, fc.boolean(), async (lost, isTailLost) => {
+        await frozen();
+        const { hashes, tail } = promptOf();
+        for (const block of lost) rmSync(fileOf(hashes[block] ?? ''));
+        if (isTailLost) rmSync(fileOf(tail?.hash ?? ''));
+        const ranges: TokenRange[] = [];
+        const store = async (path: string, range: TokenRange | null): Promise<void> => {
+          if (range) ranges.push(range);
+          await llama.call('savePart', { path, ...(range ?? { from: 0, to: 0 }) });
+        };
+        const named = { ids, hashes, tail: isTailLost ? (tail?.hash ?? null) : null };
+        expect(await disk.store(named, ids.length, store, true)).toBe(isTailLost);
+        const missing = [...lost.map((block) => block * blockTokens), ...(isTailLost ? [28] : [])];
+        const needed = new Set(missing.flatMap((from) => [from, Math.min(from + blockTokens, 30) - 1]));
+        for (const { from, to } of ranges) {
+          expect(needed).toContain(from);
+          expect(needed).toContain(to - 1);
+          expect(to - from).toBeLessThan(4 * blockTokens);
+        }
+        const saved = ranges.flatMap(({ from, to }) => Array.from({ length: to - from }, (_, at) => from + at));
+        expect(saved).toEqual([...new Set(saved)].toSorted((a, b) => a - b));
+        for (const position of needed) expect(saved).toContain(position);
+        restart();
+        expect((await cache.reuse(llama, promptOf())).tokens).toBe(30);
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  it('is never saved into the file of a part that is still cut, and no room is freed before the last one is', async () => {
+    const order: string[] = [];
+    const run = KvThreads.prototype.run;
+    let cuts = 0;
+    vi.spyOn(KvThreads.prototype, 'run').mockImplementation(async function (this: KvThreads, job, isGood) {
+      const cut = ++cuts;
+      for (let turn = 0; turn < 20; turn++) await setImmediate();
+      const outcomes = await run.call(this, job, isGood);
+      order.push(`cut ${cut}`);
+      return outcomes;
+    });
+    vi.spyOn(PassingState.prototype, 'release').mockImplementation(async () => void order.push('free'));
+    const longer = [...ids, ...ids.map((id) => id + 100)];
+    const savePart = llama.call.bind(llama);
+    let saves = 0;
+    vi.spyOn(llama, 'call').mockImplementation(async (name, input) => {
+      if (name === 'savePart') order.push(`save ${++saves}`);
+      return savePart(name, input);
+    });
+    await asked({ ...promptOf(longer), tail: null });
+    const steps = ['save 1', 'save 2', 'save 3', 'cut 1', 'save 4', 'cut 2', 'save 5', 'cut 3', 'cut 4', 'cut 5'];
+    expect(order).toEqual([...steps, 'free', 'free', 'free']);
+    expect(disk.missing(promptOf(longer).hashes)).toEqual([]);
+  });
+
+  it('keeps the parts before one that llama.cpp cannot save, and frees no room that is still cut', async () => {
+    const savePart = llama.call.bind(llama);
+    let saves = 0;
+    vi.spyOn(llama, 'call').mockImplementation(async (name, input) => {
+      if (name === 'savePart' && ++saves === 2) throw new OperationFailedError('no room for the part');
+      return savePart(name, input);
+    });
+    await asked({ ...promptOf(), tail: null });
+    expect(said).toEqual([expect.stringContaining('no room for the part')]);
+    expect(disk.missing(promptOf().hashes)).toEqual([3, 4, 5, 6]);
+    await asked({ ...promptOf([...ids, 1]), tail: null });
+    expect(disk.missing(promptOf().hashes)).toEqual([]);
+    restart();
+    expect((await cache.reuse(llama, promptOf())).tokens).toBe(28);
   });
 });

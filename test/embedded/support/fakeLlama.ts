@@ -68,6 +68,6 @@ export class FakeLlama implements Llama {
       this.ids = [...ids];
       return ids.length;
     },
-    saveFrom: ({ path, from }) => writeFileSync(path, partState(this.ids.slice(from), from)),
+    savePart: ({ path, from, to }) => writeFileSync(path, partState(this.ids.slice(from, to), from)),
   };
 }
