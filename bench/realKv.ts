@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
-import { headBytes } from '../src/embedded/kv/blockFile.ts';
+import { headBytes } from '../src/embedded/kv/files/blockFile.ts';
 import { EngineProcess } from '../test/embedded/support/engineProcess.ts';
 import { gemmaModel } from '../test/engines/live/gemmaModel.ts';
 import { mustHold, notMeasured, type Figure } from './benchmark.ts';

@@ -6,7 +6,7 @@ export const processBundles: Readonly<Record<string, string>> = {
   backend: 'src/backend/main.ts',
   embedded: 'src/embedded/main.ts',
   llamaWorker: 'src/embedded/worker/llamaWorker.ts',
-  kvThread: 'src/embedded/kv/kvThread.ts',
+  kvThread: 'src/embedded/kv/threads/kvThread.ts',
   cli: 'src/cli/main.ts',
   mcp: 'src/mcp/main.ts',
 };

@@ -1,10 +1,10 @@
-import { readFileSync, rmSync, statSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import { promptHashes } from '../../src/base/kvBlockHash.ts';
-import { hashProfile } from '../../src/embedded/kv/kvNamespace.ts';
+import { hashProfile } from '../../src/embedded/kv/files/kvNamespace.ts';
 import { blockNames, cachedBy, EngineProcess } from '../../test/embedded/support/engineProcess.ts';
 import { mustHold, timed } from '../benchmark.ts';
-import { dropCaches, syncFiles } from './pageCache.ts';
+import { dropCaches, setAside, syncFiles } from './pageCache.ts';
 import { computedMs, peakMemory } from './peakMemory.ts';
 
 /** A model's file, as the engines of a run serve it. */
@@ -115,7 +115,7 @@ export class MeasuredEngine {
    */
   async storeTail(ids: readonly number[]): Promise<number> {
     await this.ask(ids, null, { cwm_tail: 'store' });
-    rmSync(await this.#tailFile(ids), { force: true });
+    this.#setAside([await this.#tailFile(ids)]);
     const before = await this.#total('store');
     await this.ask(ids, null, { cwm_tail: 'store' });
     return (await this.#total('store')) - before;
@@ -132,7 +132,7 @@ export class MeasuredEngine {
     const [known, all] = [await this.filesOf(ids), await this.filesOf(longer)];
     const tail = await this.#tailFile(longer);
     const files = [...all.slice(known.length), tail];
-    for (const path of files) rmSync(path, { force: true });
+    this.#setAside(files);
     const before = await this.#total('store');
     await this.ask(longer, null, { cwm_tail: 'store' });
     const ms = (await this.#total('store')) - before;
@@ -171,7 +171,7 @@ export class MeasuredEngine {
    */
   async freeze(ids: readonly number[]): Promise<FreezeTimes> {
     const files = await this.filesOf(ids);
-    for (const path of files) rmSync(path, { force: true });
+    this.#setAside(files);
     const before = await this.#total('store');
     const [summed, sumBefore] = [await this.#engine.metric(summedMetric), await this.#total('sum')];
     const processorBefore = this.#processorMs();
@@ -195,6 +195,10 @@ export class MeasuredEngine {
 
   close(): Promise<void> {
     return this.#engine.kill();
+  }
+
+  #setAside(files: readonly string[]): void {
+    setAside(files, `${this.#engine.kvDir}-before`);
   }
 
   #askAgain(ids: readonly number[], isWhole: boolean): Promise<number> {

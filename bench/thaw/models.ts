@@ -1,6 +1,10 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { defaultNoiseShape, noiseModelPrefix, type NoiseModelShape } from '../../src/embedded/noiseModel/noiseModel.ts';
-import { kvBytesPerToken as layoutBytes, usualBlockTokens, type KvLayout } from '../../src/embedded/kv/kvLayout.ts';
+import {
+  kvBytesPerToken as layoutBytes,
+  usualBlockTokens,
+  type KvLayout,
+} from '../../src/embedded/kv/state/kvLayout.ts';
 import { writeNoiseModel } from '../../src/embedded/noiseModel/noiseModelFile.ts';
 
 export interface BenchModel {

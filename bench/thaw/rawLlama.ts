@@ -1,11 +1,11 @@
 import { copyFileSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { BlockFolder, newBlockCounters } from '../../src/embedded/kv/blockFolder.ts';
+import { BlockFolder, newBlockCounters } from '../../src/embedded/kv/files/blockFolder.ts';
 import { DiskCache } from '../../src/embedded/kv/diskCache.ts';
-import { kvBytesPerToken, type StateShape } from '../../src/embedded/kv/kvLayout.ts';
-import { KvThreads } from '../../src/embedded/kv/kvThreads.ts';
-import { PassingState } from '../../src/embedded/kv/passingState.ts';
-import { bufferSource, parseStateFile } from '../../src/embedded/kv/stateFile.ts';
+import { kvBytesPerToken, type StateShape } from '../../src/embedded/kv/state/kvLayout.ts';
+import { KvThreads } from '../../src/embedded/kv/threads/kvThreads.ts';
+import { PassingState } from '../../src/embedded/kv/state/passingState.ts';
+import { bufferSource, parseStateFile } from '../../src/embedded/kv/state/stateFile.ts';
 import { LlamaProcess } from '../../src/embedded/worker/llamaProcess.ts';
 import { mustHold, timed } from '../benchmark.ts';
 import { reusable, type ServedModel } from './measuredEngine.ts';
@@ -86,12 +86,13 @@ export class RawLlama {
     ids: readonly number[],
   ): Promise<{ readonly ms: number; readonly syncMs: number; readonly processorMs: number }> {
     const path = join(this.folder, 'saved.state');
+    // A freeze, too, begins when the memory of as many bytes was just freed. A virtual machine may soon have to ask its host for it again.
+    rmSync(path, { force: true });
     const before = computedMs([this.#llama.pid]);
     const { ms } = await timed(() => this.#llama.call('save', { path }));
     const processorMs = computedMs([this.#llama.pid]) - before;
     mustHold(statSync(path).size === statSync(this.fileOf(ids)).size, 'the saved state is as large as the loaded one');
     const sync = await timed(async () => syncFiles([path]));
-    rmSync(path);
     return { ms, syncMs: sync.ms, processorMs };
   }
 

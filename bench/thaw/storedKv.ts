@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { BlockFolder, newBlockCounters } from '../../src/embedded/kv/blockFolder.ts';
+import { BlockFolder, newBlockCounters } from '../../src/embedded/kv/files/blockFolder.ts';
 import { blockNames } from '../../test/embedded/support/engineProcess.ts';
 import { mustHold } from '../benchmark.ts';
 

@@ -2,7 +2,13 @@ import { appendFileSync, readFileSync, truncateSync, writeFileSync } from 'node:
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { readConversationFile } from '../../src/setup/conversationFile.ts';
-import { decodeBlock, encodeBlock, headBytes, nameBytesOf, type PieceKind } from '../../src/embedded/kv/blockFile.ts';
+import {
+  decodeBlock,
+  encodeBlock,
+  headBytes,
+  nameBytesOf,
+  type PieceKind,
+} from '../../src/embedded/kv/files/blockFile.ts';
 import { codeOf } from '../core/coreFixture.ts';
 import { coreInStorage, kvDirOf } from './support/coreInStorage.ts';
 import { EngineProcess } from './support/engineProcess.ts';

@@ -3,9 +3,9 @@ import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, writ
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { sha256Hex } from '../../src/base/hash.ts';
-import type { BlockJob } from '../../src/embedded/kv/blockJob.ts';
-import { KvThreads } from '../../src/embedded/kv/kvThreads.ts';
-import { stateFrame } from '../../src/embedded/kv/stateFile.ts';
+import type { BlockJob } from '../../src/embedded/kv/threads/blockJob.ts';
+import { KvThreads } from '../../src/embedded/kv/threads/kvThreads.ts';
+import { stateFrame } from '../../src/embedded/kv/state/stateFile.ts';
 import { openRunFolder } from '../../src/embedded/worker/runFolder.ts';
 import { blockNames, cachedBy, EngineProcess, promptIds, saidBy } from './support/engineProcess.ts';
 import { scratch, smallModel, type Scratch } from './support/smallModel.ts';

@@ -3,7 +3,7 @@ import { bodyLimit } from 'hono/body-limit';
 import type { DiskCache } from '../kv/diskCache.ts';
 import type { KvPack } from '../kv/kvPack.ts';
 import type { EmbeddedEngine } from '../engine.ts';
-import { hashProfile } from '../kv/kvNamespace.ts';
+import { hashProfile } from '../kv/files/kvNamespace.ts';
 import type { LlamaSupervisor } from '../worker/llamaSupervisor.ts';
 import type { EngineModel } from '../engineModel.ts';
 import { onlyAllowed } from './access.ts';

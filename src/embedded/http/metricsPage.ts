@@ -1,7 +1,7 @@
-import type { BlockCounters } from '../kv/blockFolder.ts';
+import type { BlockCounters } from '../kv/files/blockFolder.ts';
 import type { EngineCounters } from '../engineCounters.ts';
 import type { EngineModel } from '../engineModel.ts';
-import { hashProfile } from '../kv/kvNamespace.ts';
+import { hashProfile } from '../kv/files/kvNamespace.ts';
 
 export interface MetricsInput {
   readonly model: EngineModel;

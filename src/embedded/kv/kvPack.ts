@@ -1,11 +1,11 @@
 import { constants } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
-import { blockFileBytes, decodeBlock, encodeBlock, headBytes, nameBytesOf, type PieceKind } from './blockFile.ts';
-import type { BlockFolder } from './blockFolder.ts';
+import { blockFileBytes, decodeBlock, encodeBlock, headBytes, nameBytesOf, type PieceKind } from './files/blockFile.ts';
+import type { BlockFolder } from './files/blockFolder.ts';
 import type { DiskCache } from './diskCache.ts';
-import { isSameLayout, kvBytesPerToken, type KvLayout } from './kvLayout.ts';
-import { StateFormatError, windowLayout } from './stateFile.ts';
+import { isSameLayout, kvBytesPerToken, type KvLayout } from './state/kvLayout.ts';
+import { StateFormatError, windowLayout } from './state/stateFile.ts';
 
 /** What the KV of two machines must have in common, so that one can use the other's. The last bits of a GPU's are its own, which is no matter here. */
 export interface PackIdentity {

@@ -2,15 +2,15 @@ import { hash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { KvFiles } from '../engineModel.ts';
 import type { ModelInfo } from '../worker/workerProtocol.ts';
-import { blockFileBytes } from './blockFile.ts';
-import { BlockFolder, newBlockCounters } from './blockFolder.ts';
+import { blockFileBytes } from './files/blockFile.ts';
+import { BlockFolder, newBlockCounters } from './files/blockFolder.ts';
 import { DiskCache } from './diskCache.ts';
-import { kvBytesPerToken, usualBlockTokens, type KvLayout, type StateShape } from './kvLayout.ts';
+import { kvBytesPerToken, usualBlockTokens, type KvLayout, type StateShape } from './state/kvLayout.ts';
 import { KvPack } from './kvPack.ts';
-import { deleteUnreadableKv, hashProfile, openKvNamespace } from './kvNamespace.ts';
-import type { KvThreads } from './kvThreads.ts';
-import type { PassingState } from './passingState.ts';
-import { bufferSource, parseStateFile, StateFormatError, windowLayout } from './stateFile.ts';
+import { deleteUnreadableKv, hashProfile, openKvNamespace } from './files/kvNamespace.ts';
+import type { KvThreads } from './threads/kvThreads.ts';
+import type { PassingState } from './state/passingState.ts';
+import { bufferSource, parseStateFile, StateFormatError, windowLayout } from './state/stateFile.ts';
 
 export interface OpenDiskOptions {
   readonly kvDir: string;
@@ -26,7 +26,7 @@ export interface OpenDiskOptions {
   /** At least one. */
   readonly passing: readonly PassingState[];
   readonly threads: KvThreads;
-  /** As in `DiskCacheOptions`. */
+  /** As in `DiskTierOptions`. */
   readonly partStateBytes?: number;
   readonly log: (message: string) => void;
 }

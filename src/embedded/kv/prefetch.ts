@@ -2,7 +2,7 @@ import { closeSync, openSync, readFileSync, readSync, statSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import { pieceEndings } from './blockFile.ts';
+import { pieceEndings } from './files/blockFile.ts';
 
 const chunkBytes = 1 << 20;
 /** After so many bytes, or files, everything else that the process has to do gets its turn. */

@@ -2,7 +2,10 @@ import { commonPrefixLength } from '../../base/tokenIds.ts';
 import type { TokenSource } from '../engineCounters.ts';
 import { OperationFailedError, WorkerLostError, type Llama } from '../worker/llamaProcess.ts';
 import type { NextToken, Within } from '../worker/workerProtocol.ts';
-import type { DiskCache, Named, SaveState, TakenParts } from './diskCache.ts';
+import type { DiskCache } from './diskCache.ts';
+import type { Named } from './tier/diskTier.ts';
+import type { TakenParts } from './tier/loadInParts.ts';
+import type { SaveState } from './tier/storeState.ts';
 
 /** The facts that decide which KV may be reused. */
 export interface Prompt {

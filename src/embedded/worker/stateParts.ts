@@ -1,7 +1,7 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { LlamaContextSequence } from 'node-llama-cpp';
-import { canCut } from '../kv/kvLayout.ts';
-import { bufferSource, idsWithoutRows, parseStateFile, stateFrame, type StateFile } from '../kv/stateFile.ts';
+import { canCut } from '../kv/state/kvLayout.ts';
+import { bufferSource, idsWithoutRows, parseStateFile, stateFrame, type StateFile } from '../kv/state/stateFile.ts';
 
 /** llama.cpp's calls about sequences below node-llama-cpp's, which has no public ones for a part of a sequence. */
 interface SequenceCalls {

@@ -7,7 +7,7 @@ import {
   encodeBlock,
   type BlockSeal,
   type PieceKind,
-} from '../../../src/embedded/kv/blockFile.ts';
+} from '../../../src/embedded/kv/files/blockFile.ts';
 import { fc } from '../../support/fc.ts';
 
 const { sha256At, bodyAt } = kvBlockHead;

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readdirSync, rmSync, statSync, truncateSync, wri
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { sha256Hex } from '../../../src/base/hash.ts';
-import { BlockFolder, newBlockCounters, pieceFile } from '../../../src/embedded/kv/blockFolder.ts';
+import { BlockFolder, newBlockCounters, pieceFile } from '../../../src/embedded/kv/files/blockFolder.ts';
 import { scratch, type Scratch } from '../support/smallModel.ts';
 
 const payload = Buffer.from('the rows of a block');

@@ -1,9 +1,9 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { decodeBlock } from '../../../src/embedded/kv/blockFile.ts';
-import { pieceFile } from '../../../src/embedded/kv/blockFolder.ts';
-import { BlockWriter } from '../../../src/embedded/kv/blockWriter.ts';
+import { decodeBlock } from '../../../src/embedded/kv/files/blockFile.ts';
+import { pieceFile } from '../../../src/embedded/kv/files/blockFolder.ts';
+import { BlockWriter } from '../../../src/embedded/kv/files/blockWriter.ts';
 import { scratch } from '../support/smallModel.ts';
 
 const name = 'ab'.repeat(32);
@@ -20,6 +20,16 @@ describe('a block that is written part by part', () => {
     const file = readFileSync(pieceFile(folder.path, name, 'rows'));
     expect(decodeBlock(name, file, 'rows', seal)?.toString()).toBe('first second');
     expect(readdirSync(folder.path)).toEqual(['ab']);
+  });
+
+  it('is the same file where it is given whole, in one write', () => {
+    using folder = scratch();
+    const writer = new BlockWriter(folder.path, name, seal, join(folder.path, 'part.tmp'));
+    writer.add(Buffer.from('first second'), true);
+    const written = readFileSync(join(folder.path, 'part.tmp'));
+    expect(decodeBlock(name, written, 'rows', seal)?.toString()).toBe('first second');
+    expect(writer.finish()).toBe('done');
+    expect(readFileSync(pieceFile(folder.path, name, 'rows'))).toEqual(written);
   });
 
   it('says why where it cannot be written, ends with the first failure, and leaves nothing behind', () => {

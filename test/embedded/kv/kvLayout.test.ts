@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { usualBlockTokens } from '../../../src/embedded/kv/kvLayout.ts';
+import { usualBlockTokens } from '../../../src/embedded/kv/state/kvLayout.ts';
 
 it.each([
   [1, 32],

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { deleteUnreadableKv, hashProfile, openKvNamespace } from '../../../src/embedded/kv/kvNamespace.ts';
+import { deleteUnreadableKv, hashProfile, openKvNamespace } from '../../../src/embedded/kv/files/kvNamespace.ts';
 import { scratch } from '../support/smallModel.ts';
 
 it('KV of an older format, in clear or under another key is deleted where KV is encrypted; everything else in the folder stays', async () => {

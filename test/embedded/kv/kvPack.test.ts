@@ -1,10 +1,10 @@
 import { mkdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import { encodeBlock } from '../../../src/embedded/kv/blockFile.ts';
-import { BlockFolder, newBlockCounters, pieceFile } from '../../../src/embedded/kv/blockFolder.ts';
+import { encodeBlock } from '../../../src/embedded/kv/files/blockFile.ts';
+import { BlockFolder, newBlockCounters, pieceFile } from '../../../src/embedded/kv/files/blockFolder.ts';
 import { KvPack, PackError, type PackIdentity } from '../../../src/embedded/kv/kvPack.ts';
-import { KvThreads } from '../../../src/embedded/kv/kvThreads.ts';
+import { KvThreads } from '../../../src/embedded/kv/threads/kvThreads.ts';
 import { FakeLlama } from '../support/fakeLlama.ts';
 import { openSampleDisk } from '../support/openSampleDisk.ts';
 import { rowLayout } from '../support/rowState.ts';

@@ -1,6 +1,6 @@
 import { closeSync, fstatSync, openSync, readFileSync, readlinkSync, writeSync } from 'node:fs';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { openLargeMemoryFiles } from '../../../src/embedded/kv/largePages.ts';
+import { openLargeMemoryFiles } from '../../../src/embedded/kv/state/largePages.ts';
 
 const canOpen = await openLargeMemoryFiles(1);
 for (const file of canOpen ?? []) closeSync(file);

@@ -1,6 +1,6 @@
 import { existsSync, fstatSync, readdirSync, writeSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { keptStateBytes, openMemoryFile, PassingState } from '../../../src/embedded/kv/passingState.ts';
+import { keptStateBytes, openMemoryFile, PassingState } from '../../../src/embedded/kv/state/passingState.ts';
 import { scratch, type Scratch } from '../support/smallModel.ts';
 
 describe('the state that passes between block files and llama.cpp', () => {

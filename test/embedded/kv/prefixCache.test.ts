@@ -2,7 +2,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { DiskCache } from '../../../src/embedded/kv/diskCache.ts';
-import { KvThreads } from '../../../src/embedded/kv/kvThreads.ts';
+import { KvThreads } from '../../../src/embedded/kv/threads/kvThreads.ts';
 import { PrefixCache, type Prompt } from '../../../src/embedded/kv/prefixCache.ts';
 import { OperationFailedError, WorkerLostError } from '../../../src/embedded/worker/llamaProcess.ts';
 import { FakeLlama } from '../support/fakeLlama.ts';

@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import type { KvLayout, StateShape } from '../../../src/embedded/kv/kvLayout.ts';
+import type { KvLayout, StateShape } from '../../../src/embedded/kv/state/kvLayout.ts';
 import {
   bufferSource,
   parseStateFile,
   stateBytes,
   stateFrame,
   StateFormatError,
-} from '../../../src/embedded/kv/stateFile.ts';
+} from '../../../src/embedded/kv/state/stateFile.ts';
 
 const layout: KvLayout = {
   keys: [

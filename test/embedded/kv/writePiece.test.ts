@@ -2,7 +2,7 @@ import type fs from 'node:fs';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it, vi } from 'vitest';
-import { writePiece } from '../../../src/embedded/kv/writePiece.ts';
+import { writePiece } from '../../../src/embedded/kv/files/writePiece.ts';
 import { scratch } from '../support/smallModel.ts';
 
 /** How many bytes the system takes at most in one call. */

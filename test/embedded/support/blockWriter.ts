@@ -3,7 +3,7 @@
 import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
-import type { BlockJob } from '../../../src/embedded/kv/blockJob.ts';
+import type { BlockJob } from '../../../src/embedded/kv/threads/blockJob.ts';
 
 const [statePath = '', job = '', fatalStep = ''] = process.argv.slice(2);
 const die = (): never => {
@@ -63,8 +63,8 @@ const parsed = {
 };
 // Imported only now, so that it has the steps.
 syncBuiltinESMExports();
-const { BlockCutter } = await import('../../../src/embedded/kv/cutBlocks.ts');
-const { newProgress, stateStatus, statusAt } = await import('../../../src/embedded/kv/jobProgress.ts');
+const { BlockCutter } = await import('../../../src/embedded/kv/threads/cutBlocks.ts');
+const { newProgress, stateStatus, statusAt } = await import('../../../src/embedded/kv/threads/jobProgress.ts');
 const progress = newProgress();
 progress[statusAt] = stateStatus.good;
 const outcomes = new BlockCutter().run(parsed, 0, parsed.blocks.length, progress, 0);

@@ -1,5 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs';
-import { bufferSource, parseStateFile } from '../../../src/embedded/kv/stateFile.ts';
+import { bufferSource, parseStateFile } from '../../../src/embedded/kv/state/stateFile.ts';
 import type { Llama } from '../../../src/embedded/worker/llamaProcess.ts';
 import type {
   OperationInput,

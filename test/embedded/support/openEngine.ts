@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { EmbeddedEngine, type GenerationRequest } from '../../../src/embedded/engine.ts';
-import { BlockFolder, newBlockCounters } from '../../../src/embedded/kv/blockFolder.ts';
+import { BlockFolder, newBlockCounters } from '../../../src/embedded/kv/files/blockFolder.ts';
 import { DiskCache } from '../../../src/embedded/kv/diskCache.ts';
-import { kvBytesPerToken } from '../../../src/embedded/kv/kvLayout.ts';
-import type { KvThreads } from '../../../src/embedded/kv/kvThreads.ts';
-import { PassingState } from '../../../src/embedded/kv/passingState.ts';
+import { kvBytesPerToken } from '../../../src/embedded/kv/state/kvLayout.ts';
+import type { KvThreads } from '../../../src/embedded/kv/threads/kvThreads.ts';
+import { PassingState } from '../../../src/embedded/kv/state/passingState.ts';
 import { PrefixCache } from '../../../src/embedded/kv/prefixCache.ts';
-import { bufferSource, parseStateFile } from '../../../src/embedded/kv/stateFile.ts';
+import { bufferSource, parseStateFile } from '../../../src/embedded/kv/state/stateFile.ts';
 import type { Llama } from '../../../src/embedded/worker/llamaProcess.ts';
 import { LlamaSupervisor } from '../../../src/embedded/worker/llamaSupervisor.ts';
 import { promptIds } from './engineProcess.ts';
@@ -21,7 +21,7 @@ export interface EngineParts {
   readonly samplePath: string;
   readonly threads: KvThreads;
   readonly batchTokens: number;
-  /** As in `DiskCacheOptions`. */
+  /** As in `DiskTierOptions`. */
   readonly partStateBytes?: number;
   /** Files in memory that `start` gives its processes, in which a state passes. Default: none. */
   readonly memoryFiles?: readonly number[];

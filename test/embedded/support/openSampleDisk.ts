@@ -1,8 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { KvThreads } from '../../../src/embedded/kv/kvThreads.ts';
+import type { KvThreads } from '../../../src/embedded/kv/threads/kvThreads.ts';
 import { openDisk } from '../../../src/embedded/kv/openDisk.ts';
-import { PassingState } from '../../../src/embedded/kv/passingState.ts';
+import { PassingState } from '../../../src/embedded/kv/state/passingState.ts';
 import type { FakeLlama } from './fakeLlama.ts';
 import { rowState } from './rowState.ts';
 
@@ -15,7 +15,7 @@ export interface SampleDiskOptions {
   /** Default: in clear. */
   readonly kvKey?: Buffer | null;
   readonly log?: (message: string) => void;
-  /** As in `DiskCacheOptions`. */
+  /** As in `DiskTierOptions`. */
   readonly partStateBytes?: number;
 }
 

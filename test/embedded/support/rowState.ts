@@ -1,4 +1,4 @@
-import { stateFrame } from '../../../src/embedded/kv/stateFile.ts';
+import { stateFrame } from '../../../src/embedded/kv/state/stateFile.ts';
 
 /** One layer, whose rows have 8 and 24 bytes. */
 export const rowLayout = { keys: [{ type: 1, rowBytes: 8 }], values: [{ type: 1, rowBytes: 24 }] };

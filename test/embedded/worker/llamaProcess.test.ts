@@ -10,8 +10,8 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { KvThreads } from '../../../src/embedded/kv/kvThreads.ts';
-import { openMemoryFile } from '../../../src/embedded/kv/passingState.ts';
+import { KvThreads } from '../../../src/embedded/kv/threads/kvThreads.ts';
+import { openMemoryFile } from '../../../src/embedded/kv/state/passingState.ts';
 import {
   LlamaProcess,
   OperationFailedError,

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { KvThreads } from '../../../src/embedded/kv/kvThreads.ts';
+import { KvThreads } from '../../../src/embedded/kv/threads/kvThreads.ts';
 import { LlamaProcess, type Llama } from '../../../src/embedded/worker/llamaProcess.ts';
 import { promptIds } from '../support/engineProcess.ts';
 import { generate, openEngine, shortRequest } from '../support/openEngine.ts';

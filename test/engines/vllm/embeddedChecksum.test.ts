@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
 import { kvBlockHead } from '../../../src/base/kvBlockHead.ts';
 import { sha256Hex } from '../../../src/base/hash.ts';
-import { encodeBlock } from '../../../src/embedded/kv/blockFile.ts';
+import { encodeBlock } from '../../../src/embedded/kv/files/blockFile.ts';
 import { embeddedLayout } from '../../../src/engines/vllm/blocks/embeddedLayout.ts';
 import { checksumBlock } from '../../../src/engines/files/blockFile.ts';
 import { scratch } from '../../embedded/support/smallModel.ts';

@@ -1,5 +1,5 @@
 import { fstatSync, readSync, readvSync, writeSync, writevSync } from 'node:fs';
-import type { ByteSource } from './stateFile.ts';
+import type { ByteSource } from '../state/stateFile.ts';
 
 /** Whether all these bytes could be read. A system may read fewer in one call. */
 export function readAt(file: number, bytes: Buffer, offset: number): boolean {

@@ -7,7 +7,7 @@ import {
   type CipherGCM,
   type KeyObject,
 } from 'node:crypto';
-import { kvBlockHead } from '../../base/kvBlockHead.ts';
+import { kvBlockHead } from '../../../base/kvBlockHead.ts';
 
 /**
  * A piece of KV on disk:

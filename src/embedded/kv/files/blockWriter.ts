@@ -1,8 +1,8 @@
 import { closeSync, openSync, renameSync, rmSync } from 'node:fs';
 import { headBytes, sealBody, type BlockSeal, type SealedBody } from './blockFile.ts';
 import { pieceFile } from './blockFolder.ts';
-import type { BlockOutcome } from './blockJob.ts';
-import { writeAll } from './wholeCalls.ts';
+import type { BlockOutcome } from '../threads/blockJob.ts';
+import { writeAll, writeAllOf } from './wholeCalls.ts';
 import { inFolder, messageOf } from './writePiece.ts';
 
 /**
@@ -15,6 +15,7 @@ export class BlockWriter {
   readonly #body: SealedBody;
   #file: number | null = null;
   #at = headBytes;
+  #hasHead = false;
   #failure: string | null = null;
 
   /** @param temporary on the same file system as the folder; overwritten when a process that died left it. */
@@ -24,12 +25,18 @@ export class BlockWriter {
     this.#body = sealBody(hash, 'rows', seal);
   }
 
-  /** The next bytes of the rows; the caller may overwrite them afterwards. */
-  add(bytes: Uint8Array): void {
+  /**
+   * The next bytes of the rows; the caller may overwrite them afterwards.
+   *
+   * @param isWhole whether they are all: head and rows are then one write, which a file system keeps in larger pages. Default: no.
+   */
+  add(bytes: Uint8Array, isWhole = false): void {
     this.#try(() => {
       this.#file ??= inFolder(this.#temporary, () => openSync(this.#temporary, 'w', 0o600));
       const sealed = this.#body.add(bytes);
-      writeAll(this.#file, sealed, this.#at);
+      if (isWhole) writeAllOf(this.#file, [this.#body.head(), sealed], 0);
+      else writeAll(this.#file, sealed, this.#at);
+      this.#hasHead = isWhole;
       this.#at += sealed.length;
     });
   }
@@ -38,7 +45,7 @@ export class BlockWriter {
   finish(): BlockOutcome {
     this.#try(() => {
       if (this.#file === null) throw new Error('A block has rows.');
-      writeAll(this.#file, this.#body.head(), 0);
+      if (!this.#hasHead) writeAll(this.#file, this.#body.head(), 0);
       this.#close();
       inFolder(this.#path, () => renameSync(this.#temporary, this.#path));
     });

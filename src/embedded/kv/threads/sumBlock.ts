@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { closeSync, openSync } from 'node:fs';
-import { headBytes, nameBytesOf, openBody, sha256At, sha256Of } from './blockFile.ts';
-import { pieceFile } from './blockFolder.ts';
+import { headBytes, nameBytesOf, openBody, sha256At, sha256Of } from '../files/blockFile.ts';
+import { pieceFile } from '../files/blockFolder.ts';
 import { jobFileBytes, type BlockJob, type BlockOutcome } from './blockJob.ts';
-import { readAt, writeAll } from './wholeCalls.ts';
+import { readAt, writeAll } from '../files/wholeCalls.ts';
 
 /**
  * Writes the SHA-256 over name and body into the head of a block that was cut without it. A block that is not whole is left to the load, which

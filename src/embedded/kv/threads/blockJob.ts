@@ -1,4 +1,4 @@
-import { blockFileBytes, type BlockSeal } from './blockFile.ts';
+import { blockFileBytes, type BlockSeal } from '../files/blockFile.ts';
 
 /** One run of rows in a state file: where the first token's row lies, and how long each is. */
 export interface RowRun {

@@ -1,4 +1,4 @@
-import type { RowRun } from './blockJob.ts';
+import type { RowRun } from '../threads/blockJob.ts';
 import { isSameLayout, kvBytesPerToken, type KvLayout, type KvRows, type StateShape } from './kvLayout.ts';
 
 /**

@@ -1,8 +1,8 @@
 import { fstatSync } from 'node:fs';
-import { BlockWriter } from './blockWriter.ts';
+import { BlockWriter } from '../files/blockWriter.ts';
 import { blocksAtOnce, groupsOf, largestOf, partsOf, type BlockJob, type BlockOutcome } from './blockJob.ts';
 import { stateStatus, statusAt } from './jobProgress.ts';
-import { readAllOf } from './wholeCalls.ts';
+import { readAllOf } from '../files/wholeCalls.ts';
 
 /** Writes blocks of a state file as block files, in memory that is used again for every job. */
 export class BlockCutter {
@@ -58,7 +58,7 @@ export class BlockCutter {
             inPart += length;
           }
           group.forEach(({ index }, at) =>
-            writers.get(index)?.add(this.#memory.subarray(at * bytes, (at + 1) * bytes)),
+            writers.get(index)?.add(this.#memory.subarray(at * bytes, (at + 1) * bytes), parts.length === 1),
           );
         }
       }

@@ -1,10 +1,10 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { sha256Hex } from '../../base/hash.ts';
-import { defaultHashSeed, type BlockHashProfile } from '../../base/kvBlockHash.ts';
-import { CwmError } from '../../protocol/errors.ts';
-import type { KvLayout } from './kvLayout.ts';
+import { sha256Hex } from '../../../base/hash.ts';
+import { defaultHashSeed, type BlockHashProfile } from '../../../base/kvBlockHash.ts';
+import { CwmError } from '../../../protocol/errors.ts';
+import type { KvLayout } from '../state/kvLayout.ts';
 
 /** This engine names blocks as vLLM ≥ 0.31 does with `--prefix-caching-hash-algo sha256_cbor`. */
 export const hashProfile: BlockHashProfile = {

@@ -1,4 +1,4 @@
-import type { BlockCounters } from './blockFolder.ts';
+import type { BlockCounters } from '../files/blockFolder.ts';
 import type { BlockJob } from './blockJob.ts';
 import type { KvThreads, RunningJob } from './kvThreads.ts';
 

@@ -1,6 +1,6 @@
 import { closeSync, openSync } from 'node:fs';
-import { headBytes, openBody, type OpenedBody } from './blockFile.ts';
-import { pieceFile } from './blockFolder.ts';
+import { headBytes, openBody, type OpenedBody } from '../files/blockFile.ts';
+import { pieceFile } from '../files/blockFolder.ts';
 import {
   groupsOf,
   jobFileBytes,
@@ -10,8 +10,8 @@ import {
   type BlockJob,
   type BlockOutcome,
 } from './blockJob.ts';
-import { readAt, writeAllOf } from './wholeCalls.ts';
-import { isMissing } from './writePiece.ts';
+import { readAt, writeAllOf } from '../files/wholeCalls.ts';
+import { isMissing } from '../files/writePiece.ts';
 
 /** Reads blocks into a state file, in memory that is used again for every job. */
 export class BlockPlacer {
