@@ -19,7 +19,10 @@ describe('EC-003 kill -9', () => {
   beforeEach(() => (folder = scratch()));
   afterEach(() => folder[Symbol.dispose]());
 
-  describe('at each step of writing blocks', () => {
+  describe.each([
+    ['part by part', 6000],
+    ['whole', 1 << 18],
+  ])('at each step of writing blocks %s', (_, partBytes) => {
     const threads = new KvThreads(1);
     afterAll(() => threads.close());
     const blockTokens = 8;
@@ -38,7 +41,7 @@ describe('EC-003 kill -9', () => {
       blockTokens,
       runs,
       stripBytes: 1 << 20,
-      partBytes: 1 << 18,
+      partBytes,
     });
 
     /** The steps that the writer took, and how it ended. */

@@ -333,12 +333,12 @@ describe('a state that passes in parts of three blocks', () => {
 
   it('is never saved into the file of a part that is still cut, and no room is freed before the last one is', async () => {
     const order: string[] = [];
-    const run = KvThreads.prototype.run;
+    const run = threads.run.bind(threads);
     let cuts = 0;
-    vi.spyOn(KvThreads.prototype, 'run').mockImplementation(async function (this: KvThreads, job, isGood) {
+    vi.spyOn(KvThreads.prototype, 'run').mockImplementation(async (job, isGood) => {
       const cut = ++cuts;
       for (let turn = 0; turn < 20; turn++) await setImmediate();
-      const outcomes = await run.call(this, job, isGood);
+      const outcomes = await run(job, isGood);
       order.push(`cut ${cut}`);
       return outcomes;
     });

@@ -44,6 +44,12 @@ Object.assign(fs, {
     step('after a write');
     return length;
   },
+  // Torn in each of its buffers, too.
+  writevSync: (file: number, buffers: readonly Uint8Array[], position: number) => {
+    let at = position;
+    for (const bytes of buffers) at += fs.writeSync(file, bytes, 0, bytes.length, at);
+    return at - position;
+  },
   closeSync: (file: number) => {
     closeSync(file);
     if (isWriting.delete(file)) step('after a file is closed');

@@ -128,14 +128,18 @@ export class StateStore {
     const tailBlock = tail === null ? null : Math.floor(Math.max(0, ids.length - 1) / this.#tier.blockTokens);
     const left = this.#tier.missing(hashes);
     const parts: PartToSave[] = [];
-    while (left.length > 0 || (tailBlock !== null && parts.at(-1)?.hasTail !== true)) {
-      const first = left[0] ?? tailBlock ?? 0;
-      const behind = left.findIndex((index) => index >= first + this.#tier.partBlocks);
+    for (let first = left[0]; first !== undefined; first = left[0]) {
+      const afterPart = first + this.#tier.partBlocks;
+      const behind = left.findIndex((index) => index >= afterPart);
       const blocks = left.splice(0, behind < 0 ? left.length : behind);
-      const end = (blocks.at(-1) ?? first - 1) + 1;
-      const hasTail = tailBlock !== null && left.length === 0 && tailBlock <= first + this.#tier.partBlocks;
+      const end = (blocks.at(-1) ?? first) + 1;
+      const hasTail = tailBlock !== null && left.length === 0 && tailBlock <= afterPart;
       const to = Math.max(end * this.#tier.blockTokens, hasTail ? ids.length - 1 : 0);
       parts.push({ blocks, range: { from: first * this.#tier.blockTokens, to }, hasTail });
+    }
+    if (tailBlock !== null && parts.at(-1)?.hasTail !== true) {
+      const range = { from: tailBlock * this.#tier.blockTokens, to: ids.length - 1 };
+      parts.push({ blocks: [], range, hasTail: true });
     }
     return parts;
   }
