@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -42,8 +42,31 @@ async function onePlace({ volatileRestMs = 1, isolation = 'project' }: OnePlaceO
   };
   const saved = (session: string) =>
     expect.poll(async () => (await gateway.store.checkpoints.get(session as never)) !== null).toBe(true);
-  return { ...gateway, fake, chat, saved };
+  return { ...gateway, fake, chat, saved, slotDir };
 }
+
+type OnePlace = Awaited<ReturnType<typeof onePlace>>;
+
+/** Conversations that take turns, each of which grows with its answers. */
+function talking({ chat }: OnePlace) {
+  const all = new Map<string, object[]>();
+  return async (name: string) => {
+    const messages = all.get(name) ?? [system];
+    all.set(name, messages);
+    messages.push(user(`${name} ${messages.length}?`));
+    const answer = await chat(messages);
+    messages.push(assistant(answer.said));
+    return answer;
+  };
+}
+
+/** Of the requests since a moment, those that take the slot. */
+const taking = ({ fake }: OnePlace, since: number): string[] =>
+  fake
+    .requestsTo('/')
+    .slice(since)
+    .map(({ path }) => path)
+    .filter((path) => /action=(?!probe)|completion/.test(path));
 
 describe('a model server with one slot', () => {
   test('a turn is saved soon after it, so that the end of the server costs only what came later', async () => {
@@ -88,6 +111,74 @@ describe('a model server with one slot', () => {
     expect((await chat(red)).reused).toBeGreaterThan(one.of);
     expect((await chat(blue, 'other')).reused).toBeGreaterThan(two.of);
     expect(fake.requestsTo('/slots/0?action=restore').length).toBeGreaterThanOrEqual(2);
+  });
+
+  test('a switch asks the server for nothing but to write the one and to read the other, before the prompt', async () => {
+    const place = await onePlace({ volatileRestMs: 600_000 });
+    const talk = talking(place);
+    for (const name of ['red', 'blue', 'red', 'blue']) await talk(name);
+    const since = place.fake.requestsTo('/').length;
+    const before = await talk('red');
+    expect(before.reused).toBeGreaterThan(0.8 * before.of);
+    expect(taking(place, since)).toEqual([
+      '/slots/0?action=save',
+      '/slots/0?action=erase',
+      '/slots/0?action=restore',
+      '/v1/chat/completions',
+    ]);
+    // Beside its answer, the other one is recorded, so that the end of the server costs nothing of it.
+    await place.saved(before.session);
+    await place.fake.restart();
+    const blue = await talk('blue');
+    expect(blue.reused).toBeGreaterThan(0.8 * blue.of);
+    // One file for each conversation, and none that nobody names.
+    await place.cwm.settled();
+    expect(readdirSync(place.slotDir)).toHaveLength(2);
+  });
+
+  test('a switch after a rest saves nothing, since the rest did', async () => {
+    const place = await onePlace({ volatileRestMs: 1 });
+    const talk = talking(place);
+    for (const name of ['red', 'blue']) await place.saved((await talk(name)).session);
+    await place.cwm.settled();
+    const since = place.fake.requestsTo('/').length;
+    await talk('red');
+    expect(taking(place, since)).not.toContain('/slots/0?action=save');
+  });
+
+  test.each([
+    ['another program had the slot meanwhile', { likeStrangersBeforeSave: 1 }, 1],
+    ['the server cannot write', { save: 'fails' }, 1],
+    ['the server wrote nothing', { save: 'writes-nothing' }, 1],
+  ] as const)('what is no checkpoint leaves no file and costs no answer: %s', async (_, faults, files) => {
+    const place = await onePlace({ volatileRestMs: 600_000 });
+    const talk = talking(place);
+    for (const name of ['red', 'blue', 'red']) await talk(name);
+    await place.cwm.settled();
+    Object.assign(place.fake.faults, faults);
+    expect((await talk('blue')).said).not.toBe('');
+    await place.cwm.settled();
+    Object.assign(place.fake.faults, { save: 'works', likeStrangersBeforeSave: 0 });
+    expect(readdirSync(place.slotDir).filter((name) => name.startsWith('cwm-0000000000000000'))).toEqual([]);
+    expect(readdirSync(place.slotDir).length).toBeGreaterThanOrEqual(files);
+    expect((await talk('red')).said).not.toBe('');
+  });
+
+  test('a file that changed since the conversation left is not believed', async () => {
+    const place = await onePlace({ volatileRestMs: 600_000 });
+    const talk = talking(place);
+    for (const name of ['red', 'blue', 'red', 'blue']) await talk(name);
+    await place.cwm.settled();
+    for (const name of readdirSync(place.slotDir)) {
+      const file = path.join(place.slotDir, name);
+      const bytes = readFileSync(file);
+      bytes[bytes.length - 5] = (bytes[bytes.length - 5] ?? 0) ^ 1;
+      writeFileSync(file, bytes);
+    }
+    const since = place.fake.requestsTo('/').length;
+    expect((await talk('red')).said).not.toBe('');
+    // The other one is saved; then it is computed again before anything is read back.
+    expect(taking(place, since)[1]).toBe('/completion');
   });
 
   test('what a project has computed is there for its next conversation, and none for whom nothing is shared', async () => {

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { randomSalt } from '../../base/hash.ts';
 import { SerialQueue } from '../../base/serialQueue.ts';
-import type { Engine, EngineDescription, PackedKv, Passage, TakenKv } from '../../core/ports/engine.ts';
+import type { Engine, EngineDescription, LeftKv, PackedKv, Passage, TakenKv } from '../../core/ports/engine.ts';
 import type { EngineAdapter } from '../../engines/engineAdapter.ts';
 import type { Connect } from '../../engines/http/address.ts';
 import { LinkFactory } from '../../engines/http/linkFactory.ts';
@@ -106,6 +106,10 @@ export class UrlEngine implements Engine {
 
   letPass(salt: string, signal: AbortSignal): Promise<Passage | null> {
     return this.#ask(signal, async (engine) => (await engine.letPass?.(salt, signal)) ?? null);
+  }
+
+  leave(salt: string, tokens: number, signal: AbortSignal): Promise<LeftKv | null> {
+    return this.#ask(signal, async (engine) => (await engine.leave?.(salt, tokens, signal)) ?? null);
   }
 
   isUnused(signal: AbortSignal): Promise<boolean> {

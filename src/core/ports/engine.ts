@@ -224,6 +224,21 @@ export type BlockLocation =
       readonly blocks: readonly LocatedBlock[];
     };
 
+/** What a server's only place had, in a file that no record names yet. One of its functions is called, once; neither needs the server. */
+export interface LeftKv {
+  /**
+   * Makes it the stored KV of a context.
+   *
+   * @param atLeast so many of the first tokens of the context must be in it.
+   * @returns how many are, and what {@link Engine.restore} needs; null where there are fewer: it is dropped then.
+   */
+  take(
+    context: Pick<KvContext, 'ids' | 'salt'>,
+    atLeast: number,
+  ): Promise<{ readonly handle: string; readonly tokens: number } | null>;
+  drop(): Promise<void>;
+}
+
 /** What a server's memory is worth to a request that is sent past the adapter. */
 export interface Passage {
   /** Whether conversations of this salt were in the server's memory before; what is found there for another salt is none of their business. */
@@ -280,11 +295,21 @@ export interface Engine {
    */
   letPass?(salt: string, signal: AbortSignal): Promise<Passage | null>;
 
+  /**
+   * Has the server write what its only place has, as it is: nothing is computed for it. Null, or left out: it does not have exactly so many tokens
+   * under this salt, or cannot, or its files are out of reach.
+   */
+  leave?(salt: string, tokens: number, signal: AbortSignal): Promise<LeftKv | null>;
+
   /** Whether no request came to the server since it started, so that its memory is empty. Left out where that says nothing, or is not told. */
   isUnused?(signal: AbortSignal): Promise<boolean>;
 
-  /** Brings persisted KV back where the engine does not do so by itself. */
-  restore(context: KvContext, signal: AbortSignal): Promise<RestoreEvidence>;
+  /**
+   * Brings persisted KV back where the engine does not do so by itself.
+   *
+   * @param isSound runs beside it; where that is not true, nothing stays of what was restored. With it, no {@link measure} follows.
+   */
+  restore(context: KvContext, signal: AbortSignal, isSound?: () => Promise<boolean>): Promise<RestoreEvidence>;
 
   /**
    * One greedy token over these ids: what was reused, and the canary.

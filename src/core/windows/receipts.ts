@@ -2,6 +2,9 @@ import type { Receipt } from '../../protocol/schemas/receipt.ts';
 import type { EngineDescription, ReuseEvidence } from '../ports/engine.ts';
 import { reuseFloor } from '../evidence/reuse.ts';
 
+/** What a receipt says of a window's KV. */
+export type Outcome = Omit<Receipt, 'operation' | 'session' | 'window' | 'ms' | 'expectedPrefillMs' | 'at' | 'summary'>;
+
 /** The fields of a receipt that come straight from one measured request. */
 export function reuseFields(
   reuse: ReuseEvidence | null,
@@ -105,6 +108,8 @@ function kept(receipt: Summarised): string {
         ? `The text is safe. ${tooShort(receipt)} A thaw computes the whole context.`
         : 'The text is safe. The model server reused nothing, so a thaw computes the whole context again.';
     default:
+      if (receipt.content.checksums === 'agreed')
+        return 'The KV is on disk as the model server had it. The next message shows how much of it is reused.';
       return 'The text is safe. The model server does not say whether its KV can be reused.';
   }
 }
@@ -121,6 +126,8 @@ function thawSummary(receipt: Summarised): string {
     case 'rebuilt':
       return `Rebuilt: nothing was reused; all ${amount(promptTokens)} tokens were computed again. ${isTooShort(receipt) ? tooShort(receipt) : 'The context is warm now.'}`;
     case 'unobserved':
+      if (receipt.tier === 'disk' && receipt.content.checksums === 'agreed')
+        return 'Restored: the KV is back from its file, which is whole. The next message shows how much of it is reused.';
       return 'Unobserved: the context was sent, but the model server gives no usable evidence of reuse. Nothing is claimed.';
     case 'damaged':
       return `Damaged: the model server reused KV that is not what was frozen. ${

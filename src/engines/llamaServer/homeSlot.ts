@@ -124,6 +124,11 @@ export class HomeSlot {
     return this.#slot === slot;
   }
 
+  /** Whether the slot has what was computed under this salt, as far as this process knows. */
+  hasComputed(salt: string): boolean {
+    return this.#content?.salt === salt && !this.#content.isFromFile;
+  }
+
   /** Content that must be erased before a request under this salt comes into whichever slot; null: there is none. */
   unsoundFor(salt: string): number | null {
     return this.#slot !== null && this.plan(this.#slot, salt).erase ? this.#slot : null;

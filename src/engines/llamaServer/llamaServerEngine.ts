@@ -11,6 +11,7 @@ import type {
   OnPiece,
   Generation,
   KvContext,
+  LeftKv,
   Measurement,
   Passage,
   PersistEvidence,
@@ -27,6 +28,7 @@ import { chatPromptIds } from './chatPrompt.ts';
 import { generateText } from './generateText.ts';
 import { HeldSlot } from './heldSlot.ts';
 import { HomeSlot, isUnused } from './homeSlot.ts';
+import { leavePlace } from './leavePlace.ts';
 import type { Place } from './place.ts';
 import { probeHoldsMs } from '../probe/capability.ts';
 import { probeLlamaServer } from './probe.ts';
@@ -174,14 +176,21 @@ export class LlamaServerEngine implements Engine {
     this.#links.use(signal, (link, signal) => this.#home.lookAhead(link, server, signal)).catch(() => undefined);
   }
 
+  leave(salt: string, tokens: number, signal: AbortSignal): Promise<LeftKv | null> {
+    return this.#inSlot(signal, (place) =>
+      leavePlace(place, { home: this.#home, folder: this.#folder }, { salt, tokens }),
+    );
+  }
+
   isUnused(signal: AbortSignal): Promise<boolean> {
     return this.#links.use(signal, async (link, signal) => isUnused(link, await this.#server(link, signal), signal));
   }
 
   /** Empties the slot first, so that everything reused afterwards came from the file. Nobody else gets the slot before that was measured. */
-  restore(context: KvContext, signal: AbortSignal): Promise<RestoreEvidence> {
+  restore(context: KvContext, signal: AbortSignal, isSound?: () => Promise<boolean>): Promise<RestoreEvidence> {
     const restore = (place: Place, signal: AbortSignal): Promise<RestoreEvidence> =>
-      this.#stored.restore(place, context, signal);
+      this.#stored.restore(place, context, signal, isSound);
+    if (isSound) return this.#inSlot(signal, restore);
     return this.#inSlotHeld(context, restore, ({ outcome }) => outcome === 'restored', signal);
   }
 

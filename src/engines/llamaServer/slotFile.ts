@@ -1,5 +1,6 @@
-import { open, stat, type FileHandle } from 'node:fs/promises';
+import { open, readdir, rename, stat, unlink, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
+import { systemClock } from '../../base/clock.ts';
 import { randomSalt, sha256Hex } from '../../base/hash.ts';
 import { encodeTokenIds } from '../../base/tokenIds.ts';
 import type { BlockLocation, KvContext } from '../../core/ports/engine.ts';
@@ -19,10 +20,12 @@ import { thinCheckpoints } from './slotCheckpoints.ts';
  * conversation, or of a generation that was given up, is never the one that is asked for. Nor is one that was made under other start
  * options of the server, which compute other KV for the same ids.
  */
-export const slotHash = ({ ids, salt }: Pick<KvContext, 'ids' | 'salt'>, kvOptions = ''): string =>
-  kvOptions === ''
-    ? sha256Hex(`cwm slot 1\0${salt}\0`, encodeTokenIds(ids))
-    : sha256Hex(`cwm slot 2\0${salt}\0${kvOptions}\0`, encodeTokenIds(ids));
+export const slotHash = ({ ids, salt }: Pick<KvContext, 'ids' | 'salt'>, kvOptions = '', tokens?: number): string =>
+  tokens !== undefined
+    ? sha256Hex(`cwm slot 3\0${salt}\0${kvOptions}\0${tokens}\0`, encodeTokenIds(ids))
+    : kvOptions === ''
+      ? sha256Hex(`cwm slot 1\0${salt}\0`, encodeTokenIds(ids))
+      : sha256Hex(`cwm slot 2\0${salt}\0${kvOptions}\0`, encodeTokenIds(ids));
 
 /** llama-server takes a plain name and no path. The prefix marks our files among others in the same folder. */
 export const slotFileName = (hash: string): string => `cwm-${hash}.slot`;
@@ -35,6 +38,10 @@ const [plainVersion, packedVersions] = [2, [3, 4]] as const;
 /** Of packed ids: a value that is no id, the version of the form, and the number of ids. Pictures stand behind the ids. */
 const packedHead = [0xffffffff, 1] as const;
 const mostIds = 100_000_000;
+/** With which the names of files begin that no record has yet. */
+const draftMark = '0'.repeat(16);
+/** Older ones are nobody's, in milliseconds. */
+const draftLastsMs = 600_000;
 
 /** The ids at the beginning of a slot's file; null for a form that is not known here. */
 async function idsIn(file: FileHandle): Promise<readonly number[] | null> {
@@ -55,14 +62,19 @@ async function idsIn(file: FileHandle): Promise<readonly number[] | null> {
 export interface SlotHandle {
   readonly hash: string;
   readonly sizeBytes: number;
+  /** In the file, where these are not the tokens of the context: it is as the server had it when it lost the conversation. */
+  readonly tokens?: number;
 }
 
-export const formatHandle = ({ hash, sizeBytes }: SlotHandle): string => `${slotFileName(hash)}:${sizeBytes}`;
+export const formatHandle = ({ hash, sizeBytes, tokens }: SlotHandle): string =>
+  [slotFileName(hash), sizeBytes, ...(tokens === undefined ? [] : [tokens])].join(':');
 
 /** Null for a foreign handle. */
 export function parseHandle(handle: string | null): SlotHandle | null {
-  const match = /^cwm-([0-9a-f]{64})\.slot:(\d{1,15})$/.exec(handle ?? '');
-  return match ? { hash: match[1] ?? '', sizeBytes: Number(match[2]) } : null;
+  const match = /^cwm-([0-9a-f]{64})\.slot:(\d{1,15})(?::(\d{1,9}))?$/.exec(handle ?? '');
+  if (!match) return null;
+  const [, hash = '', sizeBytes, tokens] = match;
+  return { hash, sizeBytes: Number(sizeBytes), ...(tokens !== undefined && { tokens: Number(tokens) }) };
 }
 
 const newTrialHash = (): string => sha256Hex('cwm slot probe\0', randomSalt());
@@ -81,6 +93,9 @@ export class SlotFolder {
   readonly #layout: BlockLayout;
   readonly #foundIn: string | null;
   readonly #kvOptions: string;
+  #hasSwept = false;
+  /** A draft of the server did not appear in the folder. */
+  #lacksDrafts = false;
   /** Why the folder is not used: nobody named it and no file of the server was seen in it yet, or one was saved and did not appear in it. */
   #doubt: string | null;
   #trialHash = newTrialHash();
@@ -181,9 +196,49 @@ export class SlotFolder {
     return `The folder ${this.#directory}, ${where},`;
   }
 
-  /** The name of a context's file, for this server as it was started. */
-  hashOf(context: Pick<KvContext, 'ids' | 'salt'>): string {
-    return slotHash(context, this.#kvOptions);
+  /**
+   * The name of a context's file, for this server as it was started.
+   *
+   * @param tokens in the file, where these are not the tokens of the context. Another file of the same context may lie beside it.
+   */
+  hashOf(context: Pick<KvContext, 'ids' | 'salt'>, tokens?: number): string {
+    return slotHash(context, this.#kvOptions, tokens);
+  }
+
+  /**
+   * The name of a file that no record has yet; null where the server has such files elsewhere, and nobody would delete them. The first time, those that
+   * a process left which ended too early are deleted.
+   */
+  async newDraft(): Promise<string | null> {
+    if (this.#lacksDrafts) return null;
+    if (!this.#hasSwept) {
+      this.#hasSwept = true;
+      await this.#sweep().catch(() => undefined);
+    }
+    return draftMark + sha256Hex('cwm slot draft\0', randomSalt()).slice(draftMark.length);
+  }
+
+  async #sweep(): Promise<void> {
+    const directory = this.#directory ?? '';
+    const names = await readdir(directory);
+    for (const name of names.filter((each) => each.startsWith(`cwm-${draftMark}`))) {
+      const { mtimeMs } = await stat(join(directory, name));
+      // Another process may be about to record it.
+      if (systemClock.now().getTime() - mtimeMs > draftLastsMs) await unlink(join(directory, name));
+    }
+  }
+
+  /** Whether a draft that the server wrote is here. */
+  async hasDraft(hash: string, sizeBytes: number): Promise<boolean> {
+    this.#lacksDrafts = (await this.sizeBytes(hash)) !== sizeBytes;
+    return !this.#lacksDrafts;
+  }
+
+  /** The file has its name from now on. @throws what the file system throws. */
+  async rename(hash: string, to: string): Promise<void> {
+    [hash, to].forEach(assertBlockHash);
+    const directory = this.#directory ?? '';
+    await rename(join(directory, slotFileName(hash)), join(directory, slotFileName(to)));
   }
 
   /** Why a file that a window names is not this server's. */
@@ -196,7 +251,7 @@ export class SlotFolder {
   async locate(context: KvContext): Promise<BlockLocation> {
     const why = await this.whyUnreachable();
     if (why !== null) return { reachable: false, why };
-    const hash = this.hashOf(context);
+    const hash = this.hashOf(context, parseHandle(context.handle)?.tokens);
     return unlessUnreadable(this.#layout, async () => ({
       reachable: true,
       blocks: [{ hash, stat: await statBlock(this.#layout, hash) }],

@@ -97,20 +97,35 @@ export class StoredSlots {
     return { restored: reuse, notes: [] };
   }
 
-  async restore(place: Place, context: KvContext, signal: AbortSignal): Promise<RestoreEvidence> {
-    const hash = this.#folder.hashOf(context);
+  /** @param isSound looks at the file while the server reads it. */
+  async restore(
+    place: Place,
+    context: KvContext,
+    signal: AbortSignal,
+    isSound: () => Promise<boolean> = () => Promise.resolve(true),
+  ): Promise<RestoreEvidence> {
+    const tokens = parseHandle(context.handle)?.tokens;
+    const hash = this.#folder.hashOf(context, tokens);
     const why = place.server.savesSlots ? await this.#whyNotRestored(hash, context.handle) : memoryOnly;
     if (why !== null) return { outcome: 'missing', notes: [why] };
     const { link, slot } = place;
     if (!(await eraseSlot(link, slot, signal))) return { outcome: 'missing', notes: [memoryOnly] };
     // The server may still do it, even when the caller waits no longer.
     this.#home.filledFromFile(context.salt);
+    const looking = isSound();
+    looking.catch(() => undefined);
     const outcome = await restoreSlot(link, slot, slotFileName(hash), signal);
     if (outcome.kind === 'restored') {
-      if (outcome.tokens === context.ids.length) return { outcome: 'restored', notes: [] };
-      await eraseSlot(link, slot, signal);
+      const expected = tokens ?? context.ids.length;
+      const found =
+        outcome.tokens === expected
+          ? (await looking.catch(() => false))
+            ? null
+            : 'the slot file is not what was saved'
+          : `the slot file has ${outcome.tokens} tokens instead of ${expected}`;
+      if (found === null) return { outcome: 'restored', notes: [] };
+      await eraseSlot(link, slot, new AbortController().signal);
       this.#home.emptied();
-      const found = `the slot file has ${outcome.tokens} tokens instead of ${context.ids.length}`;
       return { outcome: 'missing', notes: [`It was given up, because ${found}.`] };
     }
     this.#home.refused(slot);

@@ -85,6 +85,11 @@ export class Recorder {
     return this.#storing.has(session);
   }
 
+  /** Whether something of the session waits to be stored, or is being stored. */
+  isPending(session: SessionId): boolean {
+    return this.#waiting.has(session) || this.#storing.has(session);
+  }
+
   /** Resolves when what passed of the session until now is stored, or cannot be. */
   storedOf(session: SessionId): Promise<void> {
     this.#waiting.get(session)?.hurry();

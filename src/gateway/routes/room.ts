@@ -1,4 +1,5 @@
 import { isCwmError } from '../../protocol/errors.ts';
+import type { SessionId } from '../../protocol/ids.ts';
 import type { GatewayContext } from '../context.ts';
 import type { Target } from '../engines.ts';
 import type { Conversation } from '../recognition/conversations.ts';
@@ -60,7 +61,7 @@ async function roomFor(
   salt: string,
   signal: AbortSignal,
 ): Promise<Omit<Room, 'leave'>> {
-  const { outside, recogniser, recorder } = gateway;
+  const { outside, recogniser } = gateway;
   const { spec } = target;
   const turn = recognised?.kind === 'turn' ? recognised : null;
   const conversation = turn?.conversation ?? null;
@@ -75,9 +76,7 @@ async function roomFor(
   const holder = outside.holderOf(spec);
   const isElsewhere = hasOnePlace && (session === null || holder !== session);
   if (isElsewhere) {
-    // What the server has is known as unsaved only once its last answer is stored.
-    if (holder) await recorder.storedOf(holder);
-    await outside.saveHolder(spec, signal);
+    if (holder) await leave(gateway, spec, holder, signal);
     await outside.giveWay(session, signal);
   }
   let cold: string | null = null;
@@ -90,6 +89,23 @@ async function roomFor(
   }
   if (hasOnePlace) outside.tookEngine(spec, session);
   return { isThere: true, isNew, isForeign: passage?.mayReuse === false, cold };
+}
+
+/** The server loses the conversation that it has now. */
+async function leave(
+  { outside, recogniser, recorder }: GatewayContext,
+  spec: string,
+  holder: SessionId,
+  signal: AbortSignal,
+): Promise<void> {
+  const stored = (): Promise<void> => recorder.storedOf(holder);
+  // All that its last request was about, but for the last token of the answer: a server computes it with the next one.
+  const tokens = (recogniser.ofSession(holder)?.lastTokens ?? 0) - 1;
+  const isNew = recorder.isPending(holder) || outside.isUnsaved(holder);
+  if (isNew && (await outside.leavePlace(spec, { tokens, stored }, signal))) return;
+  // What the server has is known as unsaved only once its last answer is stored.
+  await stored();
+  await outside.saveHolder(spec, signal);
 }
 
 /** A session that cannot be made ready costs time, not the turn: its prompt is computed. */

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { Engine, KvContext } from '../../../src/core/ports/engine.ts';
 import { CwmError } from '../../../src/protocol/errors.ts';
 import { holdSave, keeping, restores, talkedIn } from '../checkpoints.ts';
 import { coreFixture, never, type CoreFixture } from '../coreFixture.ts';
@@ -143,5 +144,108 @@ describe('a model server with room for one conversation', () => {
     await closing;
     await cwm.settled();
     expect(engine.calls.filter((call) => call === 'persist')).toHaveLength(1);
+  });
+});
+
+describe('a model server with room for one conversation, which writes what it has as it is', () => {
+  /** `s` has it. Its last turn is stored once `stored` is called. */
+  async function leaving() {
+    const fixture = await oneSlot();
+    const { engine } = fixture;
+    const { promise, resolve: stored } = Promise.withResolvers<void>();
+    const kv = {
+      take: vi.fn(async (context: Pick<KvContext, 'ids' | 'salt'>) => {
+        await engine.persist({ ...context, handle: null }, never());
+        engine.calls = [];
+        return { handle: 'left', tokens: context.ids.length };
+      }),
+      drop: vi.fn(async () => undefined),
+    };
+    const leave = vi.fn<NonNullable<Engine['leave']>>().mockResolvedValue(kv);
+    Object.assign(engine, { leave });
+    const given = { tokens: 100, stored: () => promise };
+    const left = (signal = never()) => fixture.cwm.outside.leavePlace(engine.spec, given, signal);
+    return { ...fixture, kv, leave, left, stored };
+  }
+
+  it('is free as soon as it wrote: what is left of the checkpoint is done beside the conversation that comes', async () => {
+    const { cwm, store, left, kv, engine, stored } = await leaving();
+    expect(await left()).toBe(true);
+    expect(kv.take).not.toHaveBeenCalled();
+    stored();
+    await cwm.settled();
+    const checkpoint = await store.checkpoints.get(s);
+    expect(checkpoint?.kv).toMatchObject({ handle: 'left', canary: null });
+    expect(checkpoint?.receipt).toMatchObject({ verdict: 'unobserved', content: { checksums: 'agreed' } });
+    expect(engine.calls).not.toContain('measure');
+    expect(kv.drop).not.toHaveBeenCalled();
+    expect(cwm.outside.isUnsaved(s)).toBe(false);
+  });
+
+  it('is asked no second time for the same session meanwhile, and a turn of it waits', async () => {
+    const { cwm, left, leave, store, stored } = await leaving();
+    await left();
+    expect(await left()).toBe(false);
+    expect(leave).toHaveBeenCalledOnce();
+    const turn = cwm.send({ session: 's', text: 'And why?' });
+    stored();
+    await turn;
+    expect((await store.checkpoints.get(s))?.kv.handle).toBe('left');
+  });
+
+  it('writes for a client that left, too, and the next one finds the checkpoint', async () => {
+    const { cwm, left, leave, kv, store, stored } = await leaving();
+    const client = new AbortController();
+    const { promise, resolve } = Promise.withResolvers<typeof kv>();
+    leave.mockReturnValue(promise);
+    const asked = left(client.signal);
+    await eventually(() => expect(leave).toHaveBeenCalled());
+    client.abort(new CwmError('Cancelled', 'The client left.'));
+    await expect(asked).rejects.toThrow('The client left.');
+    resolve(kv);
+    stored();
+    await cwm.settled();
+    expect((await store.checkpoints.get(s))?.kv.handle).toBe('left');
+  });
+
+  it('leaves nothing of a session that is deleted meanwhile', async () => {
+    const { cwm, left, kv, store, stored } = await leaving();
+    await left();
+    await cwm.deleteSession({ session: 's' });
+    stored();
+    await cwm.settled();
+    expect(kv.drop).toHaveBeenCalledOnce();
+    expect(await store.checkpoints.get(s)).toBeNull();
+  });
+
+  it('that wrote before the backend ends: the checkpoint is made, whose turn is stored', async () => {
+    const { cwm, left, store } = await leaving();
+    await left();
+    await cwm.close();
+    expect((await store.checkpoints.get(s))?.kv.handle).toBe('left');
+  });
+
+  it('of whose file nothing may be recorded keeps nothing, and the next save is made as before', async () => {
+    const { cwm, left, kv, engine, store, stored } = await leaving();
+    vi.spyOn(store.checkpoints, 'put').mockRejectedValueOnce(new CwmError('StorageFull', 'The disk is full.'));
+    await left();
+    stored();
+    await cwm.settled();
+    expect(kv.take).toHaveBeenCalledOnce();
+    expect(engine.forgottenHandles).toContain('left');
+    expect(await store.checkpoints.get(s)).toBeNull();
+    expect(cwm.outside.isUnsaved(s)).toBe(true);
+  });
+
+  it('is asked as before where it does not write, or nothing may be recorded of the session', async () => {
+    const { left, leave, cwm } = await leaving();
+    leave.mockResolvedValueOnce(null).mockRejectedValueOnce(new CwmError('EngineUnavailable', 'Nothing answers.'));
+    expect(await left()).toBe(false);
+    await cwm.settled();
+    expect(await left()).toBe(false);
+    await cwm.settled();
+    await cwm.autoFreezeConfig({ enabled: false });
+    expect(await left()).toBe(false);
+    expect(leave).toHaveBeenCalledTimes(2);
   });
 });

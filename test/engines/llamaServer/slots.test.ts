@@ -1,4 +1,6 @@
-import { describe, expect, test } from 'vitest';
+import { readdir, utimes } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, test, vi } from 'vitest';
 import type { LlamaServerEngine } from '../../../src/engines/llamaServer/llamaServerEngine.ts';
 import { systemClock, systemSleep } from '../../../src/base/clock.ts';
 import { contextOf, failure, makeRig, never, someIds, type Rig } from './rig.ts';
@@ -259,4 +261,88 @@ describe('what may be restored', () => {
       expect((await rig.engine.measure(context, never)).reuse.cachedTokens).toBe(59);
     },
   );
+});
+
+describe('a slot that another conversation takes', () => {
+  const left = async (rig: Rig, ids: readonly number[], salt = 'a') => {
+    await rig.engine.measure(contextOf(ids, salt), never);
+    return rig.engine.leave(salt, ids.length, never);
+  };
+
+  test('is written as it is, and is the KV of a context that begins so', async () => {
+    const rig = await makeRig({ fake: { slots: 1 } });
+    const ids = someIds(60);
+    const kv = await left(rig, ids);
+    const context = { ids: [...ids.slice(0, 50), 1, 2, 3], salt: 'a' };
+    const taken = await kv?.take(context, 26);
+    expect(taken?.tokens).toBe(50);
+    const handle = taken?.handle ?? null;
+    const located = await rig.engine.locate({ ...context, handle }, never);
+    expect(located.reachable && located.blocks[0]?.stat).not.toBeNull();
+    await rig.engine.measure(contextOf(someIds(40), 'b'), never);
+    const isSound = vi.fn(async () => true);
+    expect((await rig.engine.restore({ ...context, handle }, never, isSound)).outcome).toBe('restored');
+    expect(isSound).toHaveBeenCalledOnce();
+    expect(await cached(rig.engine, context.ids, 'a')).toBe(50);
+    // A file of the context itself lies beside it.
+    await rig.engine.persist({ ...context, handle: null }, never);
+    expect(await readdir(rig.slotDir)).toHaveLength(2);
+    expect(await rig.engine.forget({ hashes: [], handle }, never)).toBeGreaterThan(0);
+    expect(await readdir(rig.slotDir)).toHaveLength(1);
+  });
+
+  test('is not written where it has another conversation, other tokens, what a file brought, or is one of several', async () => {
+    const rig = await makeRig({ fake: { slots: 1 } });
+    const ids = someIds(60);
+    expect(await left(rig, ids)).not.toBeNull();
+    expect(await rig.engine.leave('b', 60, never)).toBeNull();
+    expect(await rig.engine.leave('a', 59, never)).toBeNull();
+    const { handle } = await rig.engine.persist(contextOf(ids, 'a'), never);
+    await rig.engine.restore({ ...contextOf(ids, 'a'), handle }, never, async () => true);
+    expect(await rig.engine.leave('a', 60, never)).toBeNull();
+    const several = await makeRig({ fake: { slots: 2 } });
+    expect(await left(several, ids)).toBeNull();
+    const elsewhere = await makeRig({ fake: { slots: 1 }, engine: { slotDir: rig.slotDir } });
+    for (let times = 0; times < 3; times++) expect(await left(elsewhere, ids)).toBeNull();
+    // Nobody would delete them there.
+    expect(await readdir(elsewhere.slotDir)).toHaveLength(1);
+    const unseen = await makeRig({ fake: { slots: 1 }, folder: 'out of sight' });
+    expect(await left(unseen, ids)).toBeNull();
+  });
+
+  test('leaves nothing where it has too little of the context, and is not restored into it', async () => {
+    const rig = await makeRig({ fake: { slots: 1 } });
+    const kv = await left(rig, someIds(60));
+    expect(await kv?.take(contextOf(someIds(60), 'a'), 30)).toBeNull();
+    expect(await readdir(rig.slotDir)).toEqual([]);
+    await (await left(rig, someIds(60)))?.drop();
+    expect(await readdir(rig.slotDir)).toEqual([]);
+  });
+
+  test('that is filled from an unsound file is empty again', async () => {
+    const rig = await makeRig({ fake: { slots: 1 } });
+    const context = contextOf(someIds(60), 'a');
+    const { handle } = await rig.engine.persist(context, never);
+    for (const isSound of [async () => false, async () => Promise.reject(new Error('It cannot be read.'))]) {
+      expect((await rig.engine.restore({ ...context, handle }, never, isSound)).outcome).toBe('missing');
+      expect(rig.fake.held[0]).toEqual([]);
+    }
+  });
+
+  test('of a process that ended before it recorded the file: a later one deletes that, and no new one', async () => {
+    const rig = await makeRig({ fake: { slots: 1 } });
+    await left(rig, someIds(60));
+    const [old = ''] = await readdir(rig.slotDir);
+    const ago = new Date(Date.now() - 3_600_000);
+    await utimes(join(rig.slotDir, old), ago, ago);
+    await left(rig, someIds(60));
+    // This process looked once.
+    expect(await readdir(rig.slotDir)).toHaveLength(2);
+    const later = rig.another();
+    await later.measure(contextOf(someIds(50), 'a'), never);
+    await later.leave('a', 50, never);
+    const names = await readdir(rig.slotDir);
+    expect(names).toHaveLength(2);
+    expect(names).not.toContain(old);
+  });
 });

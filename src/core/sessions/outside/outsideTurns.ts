@@ -177,6 +177,20 @@ export class OutsideTurns {
     await this.#core().checkpoints.saveDisplaced(engine, null, signal);
   }
 
+  /** Whether it had a turn that is stored, and no checkpoint since. */
+  isUnsaved(id: SessionId): boolean {
+    return this.#core().checkpoints.isUnsaved(id);
+  }
+
+  /** As {@link saveHolder}, as far as the server can write what it has as it is. See {@link CheckpointKeeper.leavePlace}. */
+  leavePlace(
+    engine: string,
+    left: { readonly tokens: number; readonly stored: () => Promise<void> },
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    return this.#core().checkpoints.leavePlace(engine, left, signal);
+  }
+
   /** A request takes the engine. @param by null: one of no session. */
   tookEngine(engine: string, by: SessionId | null): void {
     this.#core().holders.took(engine, by);

@@ -6,10 +6,13 @@ import type { CheckpointReason } from '../../../protocol/schemas/checkpoint.ts';
 import type { Receipt } from '../../../protocol/schemas/receipt.ts';
 import type { Session } from '../../../protocol/schemas/session.ts';
 import type { CoreContext } from '../../context.ts';
+import { isOpen } from '../../lifecycle.ts';
+import { saltOf } from '../../ports/lineages.ts';
 import { within } from '../../kv/saveInTime.ts';
 import { saveBeforeEnd } from './saveBeforeEnd.ts';
 import { defaultCheckpointPolicy, SavingCosts, weighSize, type CheckpointPolicy } from './checkpointPolicy.ts';
 import { TurnedSessions } from './turnedSessions.ts';
+import { makeLeftCheckpoint } from './leftCheckpoint.ts';
 import { hasCheckpointable, isBehind, makeCheckpoint, type SessionWithContext } from './rollingCheckpoint.ts';
 
 /** What became of an attempt: one of both is null. */
@@ -178,6 +181,58 @@ export class CheckpointKeeper {
       return background.stop(holder);
     };
     await unlessAborted(within(limitMs, saving, late), signal);
+  }
+
+  /**
+   * As {@link saveDisplaced}, where the server can write what it has as it is: the caller waits for that alone. What else a checkpoint takes is done
+   * afterwards, beside the conversation that came; a turn of the session waits for it.
+   *
+   * @param tokens that the server should have of it. @param stored waits until the session's last turn is stored.
+   * @returns whether the server wrote it. @throws the signal's reason, and nothing else.
+   */
+  async leavePlace(
+    engine: string,
+    { tokens, stored }: { readonly tokens: number; readonly stored: () => Promise<void> },
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    const { background, engines, holders, prefill, recording, store, clock } = this.#core();
+    const id = holders.of(engine);
+    if (id === null || tokens < 1 || !this.#policy.enabled || !engines.get(engine).leave) return false;
+    const session = await store.sessions.get(id).catch(() => null);
+    if (!session || session.engine !== engine || !isOpen(session)) return false;
+    const [costMs, computeMs] = [this.#costs.expectedMs(engine, tokens), prefill.expectedMs(engine, tokens)];
+    if (costMs !== null && computeMs !== null && costMs > computeMs) return false;
+    if ((await recording.whyNot(session)) !== null) return false;
+    const lineage = await store.lineages.get(session.lineage).catch(() => null);
+    if (!lineage || this.#isClosed || background.isRunning(id)) return false;
+    const salt = saltOf(lineage);
+    const { promise: isLeft, resolve } = Promise.withResolvers<boolean>();
+    const work = background.run(id, false, async (abort) => {
+      const startedMs = clock.elapsedMs();
+      const kv =
+        (await engines
+          .get(engine)
+          .leave?.(salt, tokens, abort)
+          .catch(() => null)) ?? null;
+      resolve(kv !== null);
+      if (!kv) return;
+      const ms = clock.elapsedMs() - startedMs;
+      await unlessAborted(stored(), abort).catch(() => undefined);
+      const receipt = await makeLeftCheckpoint(this.#core(), id, { kv, salt, ms });
+      if (!receipt) return;
+      this.#turned.saved(id);
+      this.#costs.spent(engine, receipt);
+    });
+    this.#track(
+      work
+        .catch(this.#onFailure)
+        .catch(() => undefined)
+        .finally(() => {
+          resolve(false);
+          this.#onKvWritten();
+        }),
+    );
+    return unlessAborted(isLeft, signal);
   }
 
   /** Makes a checkpoint if the session has gone on and it pays. Rejects only where the failure handler throws. */

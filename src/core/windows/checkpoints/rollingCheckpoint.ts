@@ -11,12 +11,12 @@ import { isOpen } from '../../lifecycle.ts';
 import { silent } from '../../ports/reporter.ts';
 import type { Hold } from '../../space/blocksInUse.ts';
 import { isAtRest } from '../../turns/machine.ts';
-import { bringKvBack, type Outcome } from '../thaw/bringKvBack.ts';
+import { bringKvBack } from '../thaw/bringKvBack.ts';
 import { checkpointName } from './checkpointPolicy.ts';
 import { isHandleNamed } from '../handles.ts';
 import { readMessages } from '../thaw/lostMessages.ts';
 import { withoutMessages } from '../thaw/openedWithoutKv.ts';
-import { withSummary } from '../receipts.ts';
+import { withSummary, type Outcome } from '../receipts.ts';
 import { sealSession } from '../sealSession.ts';
 import { recordOfWindow } from '../thaw/thaw.ts';
 
@@ -118,7 +118,11 @@ export async function dropCheckpoint(core: CoreContext, id: SessionId, signal: A
  * Deletes the file of a context that an engine stores as a whole, unless a window has it. Blocks stay: the session's own next blocks build on
  * them, and a budget evicts them first. An engine that cannot be reached keeps its file as cache.
  */
-async function forgetReplaced(core: CoreContext, { manifest, kv }: Checkpoint, handle: string | null): Promise<void> {
+export async function forgetReplaced(
+  core: CoreContext,
+  { manifest, kv }: Checkpoint,
+  handle: string | null,
+): Promise<void> {
   if (kv.handle === null || kv.handle === handle) return;
   const hashes = kv.blocks.map(({ hash }) => hash);
   if ((await core.store.blocks.recordsOfLineage(manifest.lineage, hashes)).size > 0) return;
@@ -205,7 +209,11 @@ async function warmFrom(
       const { progress } = silent;
       const { messages, standIns } = await readMessages(core, manifest);
       const bringBack = (hold: Hold): Promise<Outcome> =>
-        bringKvBack(core, { engine, manifest, messages, ids, kv, record, progress, hold }, signal);
+        bringKvBack(
+          core,
+          { engine, manifest, messages, ids, kv, record, progress, hold, isFollowed: found.isOfCheckpoint },
+          signal,
+        );
       const outcome =
         standIns.length > 0
           ? withoutMessages(manifest, standIns)

@@ -1,5 +1,5 @@
 import { isCwmError, isEngineFailure, toCwmError, type CwmError } from '../../../protocol/errors.ts';
-import type { NextMessage, Receipt, Verdict } from '../../../protocol/schemas/receipt.ts';
+import type { NextMessage, Verdict } from '../../../protocol/schemas/receipt.ts';
 import type { Message } from '../../../protocol/schemas/session.ts';
 import type { KvRecord, WindowManifest } from '../../../protocol/schemas/window.ts';
 import type { Progress } from '../../ports/reporter.ts';
@@ -16,7 +16,8 @@ import type { Engine, EngineDescription } from '../../ports/engine.ts';
 import { promptText } from '../../session.ts';
 import type { Hold } from '../../space/blocksInUse.ts';
 import { nextMessageNotes, weighNextMessage } from '../../prompt/nextMessage.ts';
-import { engineFields, reuseFields, reuseNotes } from '../receipts.ts';
+import { engineFields, reuseFields, reuseNotes, type Outcome } from '../receipts.ts';
+import { restoreLeft } from './restoreLeft.ts';
 
 export interface KvRequest {
   readonly engine: Engine;
@@ -28,14 +29,13 @@ export interface KvRequest {
   readonly record: KvRecordPlace;
   readonly progress: Progress;
   readonly hold: Hold;
+  /** A prompt follows, which shows what is reused. Default: nobody knows. */
+  readonly isFollowed?: boolean;
   /** What {@link describeSoon} found or will find; null or left out: nothing has been asked. */
   readonly asked?: Promise<EngineDescription> | null;
 }
 
 type DescribedRequest = KvRequest & { readonly description: EngineDescription };
-
-/** What a receipt says of a window's KV. */
-export type Outcome = Omit<Receipt, 'operation' | 'session' | 'window' | 'ms' | 'expectedPrefillMs' | 'at' | 'summary'>;
 
 /**
  * Brings a window's KV back, as far as the engine lets it. Whatever the engine does, be it gone, broken, another one, or too small now,
@@ -88,6 +88,8 @@ const isOfKv = (failure: CwmError): boolean =>
 
 async function outcomeOfWarming(core: CoreContext, request: DescribedRequest, signal: AbortSignal): Promise<Outcome> {
   const { description, ids } = request;
+  const restored = request.isFollowed ? await restoreLeft(core, request, signal) : null;
+  if (restored) return restored;
   const { warmed, nextMessage } = await warmAndWeigh(core, request, signal);
   return {
     verdict: warmed.verdict,

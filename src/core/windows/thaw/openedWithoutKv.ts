@@ -1,7 +1,8 @@
 import type { Message } from '../../../protocol/schemas/session.ts';
 import type { WindowManifest } from '../../../protocol/schemas/window.ts';
 import { emptyKv } from '../../kv/emptyKv.ts';
-import { withoutKv, type Outcome } from './bringKvBack.ts';
+import type { Outcome } from '../receipts.ts';
+import { withoutKv } from './bringKvBack.ts';
 import { lossInWords } from './lostMessages.ts';
 
 /* What a thaw comes to that asked the model server nothing: the text is open, and the receipt says why. */
