@@ -1,5 +1,6 @@
 import { randomSalt } from '../../base/hash.ts';
 import { isCwmError } from '../../protocol/errors.ts';
+import { canaryDifference, isBeyondNoise } from './canary.ts';
 import type { Engine, KvContext, Measurement } from '../ports/engine.ts';
 import type { FrozenContext } from './frozenContext.ts';
 
@@ -35,7 +36,13 @@ export async function measureUnlessPoisoned(
   context: KvContext,
   signal: AbortSignal,
 ): Promise<Measurement | null> {
-  const ask = () => measure(engine, context, kv.canaryTokens, signal);
+  const askOnce = () => measure(engine, context, kv.canaryTokens, signal);
+  const ask = async (): Promise<Measurement> => {
+    const measured = await askOnce();
+    if (!isMoved(kv, measured)) return measured;
+    const { canary, reuse } = await askOnce();
+    return { reuse: { ...measured.reuse, serverIdle: measured.reuse.serverIdle && reuse.serverIdle }, canary };
+  };
   try {
     return await ask().catch((error: unknown) => {
       if (isFailure(error)) return ask();
@@ -49,6 +56,12 @@ export async function measureUnlessPoisoned(
     });
     return null;
   }
+}
+
+/** Whether the canary is another one than the frozen one, and may be so only for its company. */
+function isMoved({ canary: frozen }: FrozenContext['kv'], { canary, reuse, isAccompanied }: Measurement): boolean {
+  if (!isAccompanied || !frozen || !canary || reuse.cachedTokens === 0) return false;
+  return isBeyondNoise(canaryDifference(frozen[1], canary), canaryDifference(...frozen));
 }
 
 const isFailure = (error: unknown): boolean => isCwmError(error, 'EngineFailed');

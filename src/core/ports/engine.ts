@@ -181,6 +181,8 @@ export interface Measurement {
   readonly reuse: ReuseEvidence;
   /** Null when the engine gives no log-probabilities. */
   readonly canary: Canary | null;
+  /** Another request of the adapter shared the server with this one, which can change the canary's last bits. */
+  readonly isAccompanied?: boolean;
 }
 
 /** A full KV block of a context and its file, if there is one. */

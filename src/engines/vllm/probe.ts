@@ -37,6 +37,8 @@ export interface Completed {
   readonly withoutEvents: ReuseEvidence | null;
   readonly before: ServerMetrics | null;
   readonly after: ServerMetrics | null;
+  /** What the test that was sent beside it showed ({@link claimsWhatCannotBe}); left out where none was. */
+  readonly claims?: boolean | null;
 }
 
 export interface ProbeParts {
@@ -153,8 +155,7 @@ function announcedIn(completed: Completed | null): boolean | null {
  * @throws CwmError Cancelled.
  */
 export async function claimsWhatCannotBe(parts: ProbeParts, signal: AbortSignal): Promise<boolean | null> {
-  const { blockTokens, model } = parts.identity.description;
-  const ids = idsOfLength(leastPromptTokens(blockTokens, model.maxModelLen), []);
+  const ids = idsOfLength(claimTokens(parts.identity), []);
   const context = { ids, salt: randomSalt(), handle: null };
   try {
     const { usage } = await parts.askUncounted(context);
@@ -168,6 +169,10 @@ export async function claimsWhatCannotBe(parts: ProbeParts, signal: AbortSignal)
     await probeFiles(parts, ids, [context.salt], signal);
   }
 }
+
+/** Tokens in the prompt of {@link claimsWhatCannotBe}. */
+export const claimTokens = ({ description: { blockTokens, model } }: ServerIdentity): number =>
+  leastPromptTokens(blockTokens, model.maxModelLen);
 
 /**
  * Whether the server's events name the blocks of a request that reused them: one is sent, and again with a token less, which no cache of

@@ -39,6 +39,12 @@ export type Asker = Pick<Link, 'json' | 'text' | 'label' | 'isLocal'>;
 
 const get = (path: string): LinkRequest => ({ method: 'GET', path, patience: 'small', wrongAnswer: 'NotAnEngine' });
 
+/** A server that was there before is asked for everything at once. */
+const isKnown = ({ before }: ModelChoice): boolean => before !== undefined;
+
+/** How many answers {@link identifyServer} waits for one after another. */
+export const roundsToIdentify = (choice: ModelChoice): number => (isKnown(choice) ? 1 : 2);
+
 /**
  * Asks a server for its identity. The server computes nothing for it.
  *
@@ -46,9 +52,22 @@ const get = (path: string): LinkRequest => ({ method: 'GET', path, patience: 'sm
  * @throws CwmError ModelMismatch when that model is not served, NotAnEngine when this is no model server.
  */
 export async function identifyServer(link: Asker, choice: ModelChoice, signal: AbortSignal): Promise<ServerIdentity> {
+  const unneeded = new AbortController();
+  try {
+    return await identify(link, choice, AbortSignal.any([signal, unneeded.signal]));
+  } finally {
+    unneeded.abort();
+  }
+}
+
+async function identify(link: Asker, choice: ModelChoice, signal: AbortSignal): Promise<ServerIdentity> {
+  const readRest = () => Promise.all([readVersion(link, signal), readMetrics(link, signal)]);
+  const begun = isKnown(choice) ? readRest() : null;
+  // Where it does not even list its models, that is its failure.
+  begun?.catch(() => undefined);
   const entries = await readModels(link, choice, signal);
   const entry = pickModel(entries, choice, link.label);
-  const [version, metrics] = await Promise.all([readVersion(link, signal), readMetrics(link, signal)]);
+  const [version, metrics] = await (begun ?? readRest());
   const cwm = entry.cwm ?? null;
   const kind = cwm ? 'embedded' : version !== null && isVllm(entry, metrics) ? 'vllm' : 'openai';
   const shownVersion = version ?? 'unknown';

@@ -28,9 +28,9 @@ import { probeHoldsMs } from '../probe/capability.ts';
 import { defaultTimeouts, systemSleep, systemTimer, type Sleep, type Timeouts, type Timer } from '../http/timing.ts';
 import { LmcacheCoordinator } from '../lmcache/coordinator.ts';
 import { PinnedKv } from '../lmcache/pinnedKv.ts';
-import { asBelieved } from './asking/belief.ts';
+import { asBelieved, testBeside } from './asking/belief.ts';
 import { eventsFound } from './findings/eventsFound.ts';
-import { CountedRequests } from './asking/countedRequests.ts';
+import { CountedRequests, type BesideTest } from './asking/countedRequests.ts';
 import { isFar, named, type KnownServer } from './asking/knownServer.ts';
 import { measureContext } from './asking/measure.ts';
 import { persistContext } from './asking/persist.ts';
@@ -45,7 +45,7 @@ import { packKv, unpackKv } from './blocks/carriedKv.ts';
 import { weigh } from './metrics/evidence.ts';
 import { findCut } from './chat/promptCheck.ts';
 import { probeVllm, type Completed, type ProbeParts } from './probe.ts';
-import { identifyServer, isSameServer } from './serverIdentity.ts';
+import { identifyServer, isSameServer, roundsToIdentify } from './serverIdentity.ts';
 import { completionSchema } from './wire.ts';
 import { completeIds, detokenizeIds, tokenizeChat } from './chat/tokenize.ts';
 
@@ -77,9 +77,6 @@ export interface VllmEngineOptions {
   readonly random?: () => number;
 }
 
-/** The list of models, then version and counters together. */
-const roundsToIdentify = 2;
-
 /** How long files are waited for that did not appear the last time. */
 const briefPatienceMs = 3_000;
 
@@ -103,6 +100,8 @@ export class VllmEngine implements Engine {
   readonly #offeredEvents: string | undefined;
   /** No file of the last context appeared where they should, however long they were waited for. */
   #storesNothing = false;
+  /** The thaw whose context was restored last, until another request comes. */
+  #thaw: (Pick<KvContext, 'ids' | 'salt'> & { readonly isMeasured: boolean }) | null = null;
   /** Set when the server was lost: the next server at this address may be another one. */
   #suspect = false;
 
@@ -193,6 +192,7 @@ export class VllmEngine implements Engine {
 
   generate(request: GenerateRequest, onPiece: OnPiece, signal: AbortSignal): Promise<Generation> {
     return this.#inTurn(signal, async (link, signal) => {
+      this.#thaw = null;
       const server = await this.#server(link, signal);
       const { dialect } = server;
       const { id: model, maxModelLen } = server.identity.description.model;
@@ -201,7 +201,9 @@ export class VllmEngine implements Engine {
       const { kind } = server.identity.description;
       const forms = { leavesCallsInText: kind === 'embedded', enforcesSchemas: kind === 'vllm' };
       const parts = { link, model, maxModelLen, dialect, stops, elapsedMs, ...forms };
-      const { answer, request: asked } = await converse(parts, request, onPiece, signal);
+      const { answer, request: asked } = await this.#requests.uncounted(() =>
+        converse(parts, request, onPiece, signal),
+      );
       const countedPromptTokens = answer.usage?.prompt_tokens ?? null;
       const promptIds = answer.promptIds ?? asked.promptIds ?? null;
       const isOwn = server.identity.description.kind === 'embedded';
@@ -223,6 +225,7 @@ export class VllmEngine implements Engine {
 
   persist(context: KvContext, signal: AbortSignal): Promise<PersistEvidence> {
     return this.#inTurn(signal, async (link, signal) => {
+      this.#thaw = null;
       const server = await this.#server(link, signal);
       const parts = {
         link,
@@ -248,6 +251,7 @@ export class VllmEngine implements Engine {
   async restore(context: KvContext, signal: AbortSignal): Promise<RestoreEvidence> {
     if (signal.aborted) throw new CwmError('Cancelled', 'The restore was cancelled.');
     if (this.#known?.isBelieved) this.#known.isBelieved = null;
+    this.#thaw = { ids: context.ids, salt: context.salt, isMeasured: false };
     const pinned = this.#pinned;
     if (!pinned) return { outcome: 'on-demand', notes: [] };
     return this.#inTurn(signal, async (link, signal) => {
@@ -259,12 +263,21 @@ export class VllmEngine implements Engine {
   measure(context: KvContext, signal: AbortSignal): Promise<Measurement> {
     return this.#inTurn(signal, async (link, signal) => {
       const server = await this.#server(link, signal);
+      const probe = this.#probeParts(link, server, signal);
       const parts = {
         server,
-        complete: (context: KvContext, canary: boolean) =>
-          this.#ask(link, server, { context, canary, tail: 'load' }, signal),
+        complete: (asked: KvContext, canary: boolean) => {
+          const how = this.#placeInThaw(asked);
+          const beside = how === 'first' ? testBeside(server, probe, signal) : null;
+          return this.#ask(
+            link,
+            server,
+            { context: asked, canary, tail: 'load', beside, follows: how === 'later' },
+            signal,
+          );
+        },
         onAsked: (completed: Completed) => this.#requests.noteAsked(context, completed),
-        probe: this.#probeParts(link, server, signal),
+        probe,
       };
       return measureContext(parts, context, signal);
     });
@@ -330,13 +343,10 @@ export class VllmEngine implements Engine {
     const wasLost = this.#suspect;
     this.#suspect = false;
     const startedMs = this.#clock.elapsedMs();
-    const identity = await identifyServer(
-      link,
-      { wanted: this.#model, before: this.#known?.identity.description.model.id },
-      signal,
-    );
+    const choice = { wanted: this.#model, before: this.#known?.identity.description.model.id };
+    const identity = await identifyServer(link, choice, signal);
     const now = this.#clock.elapsedMs();
-    const roundTripMs = (now - startedMs) / roundsToIdentify;
+    const roundTripMs = (now - startedMs) / roundsToIdentify(choice);
     this.#requests.noteCounters(identity.metrics, now);
     if (this.#known && isSameServer(this.#known.identity, identity)) {
       this.#known.roundTripMs = roundTripMs;
@@ -363,13 +373,28 @@ export class VllmEngine implements Engine {
   async #ask(
     link: Link,
     server: KnownServer,
-    asked: { readonly context: KvContext; readonly canary: boolean; readonly tail: 'load' | 'store' },
+    asked: {
+      readonly context: KvContext;
+      readonly canary: boolean;
+      readonly tail: 'load' | 'store';
+      readonly beside?: BesideTest | null;
+      readonly follows?: boolean;
+    },
     signal: AbortSignal,
   ): Promise<Completed> {
     const { context, canary } = asked;
     const { kind, model } = server.identity.description;
     const request = completionRequest(model.id, context, canary, kind === 'embedded' ? asked.tail : undefined);
-    return this.#requests.complete(link, server, context, request, signal);
+    return this.#requests.complete(link, server, context, request, signal, asked);
+  }
+
+  /** Where a request over a context stands among those since the context was to be restored; null: something else has come since. */
+  #placeInThaw({ ids, salt }: KvContext): 'first' | 'later' | null {
+    const thaw = this.#thaw;
+    if (thaw?.salt !== salt) return (this.#thaw = null);
+    if (thaw.isMeasured) return 'later';
+    this.#thaw = { ...thaw, isMeasured: true };
+    return thaw.ids === ids ? 'first' : null;
   }
 
   async #eventNotices(): Promise<string[]> {
@@ -404,13 +429,13 @@ export class VllmEngine implements Engine {
         const request = probeRequest(model.id, context, { canary, isVllm: kind === 'vllm', keptTokens });
         return this.#requests.complete(link, server, context, request, signal);
       },
-      askUncounted: async (context) => {
-        this.#requests.dropCounters();
-        const request = probeRequest(model.id, context, { canary: false, isVllm: kind === 'vllm' });
-        const { value } = await server.dialect.ask(request, (sent) => link.json(sent, completionSchema, signal));
-        checkEcho(value, context.ids, link.label);
-        return value;
-      },
+      askUncounted: (context) =>
+        this.#requests.uncounted(async () => {
+          const request = probeRequest(model.id, context, { canary: false, isVllm: kind === 'vllm' });
+          const { value } = await server.dialect.ask(request, (sent) => link.json(sent, completionSchema, signal));
+          checkEcho(value, context.ids, link.label);
+          return value;
+        }),
     };
   }
 }

@@ -1,7 +1,8 @@
 import type { ReuseEvidence } from '../../../core/ports/engine.ts';
 import type { ServerMetrics } from '../metrics/serverMetrics.ts';
 import { hearEvents } from './hearEvents.ts';
-import { claimsWhatCannotBe, type Completed, type ProbeParts } from '../probe.ts';
+import { claimsWhatCannotBe, claimTokens, type Completed, type ProbeParts } from '../probe.ts';
+import type { BesideTest } from './countedRequests.ts';
 import { isFar, type KnownServer } from './knownServer.ts';
 
 /** A server's claims of reuse are tested again after this time. */
@@ -12,7 +13,7 @@ const jumpTokens = 131_072;
 
 /**
  * A request's observation, without what rests on the word of a server that cannot be believed. The server is tested (asked for KV that it
- * cannot have) on the first claim of reuse of each thaw, on the first claim after an hour or after counters went back or jumped, and on
+ * cannot have) on the first claim of reuse of each thaw, in most cases beside it, on the first claim after an hour or after counters went back or jumped, and on
  * each claim that no counter confirms.
  *
  * @param probe tests the server.
@@ -33,12 +34,25 @@ export async function weighWord(
   if (isFar(server) && isCounted && reuse.cachedTokensFrom === 'usage' && reuse.cachedTokens === 0)
     server.isBelieved ??= true;
   if (!isOurs && isClaim && (server.isBelieved === null || (server.isBelieved && !isCounted))) {
-    const claims = await claimsWhatCannotBe(probe, signal);
+    const claims = completed.claims ?? (await claimsWhatCannotBe(probe, signal));
     if (claims === null) return unseen(reuse);
     server.isBelieved = !claims;
     server.askedAtMs = probe.elapsedMs();
   }
   return asBelieved(reuse, server);
+}
+
+/**
+ * The test of {@link weighWord} for a request that will probably claim reuse, so that it need not take time of its own. Only for vLLM, which
+ * works on both at once; null where no test is due.
+ */
+export function testBeside(
+  { isBelieved, identity }: KnownServer,
+  probe: ProbeParts,
+  signal: AbortSignal,
+): BesideTest | null {
+  if (isBelieved !== null || identity.description.kind !== 'vllm') return null;
+  return { tokens: claimTokens(identity), ask: () => claimsWhatCannotBe(probe, signal) };
 }
 
 /** Whether the counters of a server that nobody else used say the same. */

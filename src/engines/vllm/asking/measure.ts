@@ -31,6 +31,7 @@ export async function measureContext(
     return {
       reuse: mayHaveRun && reuse.cachedTokens !== 0 ? unseen(reuse) : reuse,
       canary: isOfServer ? canary : null,
+      ...(completed.claims !== undefined && { isAccompanied: true }),
     };
   } catch (error) {
     if (!isLacking(server.identity, error)) throw error;

@@ -16,6 +16,8 @@ export interface Observation {
   /** The counters around the request; null when they cannot be read. */
   readonly before: ServerMetrics | null;
   readonly after: ServerMetrics | null;
+  /** Tokens of another request of this client between these two readings, which could reuse nothing. Default 0: there was none. */
+  readonly besideTokens?: number;
 }
 
 const tiers: Readonly<Record<string, KvTier>> = {
@@ -35,9 +37,9 @@ const tiers: Readonly<Record<string, KvTier>> = {
  * server counts another length of the prompt than was sent, no count is about this prompt.
  */
 export function weigh(observation: Observation): ReuseEvidence {
-  const { usage, before, after, triedBefore, sentTokens } = observation;
+  const { usage, before, after, triedBefore, sentTokens, besideTokens = 0 } = observation;
   const promptTokens = usage?.prompt_tokens ?? sentTokens;
-  const deltas = before && after ? counterDeltas(before, after) : null;
+  const deltas = before && after ? counterDeltas(before, after, besideTokens) : null;
   const isFromElsewhere = before && after && deltas ? hasNotArrived(before, after, deltas) : false;
   const serverIdle =
     before && after && deltas && !isFromElsewhere ? wasIdle(before, after, deltas, promptTokens) : null;
@@ -72,18 +74,29 @@ interface CounterDeltas {
   readonly tierTraffic: ReadonlyMap<string, number> | null;
 }
 
-/** Null when a counter fell: the server was restarted in between. */
-function counterDeltas(before: ServerMetrics, after: ServerMetrics): CounterDeltas | null {
+/** Without the request beside. Null when a counter fell: the server was restarted in between. */
+function counterDeltas(before: ServerMetrics, after: ServerMetrics, besideTokens: number): CounterDeltas | null {
   const deltas = {
-    finished: difference(before.requestsFinished, after.requestsFinished),
-    promptTokens: difference(before.promptTokens, after.promptTokens),
-    bySource: differences(before.bySource, after.bySource),
+    finished: less(difference(before.requestsFinished, after.requestsFinished), besideTokens > 0 ? 1 : 0),
+    promptTokens: less(difference(before.promptTokens, after.promptTokens), besideTokens),
+    bySource: withoutComputed(differences(before.bySource, after.bySource), besideTokens),
     cachedBySource: differences(before.cachedBySource, after.cachedBySource),
     tierTraffic: differences(before.tierTraffic, after.tierTraffic),
   };
   const all = [deltas.finished, deltas.promptTokens, ...(deltas.bySource?.values() ?? [])];
   return all.some((value) => value !== null && value < 0) ? null : deltas;
 }
+
+const less = (value: number | null, by: number): number | null => value && value - by;
+
+const withoutComputed = (
+  bySource: ReadonlyMap<string, number> | null,
+  tokens: number,
+): ReadonlyMap<string, number> | null =>
+  bySource &&
+  new Map(
+    [...bySource].map(([source, value]) => [source, source === 'local_compute' ? value && value - tokens : value]),
+  );
 
 /** A series is missing before its first event, and then counts from 0. */
 function difference(before: number | null, after: number | null): number | null {
