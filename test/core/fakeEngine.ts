@@ -78,6 +78,8 @@ export class FakeEngine implements Engine {
   noise = 0;
   /** So many of the next measurements are made while others use the server, which moves the last bits of their answers. */
   busyMeasurements = 0;
+  /** The same for a request of the adapter's own beside them. */
+  accompaniedMeasurements = 0;
   /** Runs before the answer of each kind of call. */
   onCall: (call: 'generate' | 'persist' | 'measure' | 'locate') => Promise<void> = async () => {};
   /** Text of the next answers. */
@@ -220,8 +222,10 @@ export class FakeEngine implements Engine {
     const reuse = this.#compute(context.ids, context.salt);
     const isBusy = this.busyMeasurements > 0;
     if (isBusy) this.busyMeasurements--;
-    const canary = this.hasLogprobs ? this.#canary(context, isBusy ? 'busy' : this.version) : null;
-    return { reuse: { ...reuse, serverIdle: !isBusy }, canary };
+    const isAccompanied = this.accompaniedMeasurements > 0;
+    if (isAccompanied) this.accompaniedMeasurements--;
+    const canary = this.hasLogprobs ? this.#canary(context, isBusy || isAccompanied ? 'busy' : this.version) : null;
+    return { reuse: { ...reuse, serverIdle: !isBusy }, canary, ...(isAccompanied && { isAccompanied }) };
   }
 
   async locate(context: KvContext, signal: AbortSignal): Promise<BlockLocation> {

@@ -21,6 +21,19 @@ describe('while others use the server, which moves the last bits of what it answ
     });
   });
 
+  test('what only the adapter itself sent beside the request moves no canary: it is asked once more, alone', async () => {
+    const fixture = await frozenWhenIdle();
+    fixture.engine.accompaniedMeasurements = 1;
+    expect(await thaw(fixture)).toMatchObject({
+      verdict: 'reused',
+      content: { canary: 'agreed', canaryDifference: 0, canaryNoise: 0 },
+    });
+    fixture.engine.accompaniedMeasurements = 1;
+    fixture.engine.restart();
+    fixture.engine.damage(2, { silently: true });
+    expect((await thaw(fixture)).verdict).toBe('damaged');
+  });
+
   test('where none is, all is computed again, and nothing is called damaged', async () => {
     const fixture = await frozenWhenIdle();
     fixture.engine.busyMeasurements = 5;

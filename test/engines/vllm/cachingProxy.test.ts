@@ -40,6 +40,20 @@ describe('a response cache in front of the server', () => {
     expect(canary).toBeNull();
   });
 
+  test('that knows it by its prompt is found out in a thaw, although the test beside it arrived and was counted', async () => {
+    const { rig, proxy } = await behind('prompt');
+    await using _ = proxy;
+    const context = contextOf(someIds(65));
+    await rig.engine.measure(context, never);
+    await rig.fake.restart();
+    await rig.engine.describe(never);
+    await rig.engine.restore(context, never);
+    const { reuse, canary } = await rig.engine.measure(context, never);
+    expect(proxy.replays).toBe(1);
+    expect(reuse).toMatchObject({ cachedTokens: null, cachedTokensFrom: 'none', isFromElsewhere: true });
+    expect(canary).toBeNull();
+  });
+
   test('what others have in flight leaves open where an answer came from', async () => {
     const { rig, proxy } = await behind('prompt');
     await using _ = proxy;

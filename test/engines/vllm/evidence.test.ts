@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { KvContext } from '../../../src/core/ports/engine.ts';
+import { until } from '../../support/until.ts';
 import { contextOf, makeRig, never, someIds, type Rig, type RigOptions } from './rig.ts';
 
 /** 100 tokens are 6 full blocks of 16 and a rest, so 96 can be reused. */
@@ -352,6 +353,49 @@ describe('a server that was honest, and raises its claims and its counters alike
     const { rig, context } = await turned();
     rig.fake.resetCounters();
     expect((await rig.engine.measure(context, never)).reuse).toMatchObject({ cachedTokens: null });
+  });
+});
+
+describe('the test of a thaw', () => {
+  test('is sent right behind the claim, is not awaited before it, and is no part of what the counters say of the claim', async () => {
+    const held: (() => void)[] = [];
+    const rig = await makeRig({ fake: { schedule: (_, answer) => void held.push(answer) } });
+    const context = await cached(rig);
+    await rig.engine.restore(context, never);
+    rig.fake.faults.http = { kind: 'slow', delayMs: 1, path: '/v1/completions' };
+    const before = rig.fake.requestsTo('/v1/completions').length;
+    const measuring = rig.engine.measure(context, never);
+    await rig.fake.untilRequests('/v1/completions', before + 2);
+    await until('both wait', () => held.length === 2);
+    const prompts = rig.fake.requestsTo('/v1/completions').slice(before);
+    expect(prompts.map(({ body }) => (body as { prompt: number[] }).prompt.length)).toEqual([100, 17]);
+    for (const answer of held) answer();
+    const { reuse, isAccompanied } = await measuring;
+    expect(isAccompanied).toBe(true);
+    expect(reuse).toMatchObject({
+      cachedTokens: floorTokens,
+      cachedTokensFrom: 'usage',
+      tier: 'device',
+      serverIdle: true,
+    });
+    expect(reuse.counters).toMatchObject({
+      'vllm:request_success_total': 1,
+      'vllm:prompt_tokens_total': 100,
+      'vllm:prompt_tokens_by_source_total{source="local_compute"}': 100 - floorTokens,
+      [tierCounter('device')]: floorTokens,
+    });
+    expect(rig.fake.requestsTo('/v1/completions')).toHaveLength(before + 2);
+  });
+
+  test('where it fails, it is asked again behind the claim', async () => {
+    const rig = await makeRig();
+    const context = await cached(rig);
+    await rig.engine.restore(context, never);
+    const before = rig.fake.requestsTo('/v1/completions').length;
+    rig.fake.faults.http = { kind: 'status', status: 500, path: '/v1/completions', after: 1, times: 1 };
+    const { reuse } = await rig.engine.measure(context, never);
+    expect(rig.fake.requestsTo('/v1/completions')).toHaveLength(before + 3);
+    expect(reuse.cachedTokens).toBe(floorTokens);
   });
 });
 

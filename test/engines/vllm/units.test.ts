@@ -70,6 +70,18 @@ describe('weighing counters', () => {
     }
   });
 
+  test('a test of ours between the readings is taken off, and alone it does not stand for the request', () => {
+    const beside = { ...observation, besideTokens: 17 };
+    expect(weigh({ ...beside, after: metrics(7, 1117, 596) })).toMatchObject({
+      serverIdle: true,
+      cachedTokens: 96,
+      counters: { 'vllm:request_success_total': 1, 'vllm:prompt_tokens_total': 100 },
+    });
+    expect(weigh({ ...beside, after: metrics(6, 1017, 500) })).toMatchObject({ isFromElsewhere: true });
+    for (const after of [metrics(8, 1117, 596), metrics(7, 1134, 596), metrics(7, 1100, 596)])
+      expect(weigh({ ...beside, after })).toMatchObject({ serverIdle: false, cachedTokens: null });
+  });
+
   test('counters that fell belong to another process', () => {
     expect(weigh({ ...observation, after: metrics(1, 100, 96) })).toMatchObject({
       serverIdle: null,
