@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { parseWindowName } from '../../../src/protocol/ids.ts';
 import { coreFixture, type CoreFixture, never, savedWindow, talkedSession } from '../coreFixture.ts';
 
 const thaw = ({ cwm }: CoreFixture) => cwm.thaw({ window: 'w' }, never());
@@ -28,6 +29,11 @@ describe('while others use the server, which moves the last bits of what it answ
       verdict: 'reused',
       content: { canary: 'agreed', canaryDifference: 0, canaryNoise: 0 },
     });
+    const kv = await fixture.store.windows.loadKv(parseWindowName('w'));
+    await fixture.store.windows.replaceKv(parseWindowName('w'), { ...kv, canaryIsExact: false });
+    fixture.engine.accompaniedMeasurements = 1;
+    expect((await thaw(fixture)).content.canary).toBe('agreed');
+    await fixture.store.windows.replaceKv(parseWindowName('w'), kv);
     fixture.engine.accompaniedMeasurements = 1;
     fixture.engine.restart();
     fixture.engine.damage(2, { silently: true });
