@@ -368,7 +368,7 @@ describe('the test of a thaw', () => {
     await rig.fake.untilRequests('/v1/completions', before + 2);
     await until('both wait', () => held.length === 2);
     const prompts = rig.fake.requestsTo('/v1/completions').slice(before);
-    expect(prompts.map(({ body }) => (body as { prompt: number[] }).prompt.length)).toEqual([100, 17]);
+    expect(prompts.map(({ body }) => (body as { prompt: number[] }).prompt.length)).toEqual([100, 33]);
     for (const answer of held) answer();
     const { reuse, isAccompanied } = await measuring;
     expect(isAccompanied).toBe(true);
