@@ -64,9 +64,10 @@ export class SessionFiles {
   async get(id: SessionId, isFresh = false): Promise<Session | null> {
     const { records, files } = this.#parts;
     const paths = this.#parts.layout.session(id);
+    // Also of one that is in memory: its directory may have been moved, and a link be in its place.
+    if (!(await hasDirectory(files, paths.directory))) return null;
     // A turn asks for it ten times.
     const kept = isFresh ? null : await records.kept(paths.metadata, sessionSchema);
-    if (!kept && !(await hasDirectory(files, paths.directory))) return null;
     const session = kept ?? (await records.read(paths.metadata, sessionSchema, true));
     if (session?.id === id) return session;
     if (session === null) {
@@ -86,8 +87,6 @@ export class SessionFiles {
   async updateNow(next: Session): Promise<void> {
     const id = next.id;
     const paths = this.#parts.layout.session(id);
-    // A record in memory says nothing of links.
-    if (!(await hasDirectory(this.#parts.files, paths.directory))) throw notFound(id);
     const current = await this.#require(id);
     if (next.version !== current.version + 1) {
       throw new CwmError('VersionConflict', `Session "${id}" was changed by another client.`, {
