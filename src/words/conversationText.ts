@@ -1,4 +1,4 @@
-import type { Message, Picture, ShownMessage } from '../protocol/schemas/session.ts';
+import type { Message, MessagePart, Picture, ShownMessage } from '../protocol/schemas/session.ts';
 import type { Question } from '../protocol/schemas/toolCall.ts';
 import { formatBytes, formatCount } from '../base/format.ts';
 import { firstWords, readableLine } from '../base/readableText.ts';
@@ -47,7 +47,10 @@ function messageText({ role, content, lost, cut }: SaidMessage): string {
   if (content.type === 'unknown') return section('Message of an unknown kind', unknownText(content));
   if (content.type === 'plan') return section('Plan', textWithCut(content.text, cut));
   if (content.type === 'text') {
-    const pictures = (content.media ?? []).map(pictureLine);
+    const pictures = [
+      ...(content.media ?? []).map(pictureLine),
+      ...(content.parts ?? []).map((part) => `*(${partWords(part)})*`),
+    ];
     return section(speakers[role], textWithCut([...pictures, content.text].join('\n\n'), cut));
   }
   if (content.type === 'tool-calls' || content.type === 'question') {
@@ -84,6 +87,12 @@ export function unknownText({ kind, whole }: Extract<Message['content'], { reado
 const textWithCut = (text: string, cut: Message['cut']): string =>
   `${text.trim() === '' ? '*(empty)*' : text.trim()}${cut === undefined ? '' : `\n\n*${cutSentence(cut)}*`}`;
 
+/** A sound, a video or a file of a message in a few words. */
+export const partWords = ({ type, mediaType, sizeBytes }: MessagePart): string =>
+  [type, ...(mediaType === null ? [] : [mediaType]), ...(sizeBytes === null ? [] : [formatBytes(sizeBytes)])].join(
+    ', ',
+  );
+
 const pictureLine = ({ mediaType, sizeBytes }: Picture): string =>
   `*(picture: ${mediaType.replace('image/', '').toUpperCase()}, ${formatBytes(sizeBytes)})*`;
 
@@ -114,7 +123,10 @@ export function messagesTable(messages: readonly ShownMessage[]): Table {
 function beginning(content: Message['content']): string {
   switch (content.type) {
     case 'text':
-      return firstWords(readableLine(content.text)) || `(${plural(content.media?.length ?? 0, 'picture')})`;
+      return (
+        firstWords(readableLine(content.text)) ||
+        `(${content.parts?.[0] ? partWords(content.parts[0]) : plural(content.media?.length ?? 0, 'picture')})`
+      );
     case 'plan':
       return `Plan: ${firstWords(readableLine(content.text))}`;
     case 'context':

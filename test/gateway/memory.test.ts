@@ -294,7 +294,8 @@ describe('a model with memory, for any client', () => {
   test('what cannot be is refused in the format of the client', async () => {
     const client = new Client(await gatewayFixture());
     const picture = { type: 'image_url', image_url: { url: 'data:image/png;base64,AA==' } };
-    for (const messages of [[{ role: 'user', content: [picture] }], [{ role: 'assistant', content: 'Yes.' }]]) {
+    const seen = { role: 'assistant', content: [picture] };
+    for (const messages of [[seen, user('And?')], [{ role: 'assistant', content: 'Yes.' }]]) {
       const answer = await client.post({ messages });
       expect(answer.status).toBe(400);
       expect(await answer.json()).toMatchObject({ error: { message: expect.any(String) as string } });

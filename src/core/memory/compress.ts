@@ -1,6 +1,7 @@
 import type { CompressionLevel, Modality } from '../../protocol/memory/page.ts';
 import type { Message } from '../../protocol/schemas/session.ts';
 import { extractSummary } from './segments/extract.ts';
+import { partLine } from '../prompt/messageParts.ts';
 import { hintOf, textOf } from './page.ts';
 
 /** Makes a shorter text of a message's; the message stays as it is. */
@@ -29,14 +30,25 @@ const compressImage: Compressor = (message, level) => {
   return [...pictures, compressText(message, level)].join(' ');
 };
 
+/** What was said beside a sound, a video or a file is shortened; the line that says what it was stays, its length and its hash with it. */
+const compressParts: Compressor = (message, level) => {
+  const { content } = message;
+  if (content.type !== 'text' || !content.parts) return compressText(message, level);
+  const { parts, ...rest } = content;
+  const lines = parts.map(partLine);
+  return [...lines, ...(content.text === '' ? [] : [compressText({ ...message, content: rest }, level)])].join('\n');
+};
+
 /** The compressor of each modality. */
 export const builtInCompressors: Readonly<Record<Modality, Compressor>> = {
   text: compressText,
-  structured: compressText,
-  image: compressImage,
-  audio: compressText,
-  video: compressText,
+  structured: compressParts,
+  image: (message, level) => (hasParts(message) ? compressParts : compressImage)(message, level),
+  audio: compressParts,
+  video: compressParts,
 };
+
+const hasParts = ({ content }: Message): boolean => content.type === 'text' && content.parts !== undefined;
 
 /** The text of a message at a level; one that would be longer than the whole text is the whole text, at level 0. */
 export function compressed(

@@ -1,6 +1,7 @@
 import type { MemoryPage, Modality, PageKind } from '../../protocol/memory/page.ts';
 import type { Message } from '../../protocol/schemas/session.ts';
 import { pageIdOf } from '../prompt/pageId.ts';
+import { partLine } from '../prompt/messageParts.ts';
 import { renderFile, textOfUnknown } from '../prompt/prompt.ts';
 
 export { pageIdOf, type PageId } from '../prompt/pageId.ts';
@@ -42,7 +43,7 @@ export function pageOf(message: Message, tokens: number | null): MemoryPage {
 /** Importances by who speaks (S1-22). */
 const importances: Readonly<Record<Message['role'], number>> = { user: 0.6, assistant: 0.5, tool: 0.4, system: 0.9 };
 
-/** The text of a page, as the model once had it: a text message's own bytes. */
+/** The text of a page, as the model once had it: a text message's own bytes. Behind lines that say what other parts it had. */
 export function textOf({ content }: Pick<Message, 'content'>): string {
   switch (content.type) {
     case 'context':
@@ -55,6 +56,7 @@ export function textOf({ content }: Pick<Message, 'content'>): string {
     case 'unknown':
       return textOfUnknown(content);
     case 'text':
+      return content.parts ? [...content.parts.map(partLine), content.text].join('\n').trimEnd() : content.text;
     case 'plan':
     case 'tool-result':
       return content.text;
@@ -66,6 +68,8 @@ function kindOf({ content }: Message): PageKind {
 }
 
 function modalityOf({ content }: Message): Modality {
+  const [part] = content.type === 'text' ? (content.parts ?? []) : [];
+  if (part) return part.type === 'file' ? 'structured' : part.type;
   if (content.type === 'text' && content.media) return 'image';
   return content.type === 'tool-calls' || content.type === 'question' ? 'structured' : 'text';
 }

@@ -1,7 +1,7 @@
 import type { Capabilities } from '../../protocol/schemas/capabilities.ts';
 import type { ServedModel } from '../../protocol/schemas/health.ts';
 import type { Canary, KvTier } from '../../protocol/schemas/receipt.ts';
-import type { ModelIdentity, Picture } from '../../protocol/schemas/session.ts';
+import type { MessagePart, ModelIdentity, Picture } from '../../protocol/schemas/session.ts';
 import type { ToolCall } from '../../protocol/schemas/toolCall.ts';
 import type { BlockRecord, HashProfile } from '../../protocol/schemas/window.ts';
 import type { ToolDefinition } from './tools.ts';
@@ -50,6 +50,8 @@ export interface ChatMessage {
   readonly content: string;
   /** Pictures before the text. A request with pictures never has `promptIds`: the ids would stand for any picture. */
   readonly media?: readonly Picture[];
+  /** Other parts, between texts of the content; the same holds of their requests. */
+  readonly parts?: readonly MessagePart[];
   /** Of an assistant that calls tools. */
   readonly toolCalls?: readonly ToolCall[];
   /** Of a tool: the id of the call that it answers. */

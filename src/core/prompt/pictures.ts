@@ -1,7 +1,7 @@
 import { sha256Hex } from '../../base/hash.ts';
 import { formatBytes } from '../../base/format.ts';
 import { CwmError } from '../../protocol/errors.ts';
-import type { Message, Picture } from '../../protocol/schemas/session.ts';
+import type { Message, MessagePart, Picture } from '../../protocol/schemas/session.ts';
 import type { AnswerPiece, EngineDescription, Generation } from '../ports/engine.ts';
 
 const mostPictures = 8;
@@ -9,15 +9,21 @@ const mostBytes = 5 * 1024 * 1024;
 /** Of one message; in base64 it fits into the body of one request. */
 const mostBytesTogether = 10 * 1024 * 1024;
 
-const mediaOf = ({ content }: Pick<Message, 'content'>): readonly Picture[] =>
-  content.type === 'text' ? (content.media ?? noPictures) : noPictures;
+type Seen = Picture | MessagePart;
 
-const noPictures: readonly Picture[] = [];
+const mediaOf = ({ content }: Pick<Message, 'content'>): readonly Seen[] => {
+  if (content.type !== 'text') return nothing;
+  const { media, parts } = content;
+  return media && parts ? [...media, ...parts] : (media ?? parts ?? nothing);
+};
+
+const nothing: readonly Seen[] = [];
 
 // Every turn looks at each message of its conversation, so that a look at one without pictures makes no object.
-const picturesOf = (messages: readonly Pick<Message, 'content'>[]): Picture[] =>
+const picturesOf = (messages: readonly Pick<Message, 'content'>[]): Seen[] =>
   messages.filter((message) => mediaOf(message).length > 0).flatMap(mediaOf);
 
+/** Whether there are pictures, or other parts that no token ids stand for. */
 export const hasPictures = (messages: readonly Pick<Message, 'content'>[]): boolean =>
   messages.some((message) => mediaOf(message).length > 0);
 
@@ -41,12 +47,21 @@ export const withoutPieceIds = ({ text, reasoning }: AnswerPiece): AnswerPiece =
   ...(reasoning !== undefined && { reasoning }),
 });
 
-/** @throws CwmError EngineRejected when the model is known to see no pictures. */
+/** @throws CwmError EngineRejected when the model is known to see no pictures, or the server to take nothing but text. */
 export function requireSight(
   { kind, model, takesPictures }: Pick<EngineDescription, 'kind' | 'model' | 'takesPictures'>,
   messages: readonly Pick<Message, 'content'>[],
 ): void {
-  if (takesPictures !== false || !hasPictures(messages)) return;
+  const other = takesPictures === false && kind === 'embedded' ? picturesOf(messages).find(isNoPicture) : undefined;
+  if (other)
+    throw new CwmError(
+      'EngineRejected',
+      `"${model.id}" takes text only, and the conversation has ${nameOf[other.type]}.`,
+      {
+        hint: 'Use a model server that takes it, such as llama-server with --mmproj or vLLM.',
+      },
+    );
+  if (takesPictures !== false || !picturesOf(messages).some(({ type }) => type === 'image')) return;
   throw new CwmError('EngineRejected', `"${model.id}" takes no pictures, and the conversation has some.`, {
     hint:
       kind === 'llama-server'
@@ -54,6 +69,10 @@ export function requireSight(
         : 'Use a model server whose model sees pictures, such as llama-server with --mmproj or vLLM.',
   });
 }
+
+const nameOf = { image: 'a picture', audio: 'a sound', video: 'a video', file: 'a file' } as const;
+
+const isNoPicture = ({ type }: Seen): boolean => type !== 'image';
 
 /**
  * Pictures as a client sends them. Their bytes tell their kind.

@@ -31,6 +31,10 @@ export function renderPrompt(messages: readonly Message[]): ChatMessage[] {
           role,
           content: textInPrompt(message, content),
           ...(content.media && { media: content.media }),
+          // An excerpt has other places.
+          ...(content.parts && {
+            parts: content.excerpt ? content.parts.map((part) => ({ ...part, at: 0 })) : content.parts,
+          }),
         });
         break;
       case 'context':

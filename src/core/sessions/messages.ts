@@ -74,9 +74,17 @@ function withoutData(picture: Picture): Picture {
   return facts;
 }
 
-/** Lists show that a picture is there; its bytes may be many. */
+/** Lists show that a picture or another part is there; its bytes may be many. */
 function withoutPictureData(message: Message): Message {
   const { content } = message;
-  if (content.type !== 'text' || !content.media) return message;
-  return { ...message, content: { ...content, media: content.media.map(withoutData) } };
+  if (content.type !== 'text' || !(content.media || content.parts)) return message;
+  const { media, parts, ...rest } = content;
+  return {
+    ...message,
+    content: {
+      ...rest,
+      ...(media && { media: media.map(withoutData) }),
+      ...(parts && { parts: parts.map(({ part: _, ...facts }) => facts) }),
+    },
+  };
 }

@@ -20,7 +20,7 @@ import { updateRecord } from './turn.ts';
 import { withTurn } from './turns.ts';
 
 /**
- * Sends another text in place of a message, with the same pictures: a branch that shares what came before it. When no answer comes, the branch is there with the
+ * Sends another text in place of a message, with the same pictures and other parts: a branch that shares what came before it. When no answer comes, the branch is there with the
  * text as its draft, and the same call goes on there.
  *
  * @throws CwmError as `send`, and MessageNotFound, InvalidParameter (no message of the user), BranchExists.
@@ -33,8 +33,8 @@ export async function editMessage(
 ): Promise<RouteOutput<'editMessage'>> {
   requireMessage(input.text);
   return withTurn(core, parseSessionId(input.session), signal, async (session, signal) => {
-    const { branched, media } = await edited(core, session, input);
-    return answer(core, branched, { text: input.text, ...(media && { media }), input }, signal, reporter);
+    const { branched, kept } = await edited(core, session, input);
+    return answer(core, branched, { text: input.text, ...kept, input }, signal, reporter);
   });
 }
 
@@ -47,8 +47,9 @@ export async function checkEdit(core: CoreContext, session: Session, input: Rout
 
 async function edited(core: CoreContext, session: Session, { message, text, branch }: RouteInput<'editMessage'>) {
   const before = await requireMessageOf(core, session, message);
-  const { media } = requireText(before);
-  return { branched: await branchBefore(core, session, before, text, branch), media };
+  const { media, parts } = requireText(before);
+  const kept = { ...(media && { media }), ...(parts && { parts }) };
+  return { branched: await branchBefore(core, session, before, text, branch), kept };
 }
 
 /**

@@ -2,7 +2,7 @@ import type { RouteInput } from '../../protocol/api.ts';
 import type { SendResult } from '../../protocol/schemas/turn.ts';
 import { CwmError, isCwmError } from '../../protocol/errors.ts';
 import { parseSessionId } from '../../protocol/ids.ts';
-import type { ContextFile, Message, Picture, Session } from '../../protocol/schemas/session.ts';
+import type { ContextFile, Message, MessagePart, Picture, Session } from '../../protocol/schemas/session.ts';
 import { maxAnswerTokens } from '../../protocol/schemas/sessionSettings.ts';
 import type { CoreContext } from '../context.ts';
 import { parsePictures } from '../prompt/pictures.ts';
@@ -58,6 +58,8 @@ interface Asked {
   readonly text: string;
   /** Default: none. */
   readonly media?: readonly Picture[];
+  /** Of the message in whose place it stands. Default: none. */
+  readonly parts?: readonly MessagePart[];
   /** One of the pool, which is not stored again; default: a new one of this text. */
   readonly message?: Message;
   readonly input: AnswerInput;
@@ -67,7 +69,7 @@ interface Asked {
 export async function answer(
   core: CoreContext,
   session: Session,
-  { text, media = [], message: asked, input }: Asked,
+  { text, media = [], parts = [], message: asked, input }: Asked,
   signal: AbortSignal,
   reporter: Reporter,
 ): Promise<SendResult> {
@@ -85,6 +87,8 @@ export async function answer(
       type: 'text',
       text,
       ...(media.length > 0 && { media: [...media] }),
+      // Their places were in another text.
+      ...(parts.length > 0 && { parts: parts.map((part) => ({ ...part, at: 0 })) }),
     });
   const said = await converse(
     core,

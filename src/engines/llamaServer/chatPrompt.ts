@@ -1,4 +1,6 @@
 import { commonPrefixLength } from '../../base/tokenIds.ts';
+import { base64In } from '../../core/ports/openAiMessages.ts';
+import type { MessagePart } from '../../protocol/schemas/session.ts';
 import type { ChatMessage, GenerateRequest } from '../../core/ports/engine.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import type { Link } from '../http/link.ts';
@@ -57,23 +59,40 @@ async function renderText(
   return text;
 }
 
-/** A prompt with pictures, in the form of llama-server: the text has a mark in the place of each. */
+/** A prompt with pictures or sounds, in the form of llama-server: the text has a mark in the place of each. */
 export interface PicturePrompt {
   readonly prompt_string: string;
   /** In base64, in the order of the marks. */
   readonly multimodal_data: readonly string[];
 }
 
-/** Null where the messages have no picture, so that ids are the prompt. */
+/**
+ * Null where the messages have text alone, so that ids are the prompt.
+ *
+ * @throws CwmError EngineRejected for a part of which the server takes no bytes.
+ */
 export async function picturePrompt(
   link: Link,
   rendered: Rendered,
   signal: AbortSignal,
 ): Promise<PicturePrompt | null> {
-  const pictures = rendered.messages.flatMap(({ media = [] }) => media);
-  if (pictures.length === 0) return null;
-  return {
-    prompt_string: await renderText(link, rendered, signal),
-    multimodal_data: pictures.map(({ data = '' }) => data),
-  };
+  const data = rendered.messages.flatMap(({ media = [], parts = [] }) => [
+    ...media.map(({ data: bytes = '' }) => bytes),
+    ...parts.map(bytesOf),
+  ]);
+  if (data.length === 0) return null;
+  return { prompt_string: await renderText(link, rendered, signal), multimodal_data: data };
+}
+
+/** In base64, which are all that its raw completion takes. */
+function bytesOf({ type, part }: MessagePart): string {
+  const base64 = type === 'image' || type === 'audio' ? base64In(part) : null;
+  if (base64 !== null) return base64;
+  throw new CwmError(
+    'EngineRejected',
+    `llama-server takes no ${type} of the conversation: it takes bytes of pictures and sounds.`,
+    {
+      hint: 'Send it as bytes (a data URL, or input_audio), or use a model server that takes it.',
+    },
+  );
 }

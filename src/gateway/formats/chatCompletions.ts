@@ -30,7 +30,7 @@ export function readChatRequest(body: JsonObject): Asked | null {
 export function chatItem(message: unknown): Item {
   const given = objectOf(message) ?? {};
   const role = roles.get(textOf(given['role'])) ?? 'user';
-  const { text, others } = contentOf(given['content']);
+  const { text, others, parts } = contentOf(given['content']);
   const older = objectOf(given['function_call']);
   const calls = callsOf(older ? [{ function: older }, ...listOf(given['tool_calls'])] : given['tool_calls']);
   const name = textOf(given['name']);
@@ -42,7 +42,7 @@ export function chatItem(message: unknown): Item {
     ...(name !== '' && role !== 'tool' && { name }),
     ...(role === 'tool' && { callId: textOf(given['tool_call_id']) }),
     ...(reasoning !== '' && { reasoning }),
-    ...(others.length > 0 && { others }),
+    ...(others.length > 0 && { others, parts }),
   };
 }
 

@@ -1,5 +1,6 @@
 import type { MessageRole } from '../../protocol/schemas/session.ts';
 import type { ToolCall } from '../../protocol/schemas/toolCall.ts';
+import type { OtherPart } from './content.ts';
 import type { AnswerError } from './answerError.ts';
 
 /** One thing that was said, whichever wire format it came in. */
@@ -17,6 +18,8 @@ export interface Item {
   readonly reasoning?: string;
   /** Parts that are no text, each in a form that is equal for equal parts. Default: none. */
   readonly others?: readonly string[];
+  /** Those of them that chat completions have a form for, as they have them. */
+  readonly parts?: readonly OtherPart[];
 }
 
 /** What a client asks a model for. */

@@ -80,7 +80,7 @@ export function itemsOf(message: JsonObject): Item[] {
     text: said.text,
     ...(calls.length > 0 && { calls }),
     ...(reasoning !== '' && { reasoning }),
-    ...(said.others.length > 0 && { others: said.others }),
+    ...(said.others.length > 0 && { others: said.others, parts: said.parts }),
   });
   return items;
 }

@@ -80,8 +80,8 @@ function itemOf(type: string, element: JsonObject): Item {
       return { role: 'tool', text, callId: textOf(element['call_id']), ...(others.length > 0 && { others }) };
     }
     case 'message': {
-      const { text, others } = contentOf(element['content']);
-      return { role: roleOf(element), text, ...(others.length > 0 && { others }) };
+      const { text, others, parts } = contentOf(element['content']);
+      return { role: roleOf(element), text, ...(others.length > 0 && { others, parts }) };
     }
     default: {
       // A call of the server's own tools is the model's; its ids and how far it came say nothing.

@@ -55,7 +55,7 @@ export async function answerWithMemory(format: Format, gateway: GatewayContext, 
       'InvalidParameter',
       `Memory needs a session, and this conversation is not recorded as one: ${whyNot}`,
     );
-  requireText(asked.items);
+  requireForm(asked.items);
   const engine = request.address.engine ?? gateway.targets.defaultSpec;
   await requireModel(gateway, engine, asked.model ?? '', signal);
   const figure = gateway.figures.of(client);
@@ -121,14 +121,16 @@ export async function answerWithMemory(format: Format, gateway: GatewayContext, 
 }
 
 /** @throws CwmError InvalidParameter. */
-function requireText(items: readonly Item[]): void {
+function requireForm(items: readonly Item[]): void {
   const last = items.at(-1);
   if (last?.role !== 'user' && last?.role !== 'tool')
     throw new CwmError('InvalidParameter', "The last message must be the user's, or the result of a tool.");
-  if (items.some(({ others = [] }) => others.length > 0))
-    throw new CwmError('InvalidParameter', 'A model with memory accepts text only.', {
-      hint: `Ask for the model without "${memorySuffix}".`,
-    });
+  if (items.some(({ role, others = [] }) => others.length > 0 && role !== 'user'))
+    throw new CwmError(
+      'InvalidParameter',
+      'A model with memory accepts parts that are no text in messages of the user alone.',
+      { hint: `Ask for the model without "${memorySuffix}".` },
+    );
 }
 
 function toolsOf({ tools }: Asked, choice: unknown): ToolDefinition[] {

@@ -1,4 +1,5 @@
 import type { ClientAnswer, ClientMessage, ClientTurn } from '../../core/sessions/memory/clientTurns.ts';
+import { readParts } from '../../core/prompt/messageParts.ts';
 import type { Reporter } from '../../core/ports/reporter.ts';
 import { isCwmError } from '../../protocol/errors.ts';
 import type { MessageId, SessionId } from '../../protocol/ids.ts';
@@ -114,7 +115,7 @@ async function runIn(
 }
 
 /** What a request adds behind what is known: results of calls, what was said since, and what the user says. */
-function newPart(items: readonly Item[], known: number): Pick<ClientTurn, 'results' | 'said' | 'text'> {
+function newPart(items: readonly Item[], known: number): Pick<ClientTurn, 'results' | 'said' | 'text' | 'parts'> {
   const isNew = known === 0;
   const behind = items.findIndex(({ role }, at) => at >= known && (isNew || role !== 'tool'));
   const from = behind === -1 ? items.length : behind;
@@ -122,7 +123,7 @@ function newPart(items: readonly Item[], known: number): Pick<ClientTurn, 'resul
   const isAsked = last?.role === 'user';
   const results = items.slice(known, from).map(({ callId = '', text }) => ({ call: callId, text }));
   const said = messagesOf(items, from, isAsked ? items.length - 1 : items.length);
-  return { results, said, text: isAsked ? last.text : null };
+  return { results, said, text: isAsked ? last.text : null, parts: (isAsked && last.parts) || [] };
 }
 
 function messagesOf(items: readonly Item[], from: number, to: number): readonly ClientMessage[] {
@@ -136,7 +137,7 @@ function messagesOf(items: readonly Item[], from: number, to: number): readonly 
 }
 
 function messageOf(
-  { role, text, calls = [], callId = '', reasoning }: Item,
+  { role, text, calls = [], callId = '', reasoning, parts = [] }: Item,
   names: ReadonlyMap<string, string>,
 ): ClientMessage {
   if (role === 'tool') {
@@ -149,6 +150,6 @@ function messageOf(
     content:
       calls.length > 0
         ? { type: 'tool-calls', text, ...thought, calls: [...calls] }
-        : { type: 'text', text, ...thought },
+        : { type: 'text', text, ...(parts.length > 0 && { parts: readParts(parts) }), ...thought },
   };
 }

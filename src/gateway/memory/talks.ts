@@ -1,4 +1,6 @@
 import type { ClientTurns, KnownMessage } from '../../core/sessions/memory/clientTurns.ts';
+import { contentParts } from '../../core/ports/openAiMessages.ts';
+import { otherName } from '../formats/content.ts';
 import { nullOn } from '../../protocol/errors.ts';
 import type { MessageId, ProjectUri, SessionId } from '../../protocol/ids.ts';
 import { chatMessageOf, type Item } from '../formats/item.ts';
@@ -101,7 +103,7 @@ export class Talks {
     const found = this.#answers.get(answer);
     if (!found || !isOf(found.talk, client)) return null;
     const said = await nullOn(this.#turns.saidUpTo(found.talk.session, found.message), 'SessionNotFound', 'Corrupted');
-    return said && said.map((each) => messageOf(itemOf(each)));
+    return said && said.map((each) => messageOf(itemOf(each), each.content));
   }
 
   /** A talk whose session was just made. */
@@ -239,11 +241,18 @@ function bounded<Key, Value>(map: Map<Key, Value>, most: number): Map<Key, Value
 function itemOf({ role, content }: KnownMessage): Item {
   const text = 'text' in content ? content.text : '';
   if (content.type === 'tool-result') return { role, text, callId: content.call };
-  return { role, text, ...('calls' in content && { calls: content.calls }) };
+  const parts = content.type === 'text' ? (content.parts ?? []) : [];
+  return {
+    role,
+    text,
+    ...('calls' in content && { calls: content.calls }),
+    ...(parts.length > 0 && { others: parts.map(({ part = {} }) => otherName(part)) }),
+  };
 }
 
-const messageOf = (item: Item): object => {
+const messageOf = (item: Item, said: KnownMessage['content']): object => {
   const { role, text, callId } = item;
   if (role === 'assistant') return chatMessageOf(item);
-  return { role, content: text, ...(callId !== undefined && { tool_call_id: callId }) };
+  const content = said.type === 'text' && said.parts ? contentParts(text, said.parts) : text;
+  return { role, content, ...(callId !== undefined && { tool_call_id: callId }) };
 };

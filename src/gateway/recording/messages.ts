@@ -1,4 +1,6 @@
-import type { CutReason, Message, MessageContent } from '../../protocol/schemas/session.ts';
+import { readParts } from '../../core/prompt/messageParts.ts';
+import { isCwmError } from '../../protocol/errors.ts';
+import type { CutReason, Message, MessageContent, MessagePart } from '../../protocol/schemas/session.ts';
 import type { Item } from '../formats/item.ts';
 import type { Said } from '../recognition/conversations.ts';
 
@@ -17,15 +19,27 @@ export function asMessage(said: Said, item: Item, createdAt: string, cut: CutRea
 
 function contentOf(said: Said, item: Item): MessageContent {
   const { role, calls = [], callId = '', reasoning } = item;
-  const text = withOthers(item);
+  const parts = keptParts(item);
+  const text = parts ? item.text : withOthers(item);
   if (role === 'tool')
     return { type: 'tool-result', call: callId, name: nameOfCall(said, callId), text, outcome: 'done' };
   const thought = reasoning !== undefined && { reasoning };
   if (calls.length > 0) return { type: 'tool-calls', text, ...thought, calls: [...calls] };
-  return { type: 'text', text, ...thought };
+  return { type: 'text', text, ...(parts && { parts }), ...thought };
 }
 
-/** A part that is no text has a line in its place. */
+/** Null: it has none, or they cannot be kept. */
+function keptParts({ role, calls = [], others = [], parts = [] }: Item): MessagePart[] | null {
+  if (role === 'tool' || calls.length > 0 || parts.length === 0 || parts.length < others.length) return null;
+  try {
+    return readParts(parts);
+  } catch (error) {
+    if (isCwmError(error, 'InvalidParameter')) return null;
+    throw error;
+  }
+}
+
+/** A part that is not kept has a line in its place. */
 const withOthers = ({ text, others = [] }: Item): string =>
   [text, ...others.map((part) => `[${part.slice(0, part.indexOf(':'))}]`)].filter((line) => line !== '').join('\n');
 

@@ -52,6 +52,30 @@ const pictureSchema = z.object({
 });
 export type Picture = z.infer<typeof pictureSchema>;
 
+/** What a part of a message that is no text may be. */
+const partTypes = ['image', 'audio', 'video', 'file'] as const;
+
+/**
+ * A part of a message that is no text, as another program wrote it for its model server: sound, a moving picture, a picture, a file. Model servers
+ * get it as it came. Its hash is a part of what the KV of the conversation is known by.
+ */
+const messagePartSchema = z.object({
+  type: z.enum(partTypes),
+  /** As its program says; null: it does not. */
+  mediaType: z.nullable(z.string()),
+  /** Of its bytes, in hex; of what names them, where it has none. */
+  sha256: z.string(),
+  /** Null: it only says where the bytes are. */
+  sizeBytes: z.nullable(z.number()),
+  /** Of a sound whose bytes tell it; left out: nobody knows. */
+  durationSeconds: z.optional(z.number()),
+  /** How many characters of the message's text stand in front of it. */
+  at: z.number(),
+  /** A content part of chat completions; lists of messages leave it out. */
+  part: z.optional(jsonObjectSchema),
+});
+export type MessagePart = z.infer<typeof messagePartSchema>;
+
 const calling = {
   /** What it says besides; often nothing. */
   text: z.string(),
@@ -73,6 +97,8 @@ export const messageContentSchema = z.discriminatedUnion('type', [
     text: z.string(),
     /** Pictures that the model sees before the text. */
     media: z.optional(z.array(pictureSchema)),
+    /** Other parts, in their order among the texts. */
+    parts: z.optional(z.array(messagePartSchema)),
     /** What the model wrote for itself before an answer. It is shown, and no part of any prompt. */
     reasoning: z.optional(z.string()),
     /** Left out: prompts have all of it. */

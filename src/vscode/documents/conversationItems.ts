@@ -3,7 +3,7 @@ import { readableLine, readableText } from '../../base/readableText.ts';
 import type { Message, Session } from '../../protocol/schemas/session.ts';
 import type { Question } from '../../protocol/schemas/toolCall.ts';
 import type { WindowSummary } from '../../protocol/schemas/window.ts';
-import { callsHeading, speakers, unknownText } from '../../words/conversationText.ts';
+import { callsHeading, partWords, speakers, unknownText } from '../../words/conversationText.ts';
 import { cutSentence } from '../../words/cut.ts';
 import { takenSentence } from '../../words/usage.ts';
 import { type CommandId, commandTitles } from '../contributions.ts';
@@ -113,7 +113,8 @@ function blocksOf({ content }: SaidMessage, waiting: Session | null): SourceBloc
       const pictures = (content.media ?? []).map(({ mediaType, sizeBytes }): SourceBlock =>
         plain(`Picture: ${mediaType.replace('image/', '').toUpperCase()}, ${formatBytes(sizeBytes)}`),
       );
-      return [...pictures, ...thoughts(content.reasoning ?? ''), markdown(content.text)];
+      const parts = (content.parts ?? []).map((part) => plain(partWords(part)));
+      return [...pictures, ...parts, ...thoughts(content.reasoning ?? ''), markdown(content.text)];
     }
     case 'context':
       return content.files.map(({ path, text }) =>

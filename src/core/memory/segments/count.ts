@@ -1,5 +1,6 @@
 import { isCwmError } from '../../../protocol/errors.ts';
 import type { ContextTokens, Message } from '../../../protocol/schemas/session.ts';
+import { partTokens } from '../../prompt/messageParts.ts';
 import type { ToolDefinition } from '../../ports/tools.ts';
 import type { ChatMessage, Engine } from '../../ports/engine.ts';
 
@@ -75,9 +76,9 @@ async function countOrNull(
   }
 }
 
-/** What pictures take, as a guess on the high side: servers count the text alone. */
+/** What pictures and other parts take, as a guess on the high side: servers count the text alone. */
 export const pictureTokens = (messages: readonly ChatMessage[]): number =>
-  messages.reduce((sum, { media = [] }) => sum + media.length * tokensOfPicture, 0);
+  messages.reduce((sum, { media = [], parts = [] }) => sum + media.length * tokensOfPicture + partTokens(parts), 0);
 
 /** The bytes of what messages add to a prompt: hardly ever fewer than their tokens, but for the template's own. */
 export const mostTokens = (messages: readonly ChatMessage[]): number =>

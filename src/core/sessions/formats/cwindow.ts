@@ -81,6 +81,7 @@ function fileMessage({ id, role, content, cut, createdAt }: Message): JsonObject
     ...(reasoning !== undefined && { reasoning }),
     ...('calls' in content && { calls: content.calls }),
     ...(content.type === 'text' && content.media && { media: content.media }),
+    ...(content.type === 'text' && content.parts && { parts: content.parts }),
     ...('excerpt' in content && content.excerpt && { excerpt: content.excerpt }),
     ...(content.type === 'tool-result' && { call: content.call, name: content.name, outcome: content.outcome }),
     ...(content.type === 'unknown' && { whole: { ...content.whole, type: content.kind } }),
@@ -110,7 +111,7 @@ export function readCwindow([document, ...others]: readonly unknown[]): ReadConv
   const texts = whole ? new Transcript() : transcript;
   for (const message of messagesOf(file)) {
     const { createdAt, ...said } = objectOf(message) ?? {};
-    const { role, files, reasoning, calls, media } = said;
+    const { role, files, reasoning, calls, media, parts } = said;
     const text = typeof said['text'] === 'string' ? said['text'] : null;
     if (role === 'tool') {
       texts.add({ role: 'user', text: toolResult(text ?? '', texts), ...createdAtOf(createdAt) });
@@ -129,6 +130,7 @@ export function readCwindow([document, ...others]: readonly unknown[]): ReadConv
       return toolCall(name, given, texts);
     });
     for (const _ of arrayOf(media) ?? []) texts.count('Pictures that were left out');
+    for (const _ of arrayOf(parts) ?? []) texts.count('Sounds, videos and files that were left out');
     texts.add({
       role,
       text: [...(text === null ? shown : [text]), ...called].filter((part) => part !== '').join('\n\n'),
@@ -209,9 +211,10 @@ function roleOf({ type }: Message['content'], speaks: 'user' | 'assistant', role
 
 /** Pictures are named by their bytes, which the file does not vouch for. */
 function withoutPictures(content: Message['content'], transcript: Transcript): Message['content'] {
-  if (content.type !== 'text' || !content.media) return content;
-  for (const _ of content.media) transcript.count('Pictures that were left out');
-  const { media: __, ...rest } = content;
+  if (content.type !== 'text' || !(content.media || content.parts)) return content;
+  const { media = [], parts = [], ...rest } = content;
+  for (const _ of media) transcript.count('Pictures that were left out');
+  for (const _ of parts) transcript.count('Sounds, videos and files that were left out');
   return rest;
 }
 
@@ -240,17 +243,29 @@ function nameChanges(file: JsonObject, transcript: Transcript): boolean {
 }
 
 const hasPictures = (messages: readonly unknown[]): boolean =>
-  messages.some((message) => (arrayOf(objectOf(message)?.['media']) ?? []).length > 0);
+  messages.some((message) =>
+    ['media', 'parts'].some((field) => (arrayOf(objectOf(message)?.[field]) ?? []).length > 0),
+  );
 
 /** Over the fields that say what was said, in the order in which they are written. */
 const checksum = (message: JsonObject, version: unknown): string => {
-  const { role, text, files, reasoning, calls, media, kind, call, name, outcome, whole, cut, excerpt } = message;
+  const { role, text, files, reasoning, calls, media, parts, kind, call, name, outcome, whole, cut, excerpt } = message;
   const first = [role, text, files, reasoning, calls, media];
   return sha256Hex(
     JSON.stringify(
       version === 1
         ? first
-        : [...first, kind, call, name, outcome, whole, cut, ...(excerpt === undefined ? [] : [excerpt])],
+        : [
+            ...first,
+            kind,
+            call,
+            name,
+            outcome,
+            whole,
+            cut,
+            ...(excerpt === undefined ? [] : [excerpt]),
+            ...(parts === undefined ? [] : [parts]),
+          ],
     ),
   );
 };

@@ -9,6 +9,7 @@ import { weigh } from '../../memory/pages/weigh.ts';
 import { memoryToolNames } from '../../memory/memoryTool.ts';
 import { offeredMemoryTools, withMemoryTools } from '../../memory/tools.ts';
 import type { Generation } from '../../ports/engine.ts';
+import { readParts, type GivenPart } from '../../prompt/messageParts.ts';
 import { outputTokensOf } from '../../prompt/taken.ts';
 import { newLineage } from '../../ports/lineages.ts';
 import type { Reporter } from '../../ports/reporter.ts';
@@ -68,6 +69,8 @@ export interface ClientTurn {
   readonly said: readonly ClientMessage[];
   /** What the user says then; null: nothing, behind results or messages that are stored. */
   readonly text: string | null;
+  /** Parts of that message which are no text. */
+  readonly parts: readonly GivenPart[];
   /** What the client says that the user's last message is worth, 0 to 1; null: nothing. */
   readonly importance: number | null;
   /** The client's own: it runs them. */
@@ -244,6 +247,7 @@ async function converseAs(
   signal: AbortSignal,
 ) {
   const { after, engine, system, text } = turn;
+  const parts = readParts(turn.parts);
   const called = after === null || turn.results.length === 0 ? null : await requireMessageOf(core, given, after);
   const calls = called && 'calls' in called.content ? called.content.calls : [];
   const results = resultsOf(calls, turn.results);
@@ -271,7 +275,8 @@ async function converseAs(
     going.messages = await core.conversations.of(going.session);
   }
   if (!isAnswered && text !== null) await addRecalled(core, going, text, signal);
-  const question = text === null ? null : newMessage(core, going.messages, 'user', { type: 'text', text });
+  const content = { type: 'text', text: text ?? '', ...(parts.length > 0 && { parts }) } as const;
+  const question = text === null ? null : newMessage(core, going.messages, 'user', content);
   const round = isAnswered && !question ? (given.pendingTools?.round ?? 0) + 1 : 1;
   const asked = { added: question ? [question] : [], inPool: !question, round };
   const answered = await converse(core, going, asked, conversing, signal);

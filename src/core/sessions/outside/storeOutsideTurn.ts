@@ -3,6 +3,7 @@ import type { MessageId, ProjectUri, PromptId, SessionId } from '../../../protoc
 import type { CoreContext } from '../../context.ts';
 import { requireOpen } from '../../lifecycle.ts';
 import type { Weighed } from '../../memory/pages/weigh.ts';
+import { hasPictures } from '../../prompt/pictures.ts';
 import type { EngineDescription, ReuseEvidence } from '../../ports/engine.ts';
 import type { Lineage } from '../../ports/lineages.ts';
 import { nextEngine, promptText, requireSession } from '../../session.ts';
@@ -62,12 +63,14 @@ export async function storeOutsideTurn(core: CoreContext, turn: OutsideTurn): Pr
   requireOpen(found, core.clock.now());
   const session = await placedAfter(core, await recoverTurn(core, found), turn.after);
   const messages = await withContexts(core, session, turn);
+  // Ids stand for any picture, as in our own turns.
+  const media = session.tokens?.media === true || hasPictures(messages);
   const answer = messages.at(-1);
   const isCut = answer?.cut !== undefined && answer.cut !== 'limit';
   const { session: stored } = await storeAnswer(core, session, {
     messages,
     length: answer?.sequence ?? session.branches[session.activeBranch]?.length ?? 0,
-    ids: ids && { ...ids, source: 'engine' },
+    ids: ids && (media ? { prompt: [], output: [], source: 'engine', media } : { ...ids, source: 'engine' }),
     events: isCut ? ['send', 'request', 'cancel'] : ['send', 'request', 'streamed', 'answered'],
     changed: {
       ...nextEngine(session, turn.session.engine),
@@ -86,7 +89,8 @@ async function withContexts(
   session: Session,
   { messages, earlier }: OutsideTurn,
 ): Promise<Message[]> {
-  const seen = new Map(earlier.map(({ message, ids }) => [message, ids]));
+  const media = session.tokens?.media === true || hasPictures(messages);
+  const seen = new Map(earlier.map(({ message, ids }) => [message, media ? null : ids]));
   const found: Message[] = [];
   for (const message of messages) {
     const ids = seen.get(message.id);
