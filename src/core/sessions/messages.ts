@@ -2,7 +2,7 @@ import type { RouteInput, RouteOutput } from '../../protocol/api.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import { parseMessageId, parseSessionId, type MessageId } from '../../protocol/ids.ts';
 import { parsePage } from '../../protocol/paging.ts';
-import type { Message, Picture, Session, ShownMessage } from '../../protocol/schemas/session.ts';
+import type { Message, MessagePart, Picture, Session, ShownMessage } from '../../protocol/schemas/session.ts';
 import type { CoreContext, PriceOf } from '../context.ts';
 import { activeMessageIds, requireSession } from '../session.ts';
 import { requireBranch, requireMessageOf } from '../turns/branchAt.ts';
@@ -74,6 +74,11 @@ function withoutData(picture: Picture): Picture {
   return facts;
 }
 
+function withoutPart(given: MessagePart): MessagePart {
+  const { part: _, ...facts } = given;
+  return facts;
+}
+
 /** Lists show that a picture or another part is there; its bytes may be many. */
 function withoutPictureData(message: Message): Message {
   const { content } = message;
@@ -84,7 +89,7 @@ function withoutPictureData(message: Message): Message {
     content: {
       ...rest,
       ...(media && { media: media.map(withoutData) }),
-      ...(parts && { parts: parts.map(({ part: _, ...facts }) => facts) }),
+      ...(parts && { parts: parts.map(withoutPart) }),
     },
   };
 }
