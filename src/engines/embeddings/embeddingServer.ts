@@ -87,8 +87,7 @@ export class EmbeddingServer implements Embedder {
   async #vectorsOf(link: Link, asked: Asked, signal: AbortSignal): Promise<(number[] | null)[]> {
     const { texts } = asked;
     let refusal: unknown = null;
-    /** A text that the server refuses costs no other text its vector. */
-    const inHalves = async (given: readonly string[]): Promise<(number[] | null)[]> => {
+    const askedFor = async (given: readonly string[]): Promise<(number[] | null)[]> => {
       try {
         return await requestVectors(link, { ...asked, texts: given }, signal);
       } catch (error) {
@@ -96,16 +95,20 @@ export class EmbeddingServer implements Embedder {
         if (!isLate && !isOfTexts(error)) throw error;
         const half = Math.ceil(given.length / 2);
         if (isLate) this.#atOnce = Math.min(this.#atOnce, half);
-        if (given.length > 1)
-          return [...(await inHalves(given.slice(0, half))), ...(await inHalves(given.slice(half)))];
+        // A text that the server refuses costs no other text its vector.
+        if (given.length > 1) return inRequestsOf(half, given);
         if (isLate) throw error;
         refusal = error;
         return [null];
       }
     };
-    const vectors: (number[] | null)[] = [];
-    while (vectors.length < texts.length)
-      vectors.push(...(await inHalves(texts.slice(vectors.length, vectors.length + this.#atOnce))));
+    const inRequestsOf = async (most: number, given: readonly string[]): Promise<(number[] | null)[]> => {
+      const all: (number[] | null)[] = [];
+      while (all.length < given.length)
+        all.push(...(await askedFor(given.slice(all.length, all.length + Math.min(most, this.#atOnce)))));
+      return all;
+    };
+    const vectors = await inRequestsOf(mostTexts, texts);
     const given = vectors.filter((vector) => vector !== null);
     if (given.length === 0 && refusal !== null) throw refusal;
     if (given.some(({ length }) => length !== given[0]?.length))

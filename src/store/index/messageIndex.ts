@@ -107,10 +107,7 @@ export class MessageIndex {
     // Until its parts are merged, the index only marks the words of deleted messages as deleted.
     if (this.#hasDeleted) this.#database.exec("INSERT INTO words (words) VALUES ('optimize')");
     this.#hasDeleted = false;
-    const image = this.#database.export();
-    // An export opens the database again.
-    this.#database.exec(overwriteDeleted);
-    return image;
+    return this.#database.export();
   }
 
   close(): void {
