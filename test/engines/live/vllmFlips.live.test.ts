@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import type { Receipt } from '../../../src/protocol/schemas/receipt.ts';
+import { isNightly } from '../../support/nightly.ts';
 import { noteFigure } from './figures.ts';
 import { blockFiles } from './fsTier.ts';
 import type { ModelServer } from './guardedServer.ts';
@@ -38,7 +39,7 @@ const given = (name: string): number | null => {
 };
 /** Every sixth window and the next one are in sight. */
 const isInSight = (index: number): boolean => index % 12 > 9;
-const count = given('vllm') ?? (process.env['CWM_NIGHTLY'] === '1' ? 3_600 : 24);
+const count = given('vllm') ?? (isNightly ? 3_600 : 24);
 const latestMs = (given('minutes') ?? Infinity) * 60_000;
 const mostWindows = 60;
 const answerTokens = 32;
@@ -68,7 +69,9 @@ let kvDir: string;
 let server: ModelServer;
 let product: LiveProduct;
 let questionIds: readonly number[];
-const random = pseudoRandom(given('seed') ?? 7);
+/** Each night flips others. */
+const seed = given('seed') ?? (isNightly ? Math.floor(Date.now() / 86_400_000) : 7);
+const random = pseudoRandom(seed);
 
 const start = (port?: number): Promise<ModelServer> =>
   startVllm(
@@ -213,7 +216,7 @@ describe('one flipped bit in a block file', () => {
       ))
         noteFigure(
           `vLLM, out of sight, ${bits} bits, ${check}: ${misses} of ${flips} missed (below ${(100 * upperBound).toFixed(1)} % at 95 %), ` +
-            `${wrongUnseen} with another token; ${moving} moved the answer; words ${JSON.stringify(Object.fromEntries(words))}; noise ${noise.toExponential(1)}`,
+            `${wrongUnseen} with another token; ${moving} moved the answer; words ${JSON.stringify(Object.fromEntries(words))}; noise ${noise.toExponential(1)}; seed ${seed}`,
         );
     }
     const inSight = all.filter(({ window }) => window.isInSight);
