@@ -31,7 +31,7 @@ import { HomeSlot, isUnused } from './homeSlot.ts';
 import { leavePlace } from './leavePlace.ts';
 import type { Place } from './place.ts';
 import { probeHoldsMs } from '../probe/capability.ts';
-import { probeLlamaServer } from './probe.ts';
+import { findStorage, probeLlamaServer, type ProbeParts } from './probe.ts';
 import { PromptTokens } from './promptTokens.ts';
 import { identifyServer, type ServerIdentity } from './serverIdentity.ts';
 import { saveSlot } from './slotActions.ts';
@@ -78,6 +78,8 @@ export class LlamaServerEngine implements Engine {
   #known: ServerIdentity | null = null;
   /** The result of a probe of {@link #known}. */
   #capabilities: Capabilities | null = null;
+  /** The part of it that does not change while the server is the same. */
+  #probed: Capabilities | null = null;
   #probedAtMs = 0;
   /** Set when the connection broke: the next answer may come from another server. */
   #suspect = false;
@@ -115,13 +117,13 @@ export class LlamaServerEngine implements Engine {
       const isRecent = this.#clock.elapsedMs() - this.#probedAtMs <= probeHoldsMs;
       if (this.#capabilities && isRecent) return this.#capabilities;
       const slot = await this.#home.findSpare(link, server, signal);
-      if (this.#home.isAt(slot)) await this.#requests.enter({ link, server, slot }, randomSalt(), signal);
-      const elapsedMs = (): number => this.#clock.elapsedMs();
-      const parts = { link, server, slot, folder: this.#folder, elapsedMs };
-      const { capabilities, isComplete } = await probeLlamaServer(parts, signal);
+      const parts = { link, server, slot, folder: this.#folder, elapsedMs: () => this.#clock.elapsedMs() };
+      const probed = this.#probed ?? (await this.#probeModel(parts, signal));
+      const { items, isComplete } = await findStorage(parts, signal);
       this.#hasTriedFolder = true;
-      this.#capabilities = isComplete ? capabilities : null;
-      this.#probedAtMs = elapsedMs();
+      const capabilities = { ...probed, items: [...probed.items, ...items] };
+      this.#capabilities = this.#probed && isComplete ? capabilities : null;
+      this.#probedAtMs = this.#clock.elapsedMs();
       return capabilities;
     });
   }
@@ -268,6 +270,14 @@ export class LlamaServerEngine implements Engine {
     return orAborted(signal.aborted ? Promise.reject(signal.reason as Error) : operation(), signal);
   }
 
+  async #probeModel(parts: ProbeParts, signal: AbortSignal): Promise<Capabilities> {
+    const { link, server, slot } = parts;
+    if (this.#home.isAt(slot)) await this.#requests.enter({ link, server, slot }, randomSalt(), signal);
+    const { capabilities, isComplete } = await probeLlamaServer(parts, signal);
+    if (isComplete) this.#probed = capabilities;
+    return capabilities;
+  }
+
   /** The server as it was last seen, asked again only when it was lost since. */
   async #server(link: Link, signal: AbortSignal): Promise<ServerIdentity> {
     if (this.#known && !this.#suspect && this.#known.label === link.label) return this.#known;
@@ -287,6 +297,7 @@ export class LlamaServerEngine implements Engine {
     // It does not tell when it was started.
     if (wasLost || isAnother) {
       this.#capabilities = null;
+      this.#probed = null;
       this.#prompts.reset();
       this.#folder.doubt();
       this.#hasTriedFolder = false;

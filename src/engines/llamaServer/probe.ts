@@ -33,7 +33,7 @@ const noSalts =
 const noRestart = 'KV lasts only as long as llama-server keeps it in memory.';
 
 /**
- * Finds out what a llama-server can do, with three requests of a few tokens and, where the folder of its slot files is known, one file that it saves. Whether a restored slot is reused depends on the
+ * Finds out what a llama-server can do besides storing slots, with three requests of a few tokens. Whether a restored slot is reused depends on the
  * model and is left to the first thaw: a file that is refused may damage the slot.
  *
  * @throws CwmError Cancelled; every other failure makes a capability `unknown`.
@@ -61,7 +61,6 @@ export async function probeLlamaServer(
     remedies,
   });
   const why = tried.failure?.message ?? 'It was not asked.';
-  const trial = await tryFolder(parts, signal);
   const items = [
     ready,
     ...judged.items,
@@ -69,8 +68,6 @@ export async function probeLlamaServer(
     last ? canaryFound(() => readCanary(last, link.label), canaryWords, signal) : capability('canary', 'unknown', why),
     tokenizer,
     insightFound(server),
-    persistenceFound(server, trial),
-    await filesFound(parts, trial),
   ];
   const { requests, promptTokens } = tried;
   return {
@@ -79,7 +76,7 @@ export async function probeLlamaServer(
       blockTokens: judged.blockTokens,
       cost: { requests, promptTokens, ms: elapsedMs() - startedMs },
     },
-    isComplete: tried.failure === null && ready.state !== 'no' && (trial === null || trial.kind === 'here'),
+    isComplete: tried.failure === null && ready.state !== 'no',
   };
 }
 
@@ -131,12 +128,26 @@ const insightFound = ({ showsSlots }: ServerIdentity): Capability =>
     : capability('insight', 'no', 'Whether others use its slots is not seen.', 'Start llama-server with --slots.');
 
 /**
- * Has the server save the slot of the tiny requests, and looks for the file. Null where there is nowhere to look: such a file would stay.
+ * Finds out whether it stores slots, and whether the files are in sight. It computes nothing for that, and no slot changes.
+ *
+ * @throws CwmError Cancelled; every other failure makes a capability `unknown`.
+ */
+export async function findStorage(
+  parts: Omit<ProbeParts, 'elapsedMs'>,
+  signal: AbortSignal,
+): Promise<{ readonly items: readonly Capability[]; readonly isComplete: boolean }> {
+  const trial = await tryFolder(parts, signal);
+  const items = [persistenceFound(parts.server, trial), await filesFound(parts, trial)];
+  return { items, isComplete: trial === null || trial.kind === 'here' };
+}
+
+/**
+ * Has the server save a slot, and looks for the file. Null where there is nowhere to look: such a file would stay.
  *
  * @throws CwmError Cancelled.
  */
 async function tryFolder(
-  { link, server, slot, folder }: ProbeParts,
+  { link, server, slot, folder }: Omit<ProbeParts, 'elapsedMs'>,
   signal: AbortSignal,
 ): Promise<FolderTrial | { readonly kind: 'no-answer'; readonly why: string } | null> {
   if (!server.savesSlots || !(await folder.canBeTried())) return null;
@@ -164,7 +175,10 @@ function persistenceFound({ savesSlots }: ServerIdentity, trial: Trial): Capabil
   return capability('persistence', 'yes', found);
 }
 
-async function filesFound({ folder, server }: ProbeParts, trial: Trial): Promise<Capability> {
+async function filesFound(
+  { folder, server }: Pick<ProbeParts, 'folder' | 'server'>,
+  trial: Trial,
+): Promise<Capability> {
   if (trial?.kind === 'no-answer') return capability('block-files', 'unknown', trial.why);
   if (trial?.kind === 'not-saved') return capability('block-files', 'no', trial.why, saveRemedy(trial.why));
   if (trial?.kind === 'elsewhere')

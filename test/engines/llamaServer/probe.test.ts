@@ -192,6 +192,8 @@ describe('a probe of llama-server', () => {
     expect(itemOf(await rig.engine.probe(never), 'persistence')?.state).toBe('yes');
     nowMs += 60_001;
     expect(itemOf(await rig.engine.probe(never), 'persistence')?.state).toBe('no');
+    // The model is not asked again for that, and no slot is lost.
+    expect(sent(rig)).toHaveLength(3);
   });
 
   test('a server that saves no slots because its model sees pictures is told so, and nothing about folders', async () => {
