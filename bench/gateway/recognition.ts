@@ -1,6 +1,12 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { readChatRequest } from '../../src/gateway/formats/chatCompletions.ts';
 import { chatItem } from '../../src/gateway/formats/chatCompletions.ts';
 import { Recogniser, type Asker } from '../../src/gateway/recognition/recogniser.ts';
+import type { Said } from '../../src/gateway/recognition/conversations.ts';
+import { scratchFile } from '../../src/gateway/recognition/scratchFile.ts';
+import { ScratchIndex } from '../../src/gateway/recognition/scratchIndex.ts';
 import { atMost, mustHold, type Benchmark } from '../benchmark.ts';
 
 const conversations = 1000;
@@ -36,14 +42,19 @@ const answer = (name: number, turn: number): object => ({
 export const recognition: Benchmark = {
   ids: ['GATEWAY-KNOWN'],
   async run() {
-    const recogniser = new Recogniser();
+    const folder = await mkdtemp(path.join(tmpdir(), 'cwm-bench-'));
+    const index = new ScratchIndex(scratchFile(folder));
+    const recogniser = new Recogniser(index);
     const turns = messagesOfEach / 2;
     let nowMs = 0;
     for (let name = 0; name < conversations; name++) {
       const body = readChatRequest(request(name, turns - 1) as never)!;
       const found = recogniser.recognise(body, asker, ++nowMs);
       if (found?.kind !== 'turn') throw new Error('It is no turn.');
-      recogniser.conversations.add(found.conversation, found.last, chatItem(answer(name, turns - 1)), true);
+      const item = chatItem(answer(name, turns - 1));
+      const said: Said[] = [recogniser.conversations.add(found.conversation, found.last, item, true)];
+      for (let before = said[0]!.before; before; before = before.before) said.unshift(before);
+      recogniser.conversations.stored(said);
     }
     const times: number[] = [];
     for (let at = 0; at < asked; at++) {
@@ -55,6 +66,8 @@ export const recognition: Benchmark = {
       mustHold(found?.kind === 'turn' && found.known === messagesOfEach, 'the request goes on with its conversation');
       if (found?.kind === 'turn') recogniser.conversations.drop(found.last);
     }
+    index.close();
+    await rm(folder, { recursive: true });
     const sorted = times.toSorted((a, b) => a - b);
     const of = `${conversations.toLocaleString('en-US')} conversations of ${messagesOfEach} messages`;
     return [

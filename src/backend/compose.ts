@@ -203,6 +203,7 @@ export const composeServices =
       clients: gatewayClients,
       healing,
       journal: journalFile(join(storage, 'gateway', 'said.jsonl'), store.envelope, store.isReadOnly),
+      scratch: join(storage, 'gateway'),
       onFailure: onGatewayFailure,
     });
     listening = gateway;

@@ -23,6 +23,12 @@ export interface BackendStart {
  */
 const nodeFlags = ['--max-semi-space-size=4', '--no-parallel-scavenge'];
 
+/**
+ * Where glibc allocates: otherwise each thread of Node's pool has a place of its own, and keeps what it needed once. A backend behind 10,000 requests
+ * of the gateway had 40 MB there with 1 MB in use. Another allocator does not know the name.
+ */
+const allocatorEnv = { MALLOC_ARENA_MAX: '2' };
+
 /** The arguments of Node that run a backend. */
 export const backendCommandLine = (storage: string, { entry, args = [] }: BackendStart): readonly string[] => [
   ...nodeFlags,
@@ -51,7 +57,7 @@ export class BackendChild {
         cwd: storage,
         detached: true,
         // They are for a backend that somebody starts as such: no client converts a store or opens a port without being asked.
-        env: { ...process.env, CWM_ENCRYPTION: undefined, CWM_HTTP: undefined, ...start.env },
+        env: { ...allocatorEnv, ...process.env, CWM_ENCRYPTION: undefined, CWM_HTTP: undefined, ...start.env },
         stdio: ['ignore', log, log],
         windowsHide: true,
       });

@@ -24,6 +24,8 @@ import { Journal, type JournalFile } from './recording/journal.ts';
 import { RecentAnswers } from './recording/recentAnswers.ts';
 import { Recorder } from './recording/recorder.ts';
 import { Recogniser } from './recognition/recogniser.ts';
+import { scratchFile } from './recognition/scratchFile.ts';
+import { ScratchIndex } from './recognition/scratchIndex.ts';
 import { chatFormat } from './formats/chatFormat.ts';
 import { messagesFormat } from './formats/messagesFormat.ts';
 import { responsesFormat } from './formats/responsesFormat.ts';
@@ -39,6 +41,8 @@ export interface GatewayParts {
   readonly clients: Clients;
   readonly healing: Healing;
   readonly journal: JournalFile;
+  /** A directory for what ends with the process. */
+  readonly scratch: string;
   readonly onFailure: (error: unknown, what: string) => void;
 }
 
@@ -66,6 +70,8 @@ const routes: readonly { readonly method: string; readonly path: RegExp; readonl
 export class Gateway {
   readonly #context: GatewayContext;
   readonly #journal: Journal;
+  /** What was said, and by which conversation. */
+  readonly #index: ScratchIndex;
   readonly #parts: GatewayParts;
   #url: string | null = null;
   #whyTooMany: (client: string) => string | null = () => null;
@@ -75,11 +81,16 @@ export class Gateway {
     const { outside, clientTurns, engines, clock, healing, onFailure } = parts;
     this.#parts = parts;
     this.#journal = new Journal(parts.journal);
-    const recogniser = new Recogniser();
+    const index = new ScratchIndex(scratchFile(parts.scratch));
+    const first = new FirstBytes(new ScratchIndex(scratchFile(parts.scratch), 1 << 17));
+    this.#index = index;
+    const recogniser = new Recogniser(index);
     const recorder = new Recorder({
       outside,
       clock,
       journal: this.#journal,
+      before: (said) => recogniser.conversations.before(said),
+      onStored: (all) => recogniser.conversations.stored(all),
       onGone: (conversation) => recogniser.forget(conversation),
       onFailure: (error) => onFailure(error, 'a conversation of a client could not be recorded'),
     });
@@ -96,7 +107,7 @@ export class Gateway {
       upstream,
       recogniser,
       place: new OnePlace(),
-      first: new FirstBytes(),
+      first,
       healing,
       figures: new Figures(),
       whyTooMany: (client) => this.#whyTooMany(client),
@@ -205,7 +216,7 @@ export class Gateway {
     const { recogniser, recorder } = this.#context;
     if (recorder.isRecording(session as SessionId)) return;
     this.#parts.outside.changed();
-    const conversation = recogniser.ofSession(session as SessionId);
+    const conversation = recogniser.known.recent.get(session as SessionId);
     if (conversation) conversation.mayBeCold = true;
   }
 
@@ -239,5 +250,7 @@ export class Gateway {
   async close(): Promise<void> {
     await this.#context.upstream.close();
     await this.settled();
+    this.#context.first.close();
+    this.#index.close();
   }
 }

@@ -125,6 +125,7 @@ export async function gatewayFixture(files: Files = diskFiles, over: GatewayOver
         setAside: async (damaged) => void journal.damaged.push(...damaged),
         replace: async (all) => void (lines = all),
       },
+      scratch: path.join(core.directory, 'gateway'),
       onFailure: (error) => failures.push(error),
     });
     if (whyTooMany) started.limitBy(whyTooMany);

@@ -7,6 +7,8 @@ import { canonical, toolsKey } from '../../src/gateway/recognition/canonical.ts'
 import { clientOf, conversationName } from '../../src/gateway/recognition/clientIds.ts';
 import { asProject, projectOf } from '../../src/gateway/recognition/project.ts';
 import { Recogniser, type Asker } from '../../src/gateway/recognition/recogniser.ts';
+import { scratchInMemory } from '../../src/gateway/recognition/scratchFile.ts';
+import { ScratchIndex } from '../../src/gateway/recognition/scratchIndex.ts';
 
 const same = (one: object, other: object): void => expect(canonical(chatItem(one))).toBe(canonical(chatItem(other)));
 const different = (one: object, other: object): void =>
@@ -99,7 +101,7 @@ const assistant = (content: string): object => ({ role: 'assistant', content });
 const system = (content: string): object => ({ role: 'system', content });
 const tool = { type: 'function', function: { name: 'read', parameters: {} } };
 
-function client(recogniser = new Recogniser()) {
+function client(recogniser = new Recogniser(new ScratchIndex(scratchInMemory()))) {
   let now = 0;
   const ask = (messages: readonly object[], as: Partial<Asker> = {}, more: object = {}) => {
     const asked = readChatRequest({ model: 'm', messages, tools: [tool], stream: true, ...more }) as Asked;
@@ -138,6 +140,21 @@ describe('whose turn a request is', () => {
     expect(retried?.conversation?.session).toBe(one?.conversation?.session);
     const { session } = turn(hi, 'Hi.');
     expect(ask(hi)?.conversation?.session).not.toBe(session);
+  });
+
+  test('what has no answer is forgotten with the last request that waits for one', () => {
+    const recogniser = new Recogniser(new ScratchIndex(scratchInMemory()));
+    const { ask, turn } = client(recogniser);
+    const [one, other] = [ask(hi), ask(hi)];
+    expect(other?.conversation).toBe(one?.conversation);
+    recogniser.ended(one);
+    expect(ask(hi)?.conversation).toBe(one?.conversation);
+    for (let left = 0; left < 2; left++) recogniser.ended(other);
+    expect([recogniser.conversations.unstored, recogniser.known.recent.size]).toEqual([0, 0]);
+    const { session } = turn(hi, 'Hi.');
+    recogniser.ended(ask(again));
+    expect(recogniser.conversations.unstored).toBe(2);
+    expect(turn(again, 'Hi again.')).toMatchObject({ session, known: 2 });
   });
 
   test('a changed earlier message and a fork go on in the same session, behind what they have in common', () => {

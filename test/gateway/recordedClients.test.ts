@@ -12,6 +12,8 @@ import { canonical, toolsKey } from '../../src/gateway/recognition/canonical.ts'
 import { clientOf, conversationName } from '../../src/gateway/recognition/clientIds.ts';
 import { projectOf } from '../../src/gateway/recognition/project.ts';
 import { Recogniser } from '../../src/gateway/recognition/recogniser.ts';
+import { scratchInMemory } from '../../src/gateway/recognition/scratchFile.ts';
+import { ScratchIndex } from '../../src/gateway/recognition/scratchIndex.ts';
 
 /** What real clients sent in their stories, one request a line, and what the model answered (test/clients/makeFixtures.ts). */
 const folder = path.join(import.meta.dirname, 'recordings');
@@ -36,7 +38,7 @@ const askedOf = (request: Request): Asked => formatOf(request).read(request.body
 
 /** A client's requests as the gateway sees them, each with what it was. */
 function replayed(client: string) {
-  const recogniser = new Recogniser();
+  const recogniser = new Recogniser(new ScratchIndex(scratchInMemory()));
   return requestsOf(client)
     .filter(({ url }) => !url.includes('count_tokens'))
     .map((request, at) => {

@@ -58,6 +58,7 @@ describe('what the gateway remembers', () => {
         { role: 'tool', text: 'x', callId, others: ['image:abc'] },
         '2026-11-20T10:00:00.000Z',
         null,
+        (said) => said.before,
       ).content;
     expect(named('c1')).toMatchObject({ name: 'read', text: 'x\n[image]' });
     expect(named('c9')).toMatchObject({ name: 'tool' });

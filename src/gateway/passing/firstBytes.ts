@@ -1,55 +1,110 @@
+import { Recent } from '../recent.ts';
+import type { SessionId } from '../../protocol/ids.ts';
 import { ownText } from '../formats/ownText.ts';
-import type { MessageId, SessionId } from '../../protocol/ids.ts';
+import type { ScratchIndex } from '../recognition/scratchIndex.ts';
 
-interface First {
+export interface First {
   /** The message as it was sent first; null: only the model has written it until now. */
-  raw: string | null;
+  readonly raw: string | null;
   /** What must be equal where the first spelling takes the place of another one. */
-  key: string;
+  readonly key: string;
   /** Arguments of the calls, as the model wrote them. Default: no calls. */
   readonly arguments?: readonly string[];
 }
 
-/** A message, or the system prompt or the tools of a conversation, in the form of a layout. */
-type FirstOf = `${string} ${MessageId}` | `${string} system of ${SessionId}` | `${string} tools of ${SessionId}`;
+/** A message where it stands in a conversation, or the system prompt or the tools of that, in the form of a layout. */
+export type FirstOf =
+  | `${string} ${string} in ${SessionId}`
+  | `${string} system of ${SessionId}`
+  | `${string} tools of ${SessionId}`;
+
+/** What became of the messages of a request, so that the next one, which begins with the same bytes, needs no look at each of them. */
+export interface Beginning {
+  /** How many parts it has. */
+  readonly parts: number;
+  /** Hash of their bytes, as the client wrote them. */
+  readonly hash: string;
+  /** What took the place of which of these, counted from the first one. */
+  readonly healed: readonly { readonly at: number; readonly by: string }[];
+}
+
+/** So many of them at most are in memory: one for each conversation, and each branch of it, that had a request lately. */
+const mostBeginnings = 1024;
+/** Characters of what took the place of messages, in all beginnings. */
+const mostHealed = 4 << 20;
+/** Characters of system prompts and tools in memory. */
+const mostHeads = 8 << 20;
+/** Bytes of all spellings in the file. */
+const mostBytes = 2 ** 30;
 
 /**
- * What was said, in the bytes in which the model server saw it first. In memory only: without them, a message is sent as the client writes it.
- * Of all, the spellings that no request has used for longest go first.
+ * What was said, in the bytes in which the model server saw it first. In memory are the system prompts and tools that were used last, and what
+ * took the place of messages lately; the rest is in a file of this process. Without it, a message is sent as the client writes it.
  */
 export class FirstBytes {
-  readonly #all = new Map<FirstOf, First>();
-  readonly #mostLength: number;
-  #length = 0;
+  readonly #index: ScratchIndex;
+  readonly #mostBytes: number;
+  /** What is not in the file yet: it is written behind the request. */
+  readonly #unwritten = new Map<FirstOf, First>();
+  readonly #heads: Recent<FirstOf, First>;
+  readonly #beginnings = new Recent<FirstOf, Beginning>(
+    mostHealed,
+    ({ healed }) => lengthOfAll(healed),
+    mostBeginnings,
+  );
 
-  /** @param mostLength of all, in characters, 256 for each beside its text. Default 32 Mi. */
-  constructor(mostLength = 32 << 20) {
-    this.#mostLength = mostLength;
+  /** @param most bytes in the file; all are forgotten then. Default: 1 GiB. @param mostOfHeads characters in memory. Default: 8 Mi. */
+  constructor(index: ScratchIndex, most = mostBytes, mostOfHeads = mostHeads) {
+    this.#index = index;
+    this.#mostBytes = most;
+    this.#heads = new Recent(mostOfHeads, ({ raw }) => 256 + (raw ?? '').length);
   }
 
+  /** @throws what the system says. */
   of(id: FirstOf): First | undefined {
-    const first = this.#all.get(id);
-    if (!first) return undefined;
-    this.#all.delete(id);
-    this.#all.set(id, first);
+    const known = this.#unwritten.get(id) ?? (isOfHead(id) ? this.#heads.get(id) : undefined);
+    if (known) return known;
+    const value = this.#index.newest(id);
+    if (value === null) return undefined;
+    const first = JSON.parse(value) as First;
+    if (isOfHead(id)) this.#heads.put(id, first);
     return first;
   }
 
-  put(id: FirstOf, first: First): void {
-    const raw = first.raw === null ? null : ownText(first.raw);
-    this.#length += lengthOf(first) - lengthOf(this.#all.get(id));
-    this.#all.delete(id);
-    this.#all.set(id, { ...first, raw });
-    for (const [oldest, each] of this.#all) {
-      if (this.#length <= this.#mostLength) break;
-      this.#all.delete(oldest);
-      this.#length -= lengthOf(each);
+  put(id: FirstOf, { raw, ...first }: First): void {
+    const own = { ...first, raw: raw === null ? null : ownText(raw) };
+    if (isOfHead(id)) this.#heads.put(id, own);
+    if (this.#unwritten.size === 0) setImmediate(() => this.#write());
+    this.#unwritten.set(id, own);
+  }
+
+  /** @param id of its last message. */
+  beginning(id: FirstOf): Beginning | undefined {
+    return this.#beginnings.get(id);
+  }
+
+  putBeginning(id: FirstOf, beginning: Beginning): void {
+    this.#beginnings.put(id, beginning);
+  }
+
+  /** A spelling that cannot be written is forgotten. */
+  #write(): void {
+    const entries = [...this.#unwritten].map(([id, first]) => ({ keys: [id], value: JSON.stringify(first) }));
+    this.#unwritten.clear();
+    try {
+      if (this.#index.bytes > this.#mostBytes) this.#index.clear();
+      this.#index.add(entries);
+    } catch {
+      // The disk may be full.
     }
+  }
+
+  close(): void {
+    this.#unwritten.clear();
+    this.#index.close();
   }
 }
 
-/** Of a short message, names and hashes take the most. */
-const besideLength = 256;
+const isOfHead = (id: FirstOf): boolean => / (system|tools) of /.test(id);
 
-const lengthOf = (first: First | undefined): number =>
-  first ? besideLength + (first.raw ?? '').length + (first.arguments ?? []).join('').length : 0;
+const lengthOfAll = (healed: Beginning['healed']): number => healed.reduce((sum, { by }) => sum + 64 + by.length, 0);

@@ -1,10 +1,12 @@
+import { createHash } from 'node:crypto';
 import type { Layout, Part, Parts } from '../formats/format.ts';
 import type { Item } from '../formats/item.ts';
 import { listOf, type JsonObject } from '../formats/json.ts';
 import { spliced, type Span } from '../formats/spans.ts';
 import { shortHash, toolsKey } from '../recognition/canonical.ts';
 import type { Conversation, Said } from '../recognition/conversations.ts';
-import type { FirstBytes } from './firstBytes.ts';
+import type { Spoken } from '../recognition/recogniser.ts';
+import type { Beginning, FirstBytes, FirstOf } from './firstBytes.ts';
 import { answerKey, isExact, spellingKey } from './spellingKey.ts';
 
 /** How a request leaves the gateway. */
@@ -17,14 +19,17 @@ export interface Healed {
 }
 
 /** An answer of the model: its calls have the spelling that the server's memory has. */
-export function noteAnswer(first: FirstBytes, layout: Layout, { id }: Said, item: Item): void {
+export function noteAnswer(first: FirstBytes, layout: Layout, { conversation, chain }: Said, item: Item): void {
   if (item.calls)
-    first.put(`${layout.name} ${id}`, {
+    first.put(idOf(layout, conversation, chain), {
       raw: null,
       key: answerKey(item),
       arguments: item.calls.map((call) => call.arguments),
     });
 }
+
+const idOf = (layout: Layout, { session }: Conversation, chain: string): FirstOf =>
+  `${layout.name} ${chain} in ${session}`;
 
 export interface Healing {
   /** What means the same is sent as it was sent first. */
@@ -38,40 +43,102 @@ export interface Healing {
  * request; the gateway then sends the spelling of the first request.
  *
  * @param sent as it would be sent, in a form of this layout.
- * @param last of the request's messages.
+ * @param turn whose request it is, and where its messages stand.
  * @param body what `sent` says, but for fields beside messages, system prompt and tools.
  */
 export function heal(
   { sent, body, layout }: { readonly sent: string; readonly body: JsonObject; readonly layout: Layout },
-  last: Said,
+  turn: Turn,
   first: FirstBytes,
   { heals, pins }: Healing,
 ): Healed {
   const as = { sent, parts: 0, isPinned: false };
   const parts = layout.parts(sent, body);
   if (!parts) return as;
-  const { conversation } = last;
+  const { conversation } = turn;
   const changes: Change[] = [];
   const known: Known = { sent, layout, first };
   const isPinned = leadOf(known, conversation, parts.lead, { heals, pins }, changes);
-  // From the last one on: a message is known by what stands before it.
-  let said: Said | null = heals ? last : null;
-  const behind: Change[] = [];
-  for (const part of parts.said.toReversed()) {
-    if (!said) break;
-    const { start, end } = around(part);
-    const by = spelled(known, sent.slice(start, end), part, said);
-    if (by === undefined) break;
-    if (by !== null) behind.push({ start, end, by });
-    for (let left = part.items.length; left > 0 && said; left--) said = said.before;
-  }
-  changes.push(...behind);
+  if (heals) changes.push(...healedMessages(known, turn, parts.said));
   if (heals && parts.tools) toolsOf(known, conversation, parts.tools, body, changes);
   const ordered = changes.toSorted((one, other) => one.start - other.start);
   return ordered.length === 0 ? as : { sent: spliced(sent, ordered), parts: ordered.length, isPinned };
 }
 
 type Change = Span & { readonly by: string };
+
+interface Turn {
+  readonly conversation: Conversation;
+  /** Where each message of the request stands, the last one first. */
+  readonly places: Iterable<Spoken>;
+}
+
+/** From the last one on: a message is known by what stands before it. What begins like a request before it is healed like that. */
+function healedMessages(known: Known, { conversation, places }: Turn, parts: Parts['said']): readonly Change[] {
+  const { sent, layout, first } = known;
+  const healed: Change[] = [];
+  const spans = parts.map(around);
+  const bytes = new Bytes(sent, spans);
+  const walk = places[Symbol.iterator]();
+  const next = (): Spoken | null => {
+    const { done, value } = walk.next();
+    return done === true ? null : value;
+  };
+  let place = next();
+  const last = place && idOf(layout, conversation, place.chain);
+  let left = parts.length;
+  while (left > 0 && place) {
+    const id = idOf(layout, conversation, place.chain);
+    const begun = first.beginning(id);
+    if (begun?.parts === left && begun.hash === bytes.hashOf(left)) {
+      healed.push(...begun.healed.map(({ at, by }) => ({ ...spans[at]!, by })));
+      left = 0;
+      break;
+    }
+    const [part, span] = [parts[left - 1]!, spans[left - 1]!];
+    const by = spelled(known, sent.slice(span.start, span.end), part, id, place);
+    if (by === undefined) break;
+    if (by !== null) healed.push({ ...span, by });
+    for (let items = part.items.length; items > 0 && place; items--) place = next();
+    left--;
+  }
+  if (last && left === 0) first.putBeginning(last, beginningOf(bytes, spans, healed));
+  return healed;
+}
+
+function beginningOf(bytes: Bytes, spans: readonly Span[], healed: readonly Change[]): Beginning {
+  const numbers = new Map(healed.length > 0 ? spans.map(({ start }, at) => [start, at]) : []);
+  return {
+    parts: spans.length,
+    hash: bytes.hashOf(spans.length),
+    healed: healed.map(({ start, by }) => ({ at: numbers.get(start)!, by })),
+  };
+}
+
+/** Hashes of the first parts of a request, each with the blanks before it. */
+class Bytes {
+  readonly #sent: string;
+  readonly #spans: readonly Span[];
+  #hash = createHash('sha256');
+  #hashed = 0;
+  #known: { readonly count: number; readonly hash: string } | null = null;
+
+  constructor(sent: string, spans: readonly Span[]) {
+    this.#sent = sent;
+    this.#spans = spans;
+  }
+
+  /** Of growing numbers, each part is hashed once. */
+  hashOf(count: number): string {
+    if (this.#known?.count === count) return this.#known.hash;
+    if (count < this.#hashed) [this.#hash, this.#hashed] = [createHash('sha256'), 0];
+    const from = this.#hashed === 0 ? (this.#spans[0]?.start ?? 0) : this.#spans[this.#hashed - 1]!.end;
+    this.#hash.update(this.#sent.slice(from, this.#spans[count - 1]!.end));
+    this.#hashed = count;
+    this.#known = { count, hash: this.#hash.copy().digest('base64url') };
+    return this.#known.hash;
+  }
+}
 
 interface Known {
   readonly sent: string;
@@ -89,12 +156,12 @@ function spelled(
   { sent, layout, first }: Known,
   raw: string,
   part: Parts['said'][number],
-  said: Said,
+  id: FirstOf,
+  { role }: Spoken,
 ): string | null | undefined {
   const item = part.items.at(-1);
   // It says nothing that a conversation has.
   if (!item) return null;
-  const id = `${layout.name} ${said.id}` as const;
   const known = first.of(id);
   if (known?.raw === raw) return null;
   const key = keyOf(sent, part);
@@ -103,7 +170,7 @@ function spelled(
     first.put(id, { ...known, raw, key });
     return null;
   }
-  if (said.role !== item.role) return undefined;
+  if (role !== item.role) return undefined;
   const own = known && known.key === answerKey(item) ? withArguments(layout, raw, known.arguments ?? []) : raw;
   first.put(id, { ...known, raw: own, key });
   return own === raw ? null : own;

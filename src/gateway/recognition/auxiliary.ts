@@ -56,7 +56,7 @@ const isErrand = (text: string): boolean => errands.some((errand) => errand.test
 
 /** Some clients send all of the conversation to a helper of theirs, under its own prompt. A conversation with such a helper stays one. */
 const becameErrand = ({ system }: Asked, before: Conversation): boolean =>
-  system !== before.system && isErrand(system) && !isErrand(before.system);
+  system !== before.system && isErrand(system) && !isErrand(before.system ?? '');
 
 /** Some clients ask for the summary behind the whole conversation. */
 function endsWithErrand({ items }: Asked): boolean {

@@ -6,14 +6,24 @@ export interface PrefixBreak {
   readonly what: string;
 }
 
+/** What a prompt begins with. */
+interface Beginning {
+  /** Null where it is not in memory any more. */
+  readonly system: string | null;
+  readonly systemKey: string;
+  readonly toolsKey: string;
+}
+
 /** What of a request is not what the conversation's last one had, where a prompt can be reused only up to it; null: nothing is. */
 export function breakOf(
-  before: { readonly system: string; readonly toolsKey: string } | null,
-  now: { readonly system: string; readonly toolsKey: string },
+  before: Beginning | null,
+  now: Beginning & { readonly system: string },
   isBranch: boolean,
 ): PrefixBreak | null {
-  if (before && before.system !== now.system)
-    return { cause: 'system', what: `the system prompt changed at ${difference(before.system, now.system)}` };
+  if (before && before.systemKey !== now.systemKey) {
+    const where = before.system === null ? '' : ` at ${difference(before.system, now.system)}`;
+    return { cause: 'system', what: `the system prompt changed${where}` };
+  }
   if (before && before.toolsKey !== now.toolsKey) return { cause: 'tools', what: 'the tools changed' };
   return isBranch ? { cause: 'messages', what: 'an earlier message changed' } : null;
 }

@@ -2,6 +2,7 @@ import { randomId } from '../../base/hash.ts';
 import type { LineageId, MessageId, ProjectUri, SessionId } from '../../protocol/ids.ts';
 import type { Item } from '../formats/item.ts';
 import { canonical, chainOf, rootOf, shortHash } from './canonical.ts';
+import type { Entry, ScratchIndex } from './scratchIndex.ts';
 
 /** One conversation of a client: a session, perhaps one that is not stored yet. */
 export interface Conversation {
@@ -12,13 +13,13 @@ export interface Conversation {
   /** Hashes of its last request's system prompt and tools. */
   systemKey: string;
   toolsKey: string;
-  /** The system prompt of its last request in this process; empty before the first one. */
-  system: string;
+  /** The system prompt of its last request; null where that is not in memory. */
+  system: string | null;
   /** The client's own word for itself. */
   client: string;
   /** When it had a request last, in milliseconds of the caller's clock. */
   usedMs: number;
-  /** The user's first and last text, by which requests about the conversation are told apart. */
+  /** The user's first and last text, by which requests about the conversation are told apart. Empty where they are not in memory. */
   firstText: string;
   lastText: string;
   /** It has an answer. */
@@ -27,6 +28,8 @@ export interface Conversation {
   lastTokens: number;
   /** By which the client names it. */
   readonly keys: Set<string>;
+  /** How many of its messages are in memory. It stays in memory until there are none. */
+  unstored: number;
   /** Its session may be frozen, or its KV may be out of the server's memory: something else than a turn of it happened. */
   mayBeCold: boolean;
 }
@@ -35,21 +38,30 @@ export interface Conversation {
 export interface Said {
   readonly conversation: Conversation;
   readonly id: MessageId;
-  readonly before: Said | null;
+  /** Of the message before it; null for the first one. */
+  readonly beforeId: MessageId | null;
+  /** Of everything before it. */
+  readonly beforeChain: string;
   /** 1 for the first. */
   readonly length: number;
   readonly chain: string;
   /** A model wrote it through this gateway. */
   readonly isAnswer: boolean;
+  /** A model of this gateway wrote it or any of what leads to it. */
+  readonly hasAnswer: boolean;
   readonly role: Item['role'];
   /** Names of the tools that it calls, by the ids of the calls. */
   readonly callNames?: Readonly<Record<string, string>>;
-  /** The id that the model server gave its client, where that is not ours. */
+  /** The id that the model server gave its client, where that is not ours. Until it is stored. */
   readonly serverId?: string;
+  /** By which an answer is found where its question has changed since. Until it is stored; empty for what is no answer. */
+  readonly answerKeys: readonly string[];
+  /** Requests that end with it and wait for their answers. */
+  waiting: number;
   /** Until it is stored; null afterwards. */
   item: Item | null;
-  /** How many messages stand right behind it. Default: none. */
-  followers?: number;
+  /** Until it is stored; null afterwards, so that no message holds all that was said before it. */
+  before: Said | null;
 }
 
 /** How much of a request is known. */
@@ -58,29 +70,82 @@ export interface Match {
   readonly last: Said | null;
   /** How many of the request's items lead to it. */
   readonly known: number;
+  /** Where each of these stands. */
+  readonly chains: readonly string[];
 }
+
+/** A message of an earlier process, as it is found again. */
+export interface Place {
+  readonly session: SessionId;
+  readonly id: MessageId;
+  readonly beforeId: MessageId | null;
+  readonly beforeChain: string;
+  readonly length: number;
+  readonly chain: string;
+  readonly isAnswer: boolean;
+  readonly hasAnswer: boolean;
+  readonly role: Item['role'];
+  readonly callNames?: Readonly<Record<string, string>>;
+}
+
+export interface Restored {
+  readonly place: Place;
+  readonly answerKeys: readonly string[];
+  /** Who may name it by the server's id. */
+  readonly client: string;
+  readonly serverId?: string | undefined;
+}
+
+/** Of several conversations that say the same, so many can be meant without being named: those that said it last. */
+const mostAlike = 64;
 
 /**
  * Every conversation that came through the gateway, by what was said. A request is looked up by the chain of its messages, so that a
- * client needs no id of a conversation.
+ * client needs no id of a conversation. In memory is only what is not stored yet; the rest is in an index on the disk.
  */
 export class Conversations {
-  /** Most messages are alone with what leads to them: a list for each would take half as much memory again. */
-  readonly #byChain = new Map<string, Said | Said[]>();
-  readonly #answers = new Map<MessageId, Said>();
+  readonly #index: ScratchIndex;
+  readonly #conversationOf: (session: SessionId) => Conversation | null;
+  /** Messages that are not in the index yet: by their chains, their ids, and the ids of what they stand behind. */
+  readonly #byChain = new Map<string, Said[]>();
+  readonly #byId = new Map<MessageId, Said>();
+  readonly #followers = new Map<MessageId, number>();
   /** Answers by their clients, and the ids that model servers gave these. */
   readonly #named = new Map<string, Said>();
   /** An answer by what stood before the question and by the answer itself: clients change the question afterwards, and what stands before it. */
-  readonly #byAnswer = new Map<string, Said>();
+  readonly #byAnswer = new Map<string, Said[]>();
+  /** Stored, and not in the index: a write has failed. */
+  readonly #unwritten = new Set<Said>();
+
+  /** @param conversationOf null where its session is gone. */
+  constructor(index: ScratchIndex, conversationOf: (session: SessionId) => Conversation | null) {
+    this.#index = index;
+    this.#conversationOf = conversationOf;
+  }
+
+  /** Messages in memory. */
+  get unstored(): number {
+    return this.#byId.size;
+  }
 
   /** By its message's id. */
   answer(id: MessageId): Said | null {
-    return this.#answers.get(id) ?? null;
+    const said = this.#message(id);
+    return said?.isAnswer ? said : null;
   }
 
   /** By the id that a model server gave this client. */
   named(client: string, serverId: string): Said | null {
-    return this.#named.get(nameOf(client, serverId)) ?? null;
+    const name = nameOf(client, serverId);
+    const unstored = this.#named.get(name);
+    if (unstored) return unstored;
+    const value = this.#index.newest(keys.server(name));
+    return value === null ? null : this.#saidOf(value);
+  }
+
+  /** The message that one stands behind; null for the first. */
+  before({ before, beforeId }: Said): Said | null {
+    return before ?? (beforeId === null ? null : this.#message(beforeId));
   }
 
   /**
@@ -89,38 +154,69 @@ export class Conversations {
    */
   find(items: readonly Item[], project: ProjectUri | null, preferred: Conversation | null, systemKey = ''): Match {
     const answered = items.findLastIndex(({ role }) => role === 'assistant') + 1;
+    const chains: string[] = [];
     let chain = rootOf(project);
-    let known = 0;
-    let last: readonly Said[] = [];
-    let meant: Match = { last: null, known: 0 };
-    while (known < items.length) {
-      const item = items[known]!;
-      const next = chainOf(chain, item);
-      const found = this.#at(next);
-      if (found.length > 0) {
-        [chain, last] = [next, found];
-        known++;
-      } else {
-        const answer = items[known + 1];
-        const asked =
-          item.role === 'user' && answer
-            ? (this.#byAnswer.get(answerKey(chain, answer)) ?? this.#byAnswer.get(movedKey(chain, item, answer)))
-            : undefined;
-        if (!asked) break;
-        chain = asked.chain;
-        last = this.#byChain.has(chain) ? this.#at(chain) : [asked];
-        known += 2;
+    let last: Said | null = null;
+    let meant: { readonly last: Said; readonly known: number } | null = null;
+    const reached = (next: readonly string[]): void => {
+      const from = chains.length + 1;
+      chains.push(...next);
+      for (let known = Math.max(from, answered); known <= chains.length; known++) {
+        last = this.#best(chains[known - 1]!, preferred, systemKey);
+        if (last && isMeant(last.conversation, preferred, systemKey, meant?.last ?? null)) meant = { last, known };
       }
-      const best = known < answered ? null : bestOf(last, preferred, systemKey);
-      if (best && isMeant(best.conversation, preferred, systemKey, meant.last)) meant = { last: best, known };
+      chain = chains.at(-1)!;
+    };
+    for (let isFirst = true; chains.length < items.length; isFirst = false) {
+      const next = this.#known(chain, items.slice(chains.length), isFirst);
+      if (next.length > 0) reached(next);
+      const [item, answer] = items.slice(chains.length);
+      if (item?.role !== 'user' || !answer) break;
+      const asked =
+        this.#answered(answerKey(chain, answer), preferred, systemKey) ??
+        this.#answered(movedKey(chain, item, answer), preferred, systemKey);
+      if (!asked) break;
+      reached([asked.beforeChain, asked.chain]);
     }
     // Another conversation may have been asked the same question since.
-    return meant.last ? meant : { last: bestOf(last, preferred, systemKey), known };
+    const found = meant as { readonly last: Said; readonly known: number } | null;
+    if (found) return { ...found, chains: chains.slice(0, found.known) };
+    if (chains.length > 0 && chains.length < answered) last = this.#best(chain, preferred, systemKey);
+    return { last, known: chains.length, chains };
+  }
+
+  /**
+   * Chains of the items that are known behind a chain. What leads to a known message is known, so that a few of them are looked up: nearly always the
+   * last ones of a request, otherwise those from the first one on, in growing steps.
+   */
+  #known(from: string, items: readonly Item[], isFromEnd: boolean): readonly string[] {
+    const chains: string[] = [];
+    const isKnown = (count: number): boolean => {
+      while (chains.length < count) chains.push(chainOf(chains.at(-1) ?? from, items[chains.length]!));
+      return this.#has(chains[count - 1]!);
+    };
+    let [known, unknown] = [0, items.length + 1];
+    for (let step = 1; unknown - known > 1; step *= 2) {
+      const next = isFromEnd ? Math.max(known + 1, unknown - step) : Math.min(unknown - 1, known + step);
+      if (isKnown(next)) known = next;
+      else unknown = next;
+      // Between the two, half of what is left is looked at each time.
+      if (isFromEnd ? known > 0 : unknown <= items.length) break;
+    }
+    while (unknown - known > 1) {
+      const middle = (known + unknown) >> 1;
+      if (isKnown(middle)) known = middle;
+      else unknown = middle;
+    }
+    return chains.slice(0, known);
   }
 
   /** Whether something of the same conversation stands behind a message already. */
   hasNext(said: Said | null): boolean {
-    return said !== null && (said.followers ?? 0) > 0;
+    if (said === null) return false;
+    if (this.#isFollowed(said)) return true;
+    for (const value of this.#index.find(keys.behind(said.id))) if (this.#saidOf(value)) return true;
+    return false;
   }
 
   /** Adds one message behind another. A message that is there already is returned as it is, unless `isAnswer`. */
@@ -132,85 +228,227 @@ export class Conversations {
     { id, serverId }: { readonly id?: MessageId; readonly serverId?: string | null } = {},
   ): Said {
     if (isAnswer) conversation.hasAnswered = true;
-    const chain = chainOf(before?.chain ?? rootOf(conversation.project), item);
-    const there = this.#at(chain).find((said) => said.conversation === conversation && said.before === before);
-    if (there && !isAnswer) return there;
-    return this.put(
-      {
-        conversation,
-        id: id ?? (randomId() as MessageId),
-        before,
-        length: (before?.length ?? 0) + 1,
-        chain,
-        isAnswer,
-        role: item.role,
-        ...(typeof serverId === 'string' && { serverId }),
-        ...(item.calls && { callNames: Object.fromEntries(item.calls.map(({ id, name }) => [id, name])) }),
-        item,
-      },
-      isAnswer && before ? answerKeys(conversation, before, item) : [],
-    );
+    const beforeChain = before?.chain ?? rootOf(conversation.project);
+    const chain = chainOf(beforeChain, item);
+    const beforeId = before?.id ?? null;
+    const there = isAnswer ? undefined : this.#of(chain, conversation).find((said) => said.beforeId === beforeId);
+    if (there) return there;
+    const said: Said = {
+      conversation,
+      id: id ?? (randomId() as MessageId),
+      beforeId,
+      beforeChain,
+      length: (before?.length ?? 0) + 1,
+      chain,
+      isAnswer,
+      hasAnswer: isAnswer || before?.hasAnswer === true,
+      role: item.role,
+      ...(typeof serverId === 'string' && { serverId }),
+      ...(item.calls && { callNames: Object.fromEntries(item.calls.map(({ id, name }) => [id, name])) }),
+      answerKeys: isAnswer && before ? this.#answerKeys(before, item) : [],
+      waiting: 0,
+      item,
+      before,
+    };
+    put(this.#byChain, chain, said);
+    this.#byId.set(said.id, said);
+    this.#follow(beforeId, 1);
+    conversation.unstored++;
+    if (said.serverId !== undefined) this.#named.set(nameOf(conversation.client, said.serverId), said);
+    for (const key of said.answerKeys) put(this.#byAnswer, key, said);
+    return said;
   }
 
-  /** Puts a message in that is known from earlier. @param keys as {@link answerKeysOf} gives them. */
-  put(said: Said, keys: readonly string[]): Said {
-    const same = this.#byChain.get(said.chain);
-    if (Array.isArray(same)) same.push(said);
-    else this.#byChain.set(said.chain, same ? [same, said] : said);
-    this.#follow(said.before, 1);
-    if (said.isAnswer) this.#answers.set(said.id, said);
-    if (said.serverId !== undefined) this.#named.set(nameOf(said.conversation.client, said.serverId), said);
-    for (const key of keys) this.#byAnswer.set(key, said);
-    return said;
+  /** The messages are stored now, each behind the one before it. @throws what the system says; they stay in memory then. */
+  stored(all: readonly Said[]): void {
+    for (const said of all) {
+      said.item = null;
+      this.#unwritten.add(said);
+    }
+    const written = [...this.#unwritten];
+    this.#index.add(
+      written.map((said) => {
+        const { session, client } = said.conversation;
+        return entryOf({ ...said, session }, said.answerKeys, serverNameOf(client, said));
+      }),
+    );
+    for (const said of written) {
+      this.#release(said);
+      said.before = null;
+    }
+  }
+
+  /** Puts messages in that are known from earlier. @throws what the system says. */
+  restore(all: readonly Restored[]): void {
+    this.#index.add(
+      all.map(({ place, answerKeys, client, serverId }) =>
+        entryOf(place, answerKeys, serverNameOf(client, { serverId })),
+      ),
+    );
   }
 
   /** Takes back what a request added behind the stored messages: nothing will answer it, and it may be tens of megabytes. */
   drop(last: Said): void {
-    for (let at: Said | null = last; at?.item && !at.isAnswer && !this.hasNext(at); at = at.before) {
-      this.#set(
-        at.chain,
-        this.#at(at.chain).filter((said) => said !== at),
-      );
-      this.#follow(at.before, -1);
-    }
+    for (let at: Said | null = last; at?.item && !at.isAnswer && !this.#isFollowed(at); at = at.before)
+      this.#release(at);
   }
 
-  #at(chain: string): readonly Said[] {
-    const found = this.#byChain.get(chain);
-    if (found === undefined) return none;
-    return Array.isArray(found) ? found : [found];
-  }
-
-  #set(chain: string, all: Said[]): void {
-    const [only] = all;
-    if (!only) this.#byChain.delete(chain);
-    else this.#byChain.set(chain, all.length === 1 ? only : all);
-  }
-
-  #follow(said: Said | null, by: number): void {
-    if (said) said.followers = (said.followers ?? 0) + by;
-  }
-
-  /** Forgets a conversation whose session is gone. */
+  /** Forgets what is in memory of a conversation whose session is gone. What is in the index is nobody's then. */
   forget(conversation: Conversation): void {
-    for (const chain of this.#byChain.keys()) {
-      const all = this.#at(chain);
-      const left = all.filter((said) => said.conversation !== conversation);
-      if (left.length < all.length) this.#set(chain, left);
+    for (const said of this.#byId.values()) if (isSame(said.conversation, conversation)) this.#release(said);
+  }
+
+  #isFollowed({ id }: Said): boolean {
+    return this.#followers.has(id);
+  }
+
+  #follow(id: MessageId | null, by: number): void {
+    if (id === null) return;
+    const count = (this.#followers.get(id) ?? 0) + by;
+    if (count > 0) this.#followers.set(id, count);
+    else this.#followers.delete(id);
+  }
+
+  #release(said: Said): void {
+    this.#unwritten.delete(said);
+    if (!this.#byId.delete(said.id)) return;
+    take(this.#byChain, said.chain, said);
+    this.#follow(said.beforeId, -1);
+    said.conversation.unstored--;
+    const name = serverNameOf(said.conversation.client, said);
+    if (name !== null && this.#named.get(name) === said) this.#named.delete(name);
+    for (const key of said.answerKeys) take(this.#byAnswer, key, said);
+  }
+
+  /** The one that the client named, else one with this system prompt, else the one that was used last. */
+  #best(chain: string, preferred: Conversation | null, systemKey: string): Said | null {
+    const own = preferred && bestOf(this.#of(chain, preferred), systemKey);
+    return own ?? bestOf(this.#all(chain), systemKey);
+  }
+
+  /** The oldest first. */
+  #all(chain: string): readonly Said[] {
+    return [...this.#stored(keys.chain(chain)), ...(this.#byChain.get(chain) ?? [])];
+  }
+
+  #has(chain: string): boolean {
+    if (this.#byChain.has(chain)) return true;
+    for (const value of this.#index.find(keys.chain(chain))) if (this.#saidOf(value)) return true;
+    return false;
+  }
+
+  /** Those of one conversation, the oldest first. */
+  #of(chain: string, conversation: Conversation): readonly Said[] {
+    const unstored = (this.#byChain.get(chain) ?? []).filter((said) => isSame(said.conversation, conversation));
+    return [...this.#stored(keys.own(chain, conversation.session)), ...unstored];
+  }
+
+  #message(id: MessageId): Said | null {
+    const unstored = this.#byId.get(id);
+    if (unstored) return unstored;
+    const value = this.#index.newest(keys.id(id));
+    return value === null ? null : this.#saidOf(value);
+  }
+
+  #answered(key: string, preferred: Conversation | null, systemKey: string): Said | null {
+    const all = [...this.#stored(keys.answer(key)), ...(this.#byAnswer.get(key) ?? [])];
+    const own = all.filter(({ conversation }) => isSame(conversation, preferred));
+    return bestOf(own.length > 0 ? own : all, systemKey);
+  }
+
+  /** The oldest first, of those that came last. */
+  #stored(key: string): readonly Said[] {
+    const found: Said[] = [];
+    for (const value of this.#index.find(key)) {
+      const said = this.#saidOf(value);
+      if (said) found.push(said);
+      if (found.length === mostAlike) break;
     }
-    for (const [id, said] of this.#answers) if (said.conversation === conversation) this.#answers.delete(id);
-    for (const [name, said] of this.#named) if (said.conversation === conversation) this.#named.delete(name);
-    for (const [key, said] of this.#byAnswer) if (said.conversation === conversation) this.#byAnswer.delete(key);
+    return found.reverse();
+  }
+
+  #saidOf(value: string): Said | null {
+    const { session, ...place } = placeOf(value);
+    const conversation = this.#conversationOf(session);
+    return conversation && { ...place, conversation, answerKeys: [], waiting: 0, item: null, before: null };
+  }
+
+  /**
+   * Some clients put files before each question, with a word of thanks that no model wrote. In the next request, these stand behind the answer
+   * (aider), so that the question follows what stood before them.
+   */
+  #answerKeys(question: Said, answer: Item): readonly string[] {
+    const found = [answerKey(question.beforeChain, answer)];
+    let before = question.item ? this.before(question) : null;
+    while (question.item && before?.role === 'assistant' && !before.isAnswer && found.length <= mostMoved) {
+      const asked: Said | null = this.before(before);
+      found.push(movedKey(asked?.beforeChain ?? before.beforeChain, question.item, answer));
+      before = asked && this.before(asked);
+    }
+    return found;
   }
 }
 
-const none: readonly Said[] = [];
+function put(lists: Map<string, Said[]>, key: string, said: Said): void {
+  const list = lists.get(key);
+  if (list) list.push(said);
+  else lists.set(key, [said]);
+}
+
+function take(lists: Map<string, Said[]>, key: string, said: Said): void {
+  const others = lists.get(key)?.filter((each) => each !== said) ?? [];
+  if (others.length > 0) lists.set(key, others);
+  else lists.delete(key);
+}
 
 const nameOf = (client: string, serverId: string): string => `${client}\n${serverId}`;
 
-/** By which an answer is found where its question has changed since; none for what is no answer. */
-export const answerKeysOf = ({ isAnswer, before, conversation, item }: Said): readonly string[] =>
-  isAnswer && before && item ? answerKeys(conversation, before, item) : [];
+const serverNameOf = (client: string, { serverId }: Pick<Restored, 'serverId'>): string | null =>
+  serverId === undefined ? null : nameOf(client, serverId);
+
+const keys = {
+  chain: (chain: string): string => `chain ${chain}`,
+  own: (chain: string, session: SessionId): string => `chain ${chain} of ${session}`,
+  id: (id: MessageId): string => `message ${id}`,
+  behind: (id: MessageId): string => `behind ${id}`,
+  answer: (key: string): string => `answer ${key}`,
+  server: (name: string): string => `server ${name}`,
+};
+
+function entryOf(place: Place, answerKeys: readonly string[], serverName: string | null): Entry {
+  const { session, id, beforeId, beforeChain, length, chain, isAnswer, hasAnswer, role, callNames } = place;
+  const row = [session, id, beforeId, beforeChain, length, chain, isAnswer, hasAnswer, role, callNames];
+  return {
+    keys: [
+      keys.chain(chain),
+      keys.own(chain, session),
+      keys.id(id),
+      ...(beforeId === null ? [] : [keys.behind(beforeId)]),
+      ...answerKeys.map(keys.answer),
+      ...(serverName === null ? [] : [keys.server(serverName)]),
+    ],
+    value: JSON.stringify(row),
+  };
+}
+
+type Row = [SessionId, MessageId, MessageId | null, string, number, string, boolean, boolean, Item['role'], unknown];
+
+function placeOf(value: string): Place {
+  const row = JSON.parse(value) as Row;
+  const [session, id, beforeId, beforeChain, length, chain, isAnswer, hasAnswer, role, callNames] = row;
+  return {
+    session,
+    id,
+    beforeId,
+    beforeChain,
+    length,
+    chain,
+    isAnswer,
+    hasAnswer,
+    role,
+    ...(callNames !== null && { callNames: callNames as Readonly<Record<string, string>> }),
+  };
+}
 
 const answerKey = (before: string, answer: Item): string => shortHash(`${before}\n?\n${canonical(answer)}`);
 
@@ -221,44 +459,23 @@ const movedKey = (before: string, question: Item, answer: Item): string =>
 /** So much of it at most may stand between what was said and a question. */
 const mostMoved = 4;
 
-/**
- * Some clients put files before each question, with a word of thanks that no model wrote. In the next request, these stand behind the answer
- * (aider), so that the question follows what stood before them.
- */
-function answerKeys(conversation: Conversation, question: Said, answer: Item): readonly string[] {
-  const chainAt = (said: Said | null): string => said?.chain ?? rootOf(conversation.project);
-  const keys = [answerKey(chainAt(question.before), answer)];
-  let before = question.before;
-  while (question.item && before?.role === 'assistant' && !before.isAnswer && keys.length <= mostMoved) {
-    before = before.before?.before ?? null;
-    keys.push(movedKey(chainAt(before), question.item, answer));
-  }
-  return keys;
-}
-
-/** The one that the client named, else one with this system prompt, else the one that was used last. */
-function bestOf(all: readonly Said[], preferred: Conversation | null, systemKey: string): Said | null {
+/** One with this system prompt, else the one that was used last; of one conversation, what a model of ours wrote or answered. */
+function bestOf(all: readonly Said[], systemKey: string): Said | null {
   let found: Said | null = null;
-  for (const said of all) {
-    const { conversation } = said;
-    if (conversation === preferred) return said;
-    if (!found || isBefore(conversation, found.conversation, systemKey)) found = said;
-  }
+  for (const said of all) if (!found || isBefore(said, found, systemKey)) found = said;
   return found;
 }
 
-function isBefore(one: Conversation, other: Conversation, systemKey: string): boolean {
-  const isSame = one.systemKey === systemKey;
-  if (isSame !== (other.systemKey === systemKey)) return isSame;
+function isBefore(said: Said, found: Said, systemKey: string): boolean {
+  const [one, other] = [said.conversation, found.conversation];
+  if (isSame(one, other)) return said.hasAnswer || !found.hasAnswer;
+  const fits = one.systemKey === systemKey;
+  if (fits !== (other.systemKey === systemKey)) return fits;
   return one.usedMs >= other.usedMs;
 }
 
 /** @param before what is meant until now: what the client named is meant before what has the same system prompt. */
 const isMeant = (one: Conversation, preferred: Conversation | null, systemKey: string, before: Said | null): boolean =>
-  one === preferred || (one.systemKey === systemKey && (!before || before.conversation !== preferred));
+  isSame(one, preferred) || (one.systemKey === systemKey && (!before || !isSame(before.conversation, preferred)));
 
-/** Whether a model of this gateway wrote any of what leads to the message. */
-export function hasAnswer(said: Said | null): boolean {
-  for (let at = said; at; at = at.before) if (at.isAnswer) return true;
-  return false;
-}
+const isSame = (one: Conversation, other: Conversation | null): boolean => one.session === other?.session;

@@ -4,7 +4,9 @@ import type { Asked, Item } from '../formats/item.ts';
 import { isAuxiliary } from './auxiliary.ts';
 import { breakOf, type PrefixBreak } from './breaks.ts';
 import { shortHash, toolsKey } from './canonical.ts';
-import { Conversations, hasAnswer, type Conversation, type Said } from './conversations.ts';
+import { Conversations, type Conversation, type Said } from './conversations.ts';
+import { KnownConversations } from './knownConversations.ts';
+import type { ScratchIndex } from './scratchIndex.ts';
 
 /** Who asks, and for what project. */
 export interface Asker {
@@ -24,108 +26,111 @@ export type Recognised =
       readonly conversation: Conversation;
       /** The last message before the answer. */
       readonly last: Said;
+      /** Where each of the request's messages stands, the last one first. */
+      readonly places: Iterable<Spoken>;
       /** How many of the request's messages were known. */
       readonly known: number;
       /** Null: its prompt begins with all of the one before it. */
       readonly prefixBreak: PrefixBreak | null;
     };
 
+/** Who said a message, and where. */
+export type Spoken = Pick<Said, 'chain' | 'role'>;
+
 /** Tells which conversation a request belongs to, by the client's id of it or by what was said. Waits for nothing. */
 export class Recogniser {
-  readonly conversations = new Conversations();
-  readonly #byKey = new Map<string, Conversation>();
-  readonly #bySession = new Map<SessionId, Conversation>();
+  readonly conversations: Conversations;
+  readonly known: KnownConversations;
+  /** Conversations that were used last, by their client and project. */
   readonly #byPlace = new Map<string, Conversation[]>();
+
+  constructor(index: ScratchIndex, known = new KnownConversations(index)) {
+    this.known = known;
+    this.conversations = new Conversations(index, (session) => known.get(session));
+  }
 
   recognise(asked: Asked, asker: Asker, nowMs: number): Recognised | null {
     const { items } = asked;
     if (items.length === 0) return null;
-    const named = (asker.key !== null && this.#byKey.get(asker.key)) || null;
+    const named = asker.key === null ? null : this.known.named(asker.key);
     const match = this.conversations.find(items, asker.project, named, shortHash(asked.system));
     const meant = asker.isOfCache ? null : named;
     const isContinued =
-      match.last !== null && (match.last.conversation === meant || goesOn(match.last, match.known, items));
+      match.last !== null &&
+      (match.last.conversation.session === meant?.session || goesOn(match.last, match.known, items));
     const known = isContinued ? match.known : 0;
     const place = placeOf(asker);
     const recent = { conversations: this.#byPlace.get(place) ?? [], nowMs };
     const there = isContinued ? (match.last?.conversation ?? null) : null;
     if (isAuxiliary(asked, { continued: there, named: meant }, recent))
       return { kind: 'auxiliary', conversation: there ?? named };
-    const conversation = there ?? this.#begin(asker);
-    if (asker.key !== null) this.nameBy(conversation, asker.key);
+    const conversation = there ?? this.known.begin(randomId() as SessionId, asker.project, asker.client);
+    this.known.use(conversation);
+    if (asker.key !== null) this.known.name(conversation, asker.key);
     const isBranch = known > 0 && known < items.length && this.conversations.hasNext(match.last);
     const prefixBreak = this.#note(conversation, asked, asker, nowMs, isBranch);
     let last = isContinued ? match.last : null;
-    for (const item of items.slice(known)) last = this.conversations.add(conversation, last, item, false);
-    return last && { kind: 'turn', conversation, last, known, prefixBreak };
+    const chains = match.chains.slice(0, known);
+    for (const item of items.slice(known)) {
+      last = this.conversations.add(conversation, last, item, false);
+      chains.push(last.chain);
+    }
+    const places = items.map(({ role }, at) => ({ role, chain: chains[at]! })).reverse();
+    if (last) last.waiting++;
+    return last && { kind: 'turn', conversation, last, places, known, prefixBreak };
   }
 
   /** A request that names the answer behind which its messages stand. */
   goOn(from: Said, asked: Asked, asker: Asker, nowMs: number): Recognised {
     const { conversation } = from;
-    if (asker.key !== null) this.nameBy(conversation, asker.key);
+    this.known.use(conversation);
+    if (asker.key !== null) this.known.name(conversation, asker.key);
     const prefixBreak = this.#note(conversation, asked, asker, nowMs, this.conversations.hasNext(from));
-    let last = from;
-    for (const item of asked.items) last = this.conversations.add(conversation, last, item, false);
-    return { kind: 'turn', conversation, last, known: from.length, prefixBreak };
+    const added: Said[] = [];
+    for (const item of asked.items) added.push(this.conversations.add(conversation, added.at(-1) ?? from, item, false));
+    const last = added.at(-1) ?? from;
+    last.waiting++;
+    const { conversations } = this;
+    const places: Iterable<Spoken> = {
+      *[Symbol.iterator]() {
+        yield* added.toReversed();
+        for (let at: Said | null = from; at; at = conversations.before(at)) yield at;
+      },
+    };
+    return { kind: 'turn', conversation, last, places, known: from.length, prefixBreak };
   }
 
+  /** A request has ended. What has no answer is forgotten: nothing continues it, and it may be tens of megabytes. */
+  ended(request: Recognised | null): void {
+    if (request?.kind !== 'turn' || --request.last.waiting > 0) return;
+    const { conversation, last } = request;
+    this.conversations.drop(last);
+    if (!conversation.hasAnswered && conversation.unstored === 0) this.forget(conversation);
+  }
+
+  /** Those in memory. */
   get all(): Iterable<Conversation> {
-    return this.#bySession.values();
-  }
-
-  ofSession(session: SessionId): Conversation | null {
-    return this.#bySession.get(session) ?? null;
-  }
-
-  /** A conversation of an earlier process. */
-  known(conversation: Conversation): void {
-    this.#bySession.set(conversation.session, conversation);
-  }
-
-  /** The client names the conversation so. */
-  nameBy(conversation: Conversation, key: string): void {
-    this.#byKey.set(key, conversation);
-    conversation.keys.add(key);
+    return this.known.recent.values();
   }
 
   /** Its session is gone. */
   forget(conversation: Conversation): void {
     this.conversations.forget(conversation);
-    this.#bySession.delete(conversation.session);
-    for (const key of conversation.keys) if (this.#byKey.get(key) === conversation) this.#byKey.delete(key);
+    this.known.forget(conversation);
     for (const [place, all] of this.#byPlace)
       this.#byPlace.set(
         place,
-        all.filter((each) => each !== conversation),
+        all.filter(({ session }) => session !== conversation.session),
       );
-  }
-
-  #begin({ client, project }: Asker): Conversation {
-    const conversation: Conversation = {
-      session: randomId() as SessionId,
-      project,
-      lineage: null,
-      systemKey: '',
-      toolsKey: '',
-      system: '',
-      client,
-      usedMs: 0,
-      firstText: '',
-      lastText: '',
-      hasAnswered: false,
-      lastTokens: 0,
-      keys: new Set(),
-      mayBeCold: false,
-    };
-    this.known(conversation);
-    return conversation;
   }
 
   /** Requests about it come from where it was used last, whichever process it began in. */
   #usedIn(place: string, conversation: Conversation): void {
-    const others = (this.#byPlace.get(place) ?? []).filter((each) => each !== conversation);
+    const others = (this.#byPlace.get(place) ?? []).filter(({ session }) => session !== conversation.session);
+    this.#byPlace.delete(place);
     this.#byPlace.set(place, [conversation, ...others].slice(0, mostRecent));
+    const [oldest] = this.#byPlace.keys();
+    if (this.#byPlace.size > mostPlaces && oldest !== undefined) this.#byPlace.delete(oldest);
   }
 
   #note(
@@ -136,22 +141,25 @@ export class Recogniser {
     isBranch: boolean,
   ): PrefixBreak | null {
     const said = items.filter(({ role }) => role === 'user').map(({ text }) => text.trim());
-    const now = { system, toolsKey: toolsKey(tools) };
+    const now = { system, systemKey: shortHash(system), toolsKey: toolsKey(tools) };
     const isFirst = conversation.usedMs === 0;
     const found = breakOf(isFirst ? null : { ...conversation }, now, isBranch);
     this.#usedIn(placeOf(asker), conversation);
     conversation.usedMs = nowMs;
     conversation.system = system;
-    conversation.systemKey = shortHash(system);
+    conversation.systemKey = now.systemKey;
     conversation.toolsKey = now.toolsKey;
     conversation.firstText = said[0] ?? '';
     conversation.lastText = said.at(-1) ?? '';
+    this.known.holdsTexts(conversation);
     return found;
   }
 }
 
 /** Conversations of one client in one project that an errand may be about. */
 const mostRecent = 8;
+/** Who asks names itself. */
+const mostPlaces = 256;
 
 const placeOf = ({ client, project }: Asker): string => `${client}\n${project ?? ''}`;
 
@@ -160,6 +168,6 @@ const placeOf = ({ client, project }: Asker): string => `${client}\n${project ??
  * one only for the same request again: the answer to it has failed, or still comes.
  */
 function goesOn(last: Said, known: number, items: readonly Item[]): boolean {
-  if (hasAnswer(last)) return true;
+  if (last.hasAnswer) return true;
   return known === items.length && !last.conversation.hasAnswered;
 }

@@ -1,7 +1,9 @@
 import { SerialQueue } from '../../base/serialQueue.ts';
 import { listOf, objectOf, parsed, textOf, countOf } from '../formats/json.ts';
 import type { LineageId, MessageId, ProjectUri, SessionId } from '../../protocol/ids.ts';
-import type { Conversation, Said } from '../recognition/conversations.ts';
+import type { Conversation, Place, Restored, Said } from '../recognition/conversations.ts';
+import { newHead, type Head } from '../recognition/knownConversations.ts';
+import { rootOf } from '../recognition/canonical.ts';
 import type { Recogniser } from '../recognition/recogniser.ts';
 
 /** Lines that outlive the process. They are an index: without them, conversations are not recognised, and nothing else is lost. */
@@ -28,7 +30,7 @@ const roleOf = { s: 'system', u: 'user', a: 'assistant', t: 'tool' } as const;
 /** How the messages and conversations that were stored are found again by the next process. Texts are in it as hashes only. */
 export class Journal {
   readonly #file: JournalFile;
-  readonly #last = new Map<SessionId, string>();
+  readonly #last = new WeakMap<Conversation, string>();
   readonly #appending = new SerialQueue();
   /** Lines that could not be written: without them, no later message of their conversations is found again. */
   #unwritten: string[] = [];
@@ -38,18 +40,17 @@ export class Journal {
   }
 
   /** The message is stored now. */
-  async stored(all: readonly { readonly said: Said; readonly answerKeys: readonly string[] }[]): Promise<void> {
+  async stored(all: readonly Said[]): Promise<void> {
     const lines: string[] = [];
-    for (const { said, answerKeys } of all) {
-      const { conversation, id, before, chain, isAnswer, role, callNames, serverId } = said;
+    for (const { conversation, id, beforeId, chain, isAnswer, role, callNames, serverId, answerKeys } of all) {
       const head = conversationLine(conversation);
-      if (this.#last.get(conversation.session) !== head) lines.push(head);
-      this.#last.set(conversation.session, head);
+      if (this.#last.get(conversation) !== head) lines.push(head);
+      this.#last.set(conversation, head);
       lines.push(
         JSON.stringify({
           s: conversation.session,
           m: id,
-          b: before?.id ?? null,
+          b: beforeId,
           c: chain,
           r: roles[role],
           ...(isAnswer && { a: 1 }),
@@ -80,8 +81,15 @@ export class Journal {
    */
   async restore(recogniser: Recogniser, sessions: readonly KnownSession[]): Promise<number> {
     const known = new Map(sessions.map((session) => [session.id, session]));
-    const conversations = new Map<SessionId, Conversation>();
-    const said = new Map<string, Said>();
+    const heads = new Map<SessionId, { -readonly [Field in keyof Head]: Head[Field] }>();
+    /** By which clients name them, the newest last. */
+    const named = new Map<string, SessionId>();
+    const places = new Map<string, Place>();
+    let batch: Restored[] = [];
+    const write = (): void => {
+      recogniser.conversations.restore(batch);
+      batch = [];
+    };
     const lines = await this.#file.read();
     const kept: string[] = [];
     const damaged: string[] = [];
@@ -94,38 +102,53 @@ export class Journal {
       const session = known.get(textOf(row['s']) as SessionId);
       if (!session) continue;
       kept.push(line);
-      let conversation = conversations.get(session.id);
-      if (!conversation) {
-        conversations.set(session.id, (conversation = restored(session)));
-        recogniser.known(conversation);
+      let head = heads.get(session.id);
+      if (!head) {
+        head = { ...newHead(session.id, session.project, ''), lineage: session.lineage };
+        heads.set(session.id, head);
       }
       if (typeof row['m'] !== 'string') {
-        conversation.systemKey = textOf(row['y']);
-        conversation.toolsKey = textOf(row['t']);
-        conversation.client = textOf(row['p']);
-        for (const key of listOf(row['k'])) recogniser.nameBy(conversation, textOf(key));
-        this.#last.set(session.id, line);
+        const names = listOf(row['k']).map(textOf);
+        Object.assign(head, {
+          systemKey: textOf(row['y']),
+          toolsKey: textOf(row['t']),
+          client: textOf(row['p']),
+          keys: names,
+        });
+        for (const name of names) {
+          named.delete(name);
+          named.set(name, session.id);
+        }
         continue;
       }
-      const before = row['b'] === null ? null : said.get(textOf(row['b']));
+      const before = row['b'] === null ? null : places.get(textOf(row['b']));
       // A line that was written in part was written again.
-      if (before === undefined || said.has(textOf(row['m']))) continue;
-      const each: Said = {
-        conversation,
+      if (before === undefined || places.has(textOf(row['m']))) continue;
+      const isAnswer = countOf(row['a']) === 1;
+      const place: Place = {
+        session: session.id,
         id: row['m'] as MessageId,
-        before,
+        beforeId: before?.id ?? null,
+        beforeChain: before?.chain ?? rootOf(session.project),
         length: (before?.length ?? 0) + 1,
         chain: textOf(row['c']),
-        isAnswer: countOf(row['a']) === 1,
+        isAnswer,
+        hasAnswer: isAnswer || before?.hasAnswer === true,
         role: roleOf[textOf(row['r']) as keyof typeof roleOf] ?? 'user',
         ...(objectOf(row['n']) && { callNames: row['n'] as Readonly<Record<string, string>> }),
-        ...(textOf(row['i']) !== '' && { serverId: textOf(row['i']) }),
-        item: null,
       };
-      said.set(each.id, each);
-      if (each.isAnswer) conversation.hasAnswered = true;
-      recogniser.conversations.put(each, textOf(row['q']).split(' ').filter(Boolean));
+      places.set(place.id, place);
+      if (isAnswer) head.hasAnswered = true;
+      batch.push({
+        place,
+        answerKeys: textOf(row['q']).split(' ').filter(Boolean),
+        client: head.client,
+        serverId: textOf(row['i']) || undefined,
+      });
+      if (batch.length === mostAtOnce) write();
     }
+    write();
+    recogniser.known.restore([...heads.values()], named);
     if (damaged.length > 0) await this.#file.setAside(damaged);
     if (kept.length < lines.length) await this.#file.replace(kept);
     return damaged.length;
@@ -135,19 +158,5 @@ export class Journal {
 const conversationLine = ({ session, systemKey, toolsKey, client, keys }: Conversation): string =>
   JSON.stringify({ s: session, y: systemKey, t: toolsKey, p: client, k: [...keys] });
 
-const restored = ({ id, project, lineage }: KnownSession): Conversation => ({
-  session: id,
-  project,
-  lineage,
-  systemKey: '',
-  toolsKey: '',
-  system: '',
-  client: '',
-  lastTokens: 0,
-  keys: new Set(),
-  usedMs: 0,
-  firstText: '',
-  lastText: '',
-  hasAnswered: false,
-  mayBeCold: true,
-});
+/** Messages that are put into the index with one write. */
+const mostAtOnce = 1000;

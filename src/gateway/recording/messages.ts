@@ -4,25 +4,28 @@ import type { CutReason, Message, MessageContent, MessagePart } from '../../prot
 import type { Item } from '../formats/item.ts';
 import type { Said } from '../recognition/conversations.ts';
 
+/** The message that one stands behind; null for the first. */
+export type Before = (said: Said) => Said | null;
+
 /** What is said, as a session stores it. */
-export function asMessage(said: Said, item: Item, createdAt: string, cut: CutReason | null): Message {
+export function asMessage(said: Said, item: Item, createdAt: string, cut: CutReason | null, before: Before): Message {
   return {
     id: said.id,
     role: item.role,
-    parentId: said.before?.id ?? null,
+    parentId: said.beforeId,
     sequence: said.length,
-    content: contentOf(said, item),
+    content: contentOf(said, item, before),
     ...(cut !== null && { cut }),
     createdAt,
   };
 }
 
-function contentOf(said: Said, item: Item): MessageContent {
+function contentOf(said: Said, item: Item, before: Before): MessageContent {
   const { role, calls = [], callId = '', reasoning } = item;
   const parts = keptParts(item);
   const text = parts ? item.text : withOthers(item);
   if (role === 'tool')
-    return { type: 'tool-result', call: callId, name: nameOfCall(said, callId), text, outcome: 'done' };
+    return { type: 'tool-result', call: callId, name: nameOfCall(said, callId, before), text, outcome: 'done' };
   const thought = reasoning !== undefined && { reasoning };
   if (calls.length > 0) return { type: 'tool-calls', text, ...thought, calls: [...calls] };
   return { type: 'text', text, ...(parts && { parts }), ...thought };
@@ -43,8 +46,8 @@ function keptParts({ role, calls = [], others = [], parts = [] }: Item): Message
 const withOthers = ({ text, others = [] }: Item): string =>
   [text, ...others.map((part) => `[${part.slice(0, part.indexOf(':'))}]`)].filter((line) => line !== '').join('\n');
 
-function nameOfCall(said: Said, callId: string): string {
-  for (let at = said.before; at; at = at.before) {
+function nameOfCall(said: Said, callId: string, before: Before): string {
+  for (let at = before(said); at; at = before(at)) {
     const name = at.callNames?.[callId];
     if (name !== undefined) return name;
     if (at.role === 'user') break;

@@ -10,9 +10,9 @@ import { isCwmError } from '../../protocol/errors.ts';
 import type { SessionId } from '../../protocol/ids.ts';
 import type { CutReason, Message } from '../../protocol/schemas/session.ts';
 import type { Item } from '../formats/item.ts';
-import { answerKeysOf, type Conversation, type Said } from '../recognition/conversations.ts';
+import type { Conversation, Said } from '../recognition/conversations.ts';
 import type { Journal } from './journal.ts';
-import { asMessage } from './messages.ts';
+import { asMessage, type Before } from './messages.ts';
 
 /** An answer that has come, with what led to it. */
 export interface Recording {
@@ -34,6 +34,10 @@ export interface RecorderParts {
   readonly outside: OutsideTurns;
   readonly clock: Clock;
   readonly journal: Journal;
+  /** The message that one stands behind. */
+  readonly before: Before;
+  /** These messages are stored now. */
+  readonly onStored: (all: readonly Said[]) => void;
   /** The session of a conversation is gone, so that nothing can go on there. */
   readonly onGone: (conversation: Conversation) => void;
   readonly onFailure: (error: unknown) => void;
@@ -137,7 +141,7 @@ export class Recorder {
   }
 
   async #record(recordings: readonly Recording[]): Promise<void> {
-    const { outside, clock, journal, onGone } = this.#parts;
+    const { outside, clock, journal, before, onStored, onGone, onFailure } = this.#parts;
     const last = recordings.at(-1);
     const added = last ? unstored(last.answer) : [];
     if (!last || added.length === 0) return;
@@ -145,7 +149,9 @@ export class Recorder {
     const { conversation } = answer;
     const now = clock.now().toISOString();
     const cuts = new Map(recordings.map((each) => [each.answer, each.cut]));
-    const messages: Message[] = added.map(({ said, item }) => asMessage(said, item, now, cuts.get(said) ?? null));
+    const messages: Message[] = added.map(({ said, item }) =>
+      asMessage(said, item, now, cuts.get(said) ?? null, before),
+    );
     const session: OutsideSession = {
       id: conversation.session,
       project: conversation.project,
@@ -153,20 +159,24 @@ export class Recorder {
       engine,
       tags: [outsideTag, ...(tagOf(conversation.client) ?? [])],
     };
-    const after = added[0]?.said.before?.id ?? null;
+    const after = added[0]?.said.beforeId ?? null;
     try {
       const earlier: EarlierAnswer[] = [];
       for (const each of recordings.slice(0, -1)) earlier.push({ message: each.answer.id, ids: await each.ids() });
       const ids = await last.ids();
-      const weighed = recordings.flatMap(weighedOf);
+      const weighed = recordings.flatMap((each) => weighedOf(each, before));
       await outside.record({ session, after, messages, system, ids, earlier, weighed, reuse, description, isVolatile });
     } catch (error) {
       if (isCwmError(error, 'MessageNotFound', 'SessionNotFound', 'InvalidTransition')) onGone(conversation);
       throw error;
     }
-    const stored = added.map(({ said }) => ({ said, answerKeys: answerKeysOf(said) }));
-    for (const { said } of added) said.item = null;
-    await journal.stored(stored).catch(this.#parts.onFailure);
+    const stored = added.map(({ said }) => said);
+    try {
+      onStored(stored);
+    } catch (error) {
+      onFailure(error);
+    }
+    await journal.stored(stored).catch(onFailure);
   }
 }
 
@@ -176,9 +186,9 @@ function isBehind(answer: Said, earlier: Said | undefined): boolean {
   return false;
 }
 
-function weighedOf({ answer, importance }: Recording): Weighed[] {
+function weighedOf({ answer, importance }: Recording, before: Before): Weighed[] {
   if (importance === null) return [];
-  for (let at = answer.before; at; at = at.before)
+  for (let at = before(answer); at; at = before(at))
     if (at.role === 'user') return [{ message: { id: at.id, sequence: at.length }, importance }];
   return [];
 }

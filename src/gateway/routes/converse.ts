@@ -132,11 +132,16 @@ const pass =
     let target = await targets.for(request);
     const enter = async (): Promise<Passing> => {
       const recognised = given.recognise();
-      const lineage = await lineageOf(gateway, given.project, recognised);
-      const room = await heldLine(res, given.asked.streams && receiptOf(gateway, given, recognised), () =>
-        makeRoom(gateway, target, recognised, outside.saltOf(lineage), signal),
-      );
-      return { recognised, lineage, room };
+      try {
+        const lineage = await lineageOf(gateway, given.project, recognised);
+        const room = await heldLine(res, given.asked.streams && receiptOf(gateway, given, recognised), () =>
+          makeRoom(gateway, target, recognised, outside.saltOf(lineage), signal),
+        );
+        return { recognised, lineage, room };
+      } catch (error) {
+        recogniser.ended(recognised);
+        throw error;
+      }
     };
     let passing = await enter();
     if (!passing.room.isThere && passing.recognised?.conversation) {
@@ -160,6 +165,7 @@ const pass =
     try {
       await ask(format, gateway, { request, given, target, passing, isAnswering });
     } finally {
+      recogniser.ended(passing.recognised);
       passing.room.leave();
     }
   };
@@ -189,7 +195,7 @@ async function ask(
   gateway: GatewayContext,
   { request, given, target, passing, isAnswering }: Asking,
 ): Promise<void> {
-  const { targets, recogniser, clock, outside } = gateway;
+  const { targets, clock, outside } = gateway;
   const { res, signal } = request;
   const { written, asked, client } = given;
   const { recognised, lineage, room } = passing;
@@ -226,11 +232,6 @@ async function ask(
   };
   if (reply.statusCode !== 200) {
     targets.doubt(target.spec);
-    // Nothing continues a conversation that has no answer, and its messages may be tens of megabytes.
-    if (recognised?.kind === 'turn') {
-      if (recognised.conversation.hasAnswered) recogniser.conversations.drop(recognised.last);
-      else recogniser.forget(recognised.conversation);
-    }
     if (hasBegun) throw new Refused(await reply.body.text(), reply.statusCode);
     begin();
     await relayBody(reply.body, res);
@@ -311,7 +312,7 @@ async function healedBody(
 ): Promise<Healed> {
   const as = { sent, parts: 0, isPinned: false };
   if (recognised?.kind !== 'turn' || !(healing.heals || healing.pins)) return as;
-  const { conversation, last, known } = recognised;
+  const { conversation, known } = recognised;
   try {
     // Of an earlier process.
     if (healing.pins && known > 0 && !hasFirstSystem(first, layout, conversation)) {
@@ -319,7 +320,7 @@ async function healedBody(
       if (text !== null) noteSystem(first, layout, conversation, text);
     }
     const body = says ?? objectOf(parsed(sent)) ?? {};
-    return heal({ sent, body, layout }, last, first, healing);
+    return heal({ sent, body, layout }, recognised, first, healing);
   } catch (error) {
     onFailure(error, 'the first spelling of a prompt could not be found');
     return as;
