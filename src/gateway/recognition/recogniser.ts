@@ -108,6 +108,10 @@ export class Recogniser {
     if (!conversation.hasAnswered && conversation.unstored === 0) this.forget(conversation);
   }
 
+  ofSession(session: SessionId): Conversation | null {
+    return this.known.get(session);
+  }
+
   /** Those in memory. */
   get all(): Iterable<Conversation> {
     return this.known.recent.values();
