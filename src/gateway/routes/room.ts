@@ -76,6 +76,7 @@ async function roomFor(
   const holder = outside.holderOf(spec);
   const isElsewhere = hasOnePlace && (session === null || holder !== session);
   if (isElsewhere) {
+    if (session !== null && turn !== null && turn.known > 0) void outside.lookAhead(session);
     if (holder) await leave(gateway, spec, holder, signal);
     await outside.giveWay(session, signal);
   }

@@ -248,4 +248,26 @@ describe('a model server with room for one conversation, which writes what it ha
     expect(await left()).toBe(false);
     expect(leave).toHaveBeenCalledTimes(2);
   });
+
+  it('has the checksum of what it will read looked at beforehand, once', async () => {
+    const { cwm, left, stored, engine } = await leaving();
+    await left();
+    stored();
+    await cwm.settled();
+    const checksums = (): number => engine.calls.filter((call) => call === 'checksum').length;
+    engine.calls = [];
+    await cwm.outside.lookAhead(s);
+    await cwm.outside.lookAhead(sessionId('t'));
+    expect(checksums()).toBe(1);
+    cwm.outside.tookEngine(engine.spec, sessionId('t'));
+    Object.assign(engine, {
+      restore: vi.fn(async (_context: KvContext, _signal: AbortSignal, isSound?: () => Promise<boolean>) => ({
+        outcome: (await isSound?.()) ? 'restored' : 'missing',
+        notes: [],
+      })),
+    });
+    await cwm.outside.makeReady(s, never());
+    expect(checksums()).toBe(1);
+    expect(engine.calls).not.toContain('measure');
+  });
 });

@@ -177,6 +177,11 @@ export class OutsideTurns {
     await this.#core().checkpoints.saveDisplaced(engine, null, signal);
   }
 
+  /** Its KV will be asked for. Never rejects. */
+  async lookAhead(id: SessionId): Promise<void> {
+    await this.#core().warmings.lookAhead(id);
+  }
+
   /** Whether it had a turn that is stored, and no checkpoint since. */
   isUnsaved(id: SessionId): boolean {
     return this.#core().checkpoints.isUnsaved(id);

@@ -8,6 +8,8 @@ import type { CoreContext } from '../../context.ts';
 import { isOpen } from '../../lifecycle.ts';
 import { saltOf } from '../../ports/lineages.ts';
 import { silent } from '../../ports/reporter.ts';
+import { isDecidedByChecksum } from '../thaw/restoreLeft.ts';
+import { ChecksumsAhead } from './checksumsAhead.ts';
 import { LoadRates } from './loadRates.ts';
 import { warmFromBase, warmFromCheckpoint } from './rollingCheckpoint.ts';
 import { resumeUnasked } from '../thaw/resumeFrozen.ts';
@@ -60,6 +62,7 @@ export class Warmings {
   readonly #openers = new Map<SessionId, Set<string>>();
   readonly #loads = new LoadRates();
   readonly #running = new Set<Promise<unknown>>();
+  #ahead: ChecksumsAhead | null = null;
 
   /** @param onKvWritten called after each attempt that may have made an engine write KV. */
   constructor(core: () => CoreContext, onFailure: (error: unknown) => void, onKvWritten: () => void) {
@@ -71,6 +74,22 @@ export class Warmings {
   /** As of the last opening in this process. */
   of(id: SessionId): Warming {
     return this.#last.get(id) ?? notBegun('Nobody opened it since the backend started.');
+  }
+
+  /** Checksums of files that are about to be brought back. */
+  get ahead(): ChecksumsAhead {
+    return (this.#ahead ??= new ChecksumsAhead(this.#core().clock));
+  }
+
+  /** Before a session is opened whose checkpoint's file decides by its checksum alone: reads that, while the caller makes room. Never rejects. */
+  async lookAhead(id: SessionId): Promise<void> {
+    const { engines, store } = this.#core();
+    const checkpoint = await store.checkpoints.get(id).catch(() => null);
+    const [block] = checkpoint?.kv.blocks ?? [];
+    if (!checkpoint || !block || !isDecidedByChecksum(checkpoint.kv)) return;
+    const engine = engines.get(checkpoint.manifest.engine);
+    const { signal } = new AbortController();
+    this.ahead.begin(block.hash, async () => (await engine.checksum([block.hash], signal))[0] ?? null);
   }
 
   /** Starts it where it is worth it, and returns at once. */

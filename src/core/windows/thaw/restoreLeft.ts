@@ -1,9 +1,14 @@
+import type { KvRecord } from '../../../protocol/schemas/window.ts';
 import type { CoreContext } from '../../context.ts';
 import { uncheckedContent } from '../../evidence/contentChecks.ts';
 import { isSameFile } from '../../evidence/blocks.ts';
 import type { FrozenContext } from '../../evidence/frozenContext.ts';
 import { saltOf } from '../../ports/lineages.ts';
 import { engineFields, reuseFields, type Outcome } from '../receipts.ts';
+
+/** Whether it is one file without a canary, of a server that is given the file. */
+export const isDecidedByChecksum = ({ engineKind, canary, handle, blocks }: KvRecord): boolean =>
+  engineKind === 'llama-server' && canary === null && handle !== null && blocks.length === 1;
 
 /**
  * Brings back what a server had when it lost a conversation. There is no canary to compare, so nothing is asked about it, and the checksum of the file
@@ -12,12 +17,12 @@ import { engineFields, reuseFields, type Outcome } from '../receipts.ts';
  * @returns null where it is no such KV, or could not be brought back: what is there is then up to the inspection that follows.
  */
 export async function restoreLeft(
-  { store }: Pick<CoreContext, 'store'>,
+  { store, warmings }: Pick<CoreContext, 'store' | 'warmings'>,
   { engine, description, manifest, ids, kv, hold, progress }: FrozenContext,
   signal: AbortSignal,
 ): Promise<Outcome | null> {
   const [block] = kv.blocks;
-  if (description.kind !== 'llama-server' || kv.canary !== null || kv.handle === null || !block) return null;
+  if (!block || !isDecidedByChecksum(kv)) return null;
   const lineage = await store.lineages.get(manifest.lineage);
   if (lineage.generation !== kv.saltGeneration || kv.unfinishedRepair !== undefined) return null;
   progress('Restoring');
@@ -28,8 +33,9 @@ export async function restoreLeft(
   // The inspection reads a file that is not as it was, before the server does.
   if (!stat || !isSameFile(stat, block)) return null;
   let isDamaged = false;
+  const read = async (): Promise<string | null> => (await engine.checksum([block.hash], signal))[0] ?? null;
   const isSound = async (): Promise<boolean> => {
-    const [checksum] = await engine.checksum([block.hash], signal);
+    const checksum = await (warmings.ahead.take(block.hash) ?? read());
     isDamaged = checksum !== block.checksum;
     return !isDamaged;
   };
