@@ -39,6 +39,7 @@ test('what is no chat takes the one place of a server, and the conversation in i
     giveWay: note('give way'),
     letPass: async () => ({ isNew: false, mayReuse: false }),
     holderOf: () => 'held',
+    isUnsaved: () => false,
     saveHolder: note('save'),
     tookEngine: (_: string, by: unknown) => void done.push(`taken by ${String(by)}`),
     passing: () => () => void done.push('left'),
@@ -51,8 +52,8 @@ test('what is no chat takes the one place of a server, and the conversation in i
     outside,
     targets: { defaultSpec: 's', for: async () => target },
     place: new OnePlace(),
-    recorder: { storedOf: note('stored') },
-    recogniser: { all: [] },
+    recorder: { storedOf: note('stored'), isPending: () => false },
+    recogniser: { all: [], ofSession: () => null },
     upstream: { send },
   };
   const req = Object.assign(Readable.from([Buffer.from('{"prompt":"x"}')]), { method: 'POST', headers: {} });

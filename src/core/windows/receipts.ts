@@ -108,7 +108,7 @@ function kept(receipt: Summarised): string {
         ? `The text is safe. ${tooShort(receipt)} A thaw computes the whole context.`
         : 'The text is safe. The model server reused nothing, so a thaw computes the whole context again.';
     default:
-      if (receipt.content.checksums === 'agreed')
+      if (isUnasked(receipt))
         return 'The KV is on disk as the model server had it. The next message shows how much of it is reused.';
       return 'The text is safe. The model server does not say whether its KV can be reused.';
   }
@@ -126,8 +126,8 @@ function thawSummary(receipt: Summarised): string {
     case 'rebuilt':
       return `Rebuilt: nothing was reused; all ${amount(promptTokens)} tokens were computed again. ${isTooShort(receipt) ? tooShort(receipt) : 'The context is warm now.'}`;
     case 'unobserved':
-      if (receipt.tier === 'disk' && receipt.content.checksums === 'agreed')
-        return 'Restored: the KV is back from its file, which is whole. The next message shows how much of it is reused.';
+      if (receipt.tier === 'disk' && isUnasked(receipt))
+        return 'Unobserved: the KV is back from its file, which is whole. The next message shows how much of it is reused.';
       return 'Unobserved: the context was sent, but the model server gives no usable evidence of reuse. Nothing is claimed.';
     case 'damaged':
       return `Damaged: the model server reused KV that is not what was frozen. ${
@@ -143,6 +143,10 @@ function thawSummary(receipt: Summarised): string {
 }
 
 /** Then nothing of it could have been reused, and nothing is wrong. */
+/** The KV was written or read as it is, and its file is whole; no request measured it. */
+const isUnasked = ({ promptTokens, content }: Summarised): boolean =>
+  promptTokens === null && content.checksums === 'agreed';
+
 const isTooShort = ({ floorTokens, blockTokens }: Summarised): boolean => floorTokens === 0 && (blockTokens ?? 1) > 1;
 const tooShort = ({ blockTokens }: Summarised): string =>
   `The context is too short to be reused: this model server reuses blocks of ${amount(blockTokens)} tokens, and never the last token, so it takes ${amount((blockTokens ?? 0) + 1)} tokens at least.`;

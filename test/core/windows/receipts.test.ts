@@ -104,6 +104,10 @@ describe('the result in one sentence', () => {
       { operation: 'freeze', verdict: 'unobserved' },
       'Frozen: 1,000 tokens. The text is safe. The model server does not say whether its KV can be reused.',
     ],
+    [
+      { operation: 'checkpoint', verdict: 'unobserved', promptTokens: null, cachedTokens: null },
+      'Checkpoint: 1,000 tokens. The KV is on disk as the model server had it. The next message shows how much of it is reused.',
+    ],
   ])('after a freeze or clone: %j', (changes, sentence) => {
     expect(summaryOf({ ...some, ...changes })).toBe(sentence);
   });
@@ -130,6 +134,10 @@ describe('the result in one sentence', () => {
       'Rebuilt: nothing was reused; all 21 tokens were computed again. The context is too short to be reused: this model server reuses blocks of 32 tokens, and never the last token, so it takes 33 tokens at least.',
     ],
     [{ verdict: 'unobserved', cachedTokens: null }, 'Unobserved: the context was sent,'],
+    [
+      { verdict: 'unobserved', promptTokens: null, cachedTokens: null },
+      'Unobserved: the KV is back from its file, which is whole. The next message shows how much of it is reused.',
+    ],
     [{ verdict: 'damaged' }, 'It could not be discarded, so the next answers may rest on it.'],
     [{ verdict: 'damaged', repair: 'salt-advanced' }, 'It was discarded, and the context was rebuilt from its tokens.'],
     [{ verdict: 'mismatch' }, 'Mismatch: the served model differs from the frozen one in name or weights.'],
