@@ -284,6 +284,18 @@ describe('Messages at a server that has them', () => {
     expect(sent?.body).toMatchObject({ system, messages: [user, {}, { content: [result] }] });
     expect(sent?.text).toContain('"input":{"path": "a.txt"}');
     expect(text).toContain('3 parts sent as spelled first');
+    const bare = { ...result, content: 'Red.' };
+    const listed = { ...result, content: [{ type: 'text', text: 'Red.' }] };
+    for (const each of [listed, bare]) {
+      const more = [...messages.slice(0, 2), { role: 'user', content: [each] }];
+      const next = [...more, { role: 'assistant', content: 'Red.' }, { role: 'user', content: 'Thanks.' }];
+      await (await gateway.post('/v1/messages', { ...first, system, messages: next })).text();
+    }
+    const sentAs = gateway.passed.slice(-2).map(({ body }) => (body['messages'] as readonly object[])[2]);
+    expect(sentAs).toEqual([
+      { role: 'user', content: [result] },
+      { role: 'user', content: [bare] },
+    ]);
   });
 
   test('the first system prompt of a conversation goes with all its requests, where that is set', async () => {
