@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import type { Frame } from 'playwright-core';
+import { eventually } from '../../support/eventually.ts';
 import { artifactPath } from '../harness/artifacts.ts';
 import type { Workbench } from '../harness/workbench.ts';
 import { asking } from './engineProcess.ts';
@@ -37,10 +38,14 @@ export function remembering(workbench: Workbench, storage: string, changeSetting
           for (const label of picks) await workbench.quickInput.pick(label);
         }
         await asking(storage, async (backend) => {
-          const { items } = await backend.call('listSessions', { search: 'damsons' });
-          const { id: session = '', settings } = items[0] ?? {};
-          assert.deepEqual(settings?.memory, { enableVm: true, policy: 'kv-aware' });
-          await backend.call('updateSession', { session, memory: { ...settings.memory, maxL0Tokens: limitTokens } });
+          const { session, memory } = await eventually(async () => {
+            const { items } = await backend.call('listSessions', { search: 'damsons' });
+            const { id = '', settings } = items[0] ?? {};
+            // The extension stores a pick some time after it.
+            assert.deepEqual(settings?.memory, { enableVm: true, policy: 'kv-aware' });
+            return { session: id, memory: settings.memory };
+          });
+          await backend.call('updateSession', { session, memory: { ...memory, maxL0Tokens: limitTokens } });
           for (let round = 0; round < exchanges; round++) {
             await backend.call('send', { session, text: `${round}: ${plum.repeat(2)}`, maxTokens: 24 });
           }
@@ -52,6 +57,7 @@ export function remembering(workbench: Workbench, storage: string, changeSetting
         const text = await memory.locator('body').innerText();
         assert.match(text, /No Longer in the Prompt/);
         assert.match(text, /Reused so far: \d+/);
+        assert.match(text, /Searches go by words alone: .*--embeddings-server/);
         assert.equal(await memory.locator('table tbody tr').count(), exchanges);
       },
     },
