@@ -136,6 +136,18 @@ describe('a model server with one slot', () => {
     expect(readdirSync(place.slotDir)).toHaveLength(2);
   });
 
+  test('a server that is killed right after a switch costs the conversation that it had its last turns, and the other one nothing', async () => {
+    const place = await onePlace({ volatileRestMs: 600_000 });
+    const talk = talking(place);
+    for (const name of ['red', 'blue', 'red', 'blue', 'red', 'blue']) await talk(name);
+    await place.fake.restart();
+    const blue = await talk('blue');
+    expect(blue.why).toBe('');
+    expect(blue.reused).toBeGreaterThan(0.6 * blue.of);
+    const red = await talk('red');
+    expect(red.reused).toBeGreaterThan(0.8 * red.of);
+  });
+
   test('a switch after a rest saves nothing, since the rest did', async () => {
     const place = await onePlace({ volatileRestMs: 1 });
     const talk = talking(place);
