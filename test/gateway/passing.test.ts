@@ -41,7 +41,6 @@ test('what is no chat takes the one place of a server, and the conversation in i
     holderOf: () => 'held',
     isUnsaved: () => false,
     saveHolder: note('save'),
-    isUnsaved: () => false,
     tookEngine: (_: string, by: unknown) => void done.push(`taken by ${String(by)}`),
     passing: () => () => void done.push('left'),
   };
