@@ -1,8 +1,8 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { readChatRequest } from '../../src/gateway/formats/chatCompletions.ts';
-import { chatItem } from '../../src/gateway/formats/chatCompletions.ts';
+import { readChatRequest } from '../../src/gateway/formats/chat/chatCompletions.ts';
+import { chatItem } from '../../src/gateway/formats/chat/chatCompletions.ts';
 import { Recogniser, type Asker } from '../../src/gateway/recognition/recogniser.ts';
 import type { Said } from '../../src/gateway/recognition/conversations.ts';
 import { scratchFile } from '../../src/gateway/recognition/scratchFile.ts';

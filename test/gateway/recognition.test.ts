@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { contentOf } from '../../src/gateway/formats/content.ts';
-import { readChatRequest } from '../../src/gateway/formats/chatCompletions.ts';
-import { chatItem } from '../../src/gateway/formats/chatCompletions.ts';
+import { readChatRequest } from '../../src/gateway/formats/chat/chatCompletions.ts';
+import { chatItem } from '../../src/gateway/formats/chat/chatCompletions.ts';
 import type { Asked } from '../../src/gateway/formats/item.ts';
 import { canonical, toolsKey } from '../../src/gateway/recognition/canonical.ts';
 import { clientOf, conversationName } from '../../src/gateway/recognition/clientIds.ts';

@@ -1,13 +1,13 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { chatFormat } from '../../src/gateway/formats/chatFormat.ts';
-import { chatItem } from '../../src/gateway/formats/chatCompletions.ts';
+import { chatFormat } from '../../src/gateway/formats/chat/chatFormat.ts';
+import { chatItem } from '../../src/gateway/formats/chat/chatCompletions.ts';
 import type { Part } from '../../src/gateway/formats/format.ts';
 import type { Asked, Item } from '../../src/gateway/formats/item.ts';
 import { listOf, objectOf, type JsonObject } from '../../src/gateway/formats/json.ts';
-import { messagesFormat } from '../../src/gateway/formats/messagesFormat.ts';
-import { responsesFormat } from '../../src/gateway/formats/responsesFormat.ts';
+import { messagesFormat } from '../../src/gateway/formats/messages/messagesFormat.ts';
+import { responsesFormat } from '../../src/gateway/formats/responses/responsesFormat.ts';
 import { canonical, toolsKey } from '../../src/gateway/recognition/canonical.ts';
 import { clientOf, conversationName } from '../../src/gateway/recognition/clientIds.ts';
 import { projectOf } from '../../src/gateway/recognition/project.ts';

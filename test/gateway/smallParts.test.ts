@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { chatContent } from '../../src/gateway/formats/messagesContent.ts';
-import { responsesFormat } from '../../src/gateway/formats/responsesFormat.ts';
+import { chatContent } from '../../src/gateway/formats/messages/messagesContent.ts';
+import { responsesFormat } from '../../src/gateway/formats/responses/responsesFormat.ts';
 import { plainPath } from '../../src/gateway/passing/plainPath.ts';
 import { asMessage } from '../../src/gateway/recording/messages.ts';
 import { RecentAnswers } from '../../src/gateway/recording/recentAnswers.ts';

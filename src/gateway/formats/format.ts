@@ -1,4 +1,4 @@
-import type { StreamEvent } from './eventSplitter.ts';
+import type { StreamEvent } from './streams/eventSplitter.ts';
 import type { AnswerError } from './answerError.ts';
 import type { Answer, Asked, Item } from './item.ts';
 import type { JsonObject } from './json.ts';

@@ -6,7 +6,7 @@ import { CwmError } from '../../protocol/errors.ts';
 import type { MessageId, ProjectUri } from '../../protocol/ids.ts';
 import { maxAnswerTokens } from '../../protocol/schemas/sessionSettings.ts';
 import type { GatewayContext, GatewayRequest } from '../context.ts';
-import { readChatRequest } from '../formats/chatCompletions.ts';
+import { readChatRequest } from '../formats/chat/chatCompletions.ts';
 import type { Format } from '../formats/format.ts';
 import type { Asked, Item } from '../formats/item.ts';
 import { countOf, listOf, objectOf, parsed, textOf, type JsonObject } from '../formats/json.ts';

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
-import { EventSplitter } from '../formats/eventSplitter.ts';
+import { EventSplitter } from '../formats/streams/eventSplitter.ts';
 import type { AnswerStream } from '../formats/format.ts';
 
 /** Passes a stream of events on, each one when it is there: nothing waits for the next one. @throws what ends `body` before its end. */

@@ -3,7 +3,7 @@ import type { MessageId } from '../../protocol/ids.ts';
 import type { CutReason } from '../../protocol/schemas/session.ts';
 import type { GatewayContext } from '../context.ts';
 import type { Target } from '../engines.ts';
-import { chatPath } from '../formats/chatFormat.ts';
+import { chatPath } from '../formats/chat/chatFormat.ts';
 import type { Wire } from '../formats/format.ts';
 import { chatMessageOf, type Answer, type Asked, type Item } from '../formats/item.ts';
 import { objectOf, parsed } from '../formats/json.ts';

@@ -5,7 +5,7 @@ import type { MessageId, ProjectUri } from '../../protocol/ids.ts';
 import type { GatewayContext, GatewayRequest } from '../context.ts';
 import type { Target } from '../engines.ts';
 import { answerErrorOf, type AnswerError } from '../formats/answerError.ts';
-import { chatItem } from '../formats/chatCompletions.ts';
+import { chatItem } from '../formats/chat/chatCompletions.ts';
 import type { Besides, Format, Layout, StreamOptions, Written } from '../formats/format.ts';
 import type { Asked } from '../formats/item.ts';
 import { objectOf, parsed, textOf, type JsonObject } from '../formats/json.ts';

@@ -2,7 +2,7 @@ import type { EngineKind } from '../../core/ports/engine.ts';
 import { CwmError, isCwmError } from '../../protocol/errors.ts';
 import type { GatewayContext, GatewayRequest } from '../context.ts';
 import { countOf, listOf, objectOf, parsed, textOf, type JsonObject } from '../formats/json.ts';
-import { messagesAsChat } from '../formats/messagesFormat.ts';
+import { messagesAsChat } from '../formats/messages/messagesFormat.ts';
 import { answerHeaders, upstreamHeaders } from '../passing/headers.ts';
 import { readBody } from '../passing/readBody.ts';
 import { relayBody } from '../passing/relay.ts';

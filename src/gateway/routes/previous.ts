@@ -1,7 +1,7 @@
 import { CwmError, nullOn } from '../../protocol/errors.ts';
 import type { MessageId } from '../../protocol/ids.ts';
 import type { GatewayContext } from '../context.ts';
-import { chatItem } from '../formats/chatCompletions.ts';
+import { chatItem } from '../formats/chat/chatCompletions.ts';
 import type { Before, Format } from '../formats/format.ts';
 import type { Named } from '../formats/references.ts';
 import type { Said } from '../recognition/conversations.ts';

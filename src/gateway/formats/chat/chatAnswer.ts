@@ -1,7 +1,7 @@
-import { answerErrorOf, type AnswerError } from './answerError.ts';
-import type { Answer, AnswerUsage } from './item.ts';
+import { answerErrorOf, type AnswerError } from '../answerError.ts';
+import type { Answer, AnswerUsage } from '../item.ts';
 import { chatItem } from './chatCompletions.ts';
-import { countOf, listOf, objectOf, parsed, textOf, type JsonObject } from './json.ts';
+import { countOf, listOf, objectOf, parsed, textOf, type JsonObject } from '../json.ts';
 
 interface CallUnderWay {
   id: string;

@@ -1,8 +1,8 @@
-import type { AnswerError } from './answerError.ts';
-import { BlockStream, type BlockKind, type CallHead } from './blockStream.ts';
-import { namedEvent } from './chatDelta.ts';
-import { comment, type StreamOptions } from './format.ts';
-import type { Answer } from './item.ts';
+import type { AnswerError } from '../answerError.ts';
+import { BlockStream, type BlockKind, type CallHead } from '../streams/blockStream.ts';
+import { namedEvent } from '../chat/chatDelta.ts';
+import { comment, type StreamOptions } from '../format.ts';
+import type { Answer } from '../item.ts';
 
 type Status = 'in_progress' | 'completed' | 'incomplete' | 'failed';
 

@@ -1,9 +1,9 @@
-import { endedEarly, saidNothing, type AnswerError } from './answerError.ts';
-import { ChatAnswer } from './chatAnswer.ts';
-import { chatDelta } from './chatDelta.ts';
+import { endedEarly, saidNothing, type AnswerError } from '../answerError.ts';
+import { ChatAnswer } from '../chat/chatAnswer.ts';
+import { chatDelta } from '../chat/chatDelta.ts';
 import type { StreamEvent } from './eventSplitter.ts';
-import type { AnswerStream, StreamOptions } from './format.ts';
-import type { Answer } from './item.ts';
+import type { AnswerStream, StreamOptions } from '../format.ts';
+import type { Answer } from '../item.ts';
 
 /** What the parts of an answer are. */
 export type BlockKind = 'reasoning' | 'text' | 'call';

@@ -1,9 +1,9 @@
-import type { AnswerError } from './answerError.ts';
-import { BlockStream, type BlockKind, type CallHead } from './blockStream.ts';
-import { namedEvent } from './chatDelta.ts';
-import { comment } from './format.ts';
-import type { Answer } from './item.ts';
-import { parsed } from './json.ts';
+import type { AnswerError } from '../answerError.ts';
+import { BlockStream, type BlockKind, type CallHead } from '../streams/blockStream.ts';
+import { namedEvent } from '../chat/chatDelta.ts';
+import { comment } from '../format.ts';
+import type { Answer } from '../item.ts';
+import { parsed } from '../json.ts';
 
 /** An answer as Messages have it. */
 export function messageOf({ item, model, ...answer }: Answer, answerId: string): object {

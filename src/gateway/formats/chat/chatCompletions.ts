@@ -1,8 +1,8 @@
-import type { MessageRole } from '../../protocol/schemas/session.ts';
-import type { ToolCall } from '../../protocol/schemas/toolCall.ts';
-import { contentOf } from './content.ts';
-import { type Asked, type Item, splitSystem } from './item.ts';
-import { listOf, objectOf, textOf, type JsonObject } from './json.ts';
+import type { MessageRole } from '../../../protocol/schemas/session.ts';
+import type { ToolCall } from '../../../protocol/schemas/toolCall.ts';
+import { contentOf } from '../content.ts';
+import { type Asked, type Item, splitSystem } from '../item.ts';
+import { listOf, objectOf, textOf, type JsonObject } from '../json.ts';
 
 const roles = new Map<string, MessageRole>(
   Object.entries({

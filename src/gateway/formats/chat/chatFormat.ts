@@ -1,11 +1,11 @@
 import { ChatAnswer } from './chatAnswer.ts';
 import { chatItem, readChatRequest } from './chatCompletions.ts';
-import { endedEarly, type AnswerError } from './answerError.ts';
-import type { StreamEvent } from './eventSplitter.ts';
-import { comment, type AnswerStream, type Besides, type Format, type Layout, type StreamOptions } from './format.ts';
-import { splitSystem, type Answer } from './item.ts';
-import { listOf, objectOf, parsed, type JsonObject } from './json.ts';
-import { elementsIn, fieldsIn, withFields } from './spans.ts';
+import { endedEarly, type AnswerError } from '../answerError.ts';
+import type { StreamEvent } from '../streams/eventSplitter.ts';
+import { comment, type AnswerStream, type Besides, type Format, type Layout, type StreamOptions } from '../format.ts';
+import { splitSystem, type Answer } from '../item.ts';
+import { listOf, objectOf, parsed, type JsonObject } from '../json.ts';
+import { elementsIn, fieldsIn, withFields } from '../spans.ts';
 
 export const chatPath = '/v1/chat/completions';
 

@@ -1,4 +1,4 @@
-import { listOf, objectOf, textOf } from './json.ts';
+import { listOf, objectOf, textOf } from '../json.ts';
 
 /**
  * What a tool gave, as chats have it: the message of a tool holds only text, so that its pictures follow in a message of the user's.

@@ -1,10 +1,10 @@
-import { contentOf, untranslatable } from './content.ts';
-import { besidesInChat, chatLayout, chatPath, wholeChat } from './chatFormat.ts';
-import type { Answered, Before, Besides, Format } from './format.ts';
-import { chatMessageOf } from './item.ts';
-import { listOf, objectOf, parsed, textOf, type JsonObject } from './json.ts';
-import { withoutReferences } from './references.ts';
-import { toolOutput } from './toolOutput.ts';
+import { contentOf, untranslatable } from '../content.ts';
+import { besidesInChat, chatLayout, chatPath, wholeChat } from '../chat/chatFormat.ts';
+import type { Answered, Before, Besides, Format } from '../format.ts';
+import { chatMessageOf } from '../item.ts';
+import { listOf, objectOf, parsed, textOf, type JsonObject } from '../json.ts';
+import { withoutReferences } from '../references.ts';
+import { toolOutput } from '../chat/toolOutput.ts';
 import { responseOf, ResponsesStream } from './responsesAnswer.ts';
 import { inputOf, ownResponses } from './responsesOwn.ts';
 import { callOf, itemsIn, readResponsesRequest, reasoningOf, roleOf } from './responsesRequest.ts';

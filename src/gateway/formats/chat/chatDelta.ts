@@ -1,4 +1,4 @@
-import { countOf, listOf, objectOf, parsed, textOf } from './json.ts';
+import { countOf, listOf, objectOf, parsed, textOf } from '../json.ts';
 
 /** What one event of a streamed chat adds to the answer. */
 export interface ChatDelta {

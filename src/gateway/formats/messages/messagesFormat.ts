@@ -1,8 +1,8 @@
-import { chatLayout, chatPath, besidesInChat, wholeChat } from './chatFormat.ts';
-import type { Besides, Format } from './format.ts';
-import { listOf, objectOf, textOf, type JsonObject } from './json.ts';
+import { chatLayout, chatPath, besidesInChat, wholeChat } from '../chat/chatFormat.ts';
+import type { Besides, Format } from '../format.ts';
+import { listOf, objectOf, textOf, type JsonObject } from '../json.ts';
 import { blocksOf, callsOf, chatContent, own, readMessagesRequest, systemOf } from './messagesContent.ts';
-import { toolOutput } from './toolOutput.ts';
+import { toolOutput } from '../chat/toolOutput.ts';
 import { messageOf, MessagesStream } from './messagesAnswer.ts';
 import { ownMessages } from './messagesOwn.ts';
 

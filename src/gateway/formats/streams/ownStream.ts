@@ -1,8 +1,8 @@
-import { endedEarly, type AnswerError } from './answerError.ts';
+import { endedEarly, type AnswerError } from '../answerError.ts';
 import type { StreamEvent } from './eventSplitter.ts';
-import { comment, type AnswerStream, type StreamOptions } from './format.ts';
-import type { Answer } from './item.ts';
-import { objectOf, parsed, type JsonObject } from './json.ts';
+import { comment, type AnswerStream, type StreamOptions } from '../format.ts';
+import type { Answer } from '../item.ts';
+import { objectOf, parsed, type JsonObject } from '../json.ts';
 
 /** What a model server answers in the client's own format, put together beside it. */
 export interface OwnAnswer {

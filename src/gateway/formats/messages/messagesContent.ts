@@ -1,7 +1,7 @@
-import type { ToolCall } from '../../protocol/schemas/toolCall.ts';
-import { contentOf, untranslatable } from './content.ts';
-import { splitSystem, type Asked, type Item } from './item.ts';
-import { listOf, objectOf, textOf, type JsonObject } from './json.ts';
+import type { ToolCall } from '../../../protocol/schemas/toolCall.ts';
+import { contentOf, untranslatable } from '../content.ts';
+import { splitSystem, type Asked, type Item } from '../item.ts';
+import { listOf, objectOf, textOf, type JsonObject } from '../json.ts';
 
 export const blocksOf = (content: unknown): readonly JsonObject[] =>
   typeof content === 'string'

@@ -1,14 +1,14 @@
-import { answerErrorOf, type AnswerError } from './answerError.ts';
-import { usageOf } from './chatAnswer.ts';
-import { chatItem } from './chatCompletions.ts';
-import { namedEvent } from './chatDelta.ts';
-import { contentOf } from './content.ts';
-import type { Besides, Layout, OwnWire, Part, Written } from './format.ts';
-import type { Answer, Item } from './item.ts';
-import { countOf, listOf, objectOf, parsed, textOf, type JsonObject } from './json.ts';
-import { OwnStream, type OwnAnswer } from './ownStream.ts';
+import { answerErrorOf, type AnswerError } from '../answerError.ts';
+import { usageOf } from '../chat/chatAnswer.ts';
+import { chatItem } from '../chat/chatCompletions.ts';
+import { namedEvent } from '../chat/chatDelta.ts';
+import { contentOf } from '../content.ts';
+import type { Besides, Layout, OwnWire, Part, Written } from '../format.ts';
+import type { Answer, Item } from '../item.ts';
+import { countOf, listOf, objectOf, parsed, textOf, type JsonObject } from '../json.ts';
+import { OwnStream, type OwnAnswer } from '../streams/ownStream.ts';
 import { itemsIn, placedItems, reasoningOf } from './responsesRequest.ts';
-import { changedFields, elementsIn, fieldsIn, spliced } from './spans.ts';
+import { changedFields, elementsIn, fieldsIn, spliced } from '../spans.ts';
 
 const ends = new Set(['response.completed', 'response.incomplete', 'response.failed']);
 

@@ -1,6 +1,6 @@
-import { contentOf } from './content.ts';
-import { splitSystem, type Asked, type Item } from './item.ts';
-import { listOf, objectOf, textOf, type JsonObject } from './json.ts';
+import { contentOf } from '../content.ts';
+import { splitSystem, type Asked, type Item } from '../item.ts';
+import { listOf, objectOf, textOf, type JsonObject } from '../json.ts';
 
 export const itemsIn = (input: unknown): readonly JsonObject[] =>
   typeof input === 'string'

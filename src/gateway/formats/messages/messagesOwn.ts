@@ -1,12 +1,12 @@
-import { answerErrorOf, type AnswerError } from './answerError.ts';
-import { namedEvent } from './chatDelta.ts';
-import type { Besides, Layout, OwnWire } from './format.ts';
-import type { Answer, AnswerUsage } from './item.ts';
-import { countOf, listOf, objectOf, parsed, textOf, type JsonObject } from './json.ts';
+import { answerErrorOf, type AnswerError } from '../answerError.ts';
+import { namedEvent } from '../chat/chatDelta.ts';
+import type { Besides, Layout, OwnWire } from '../format.ts';
+import type { Answer, AnswerUsage } from '../item.ts';
+import { countOf, listOf, objectOf, parsed, textOf, type JsonObject } from '../json.ts';
 import { errorType } from './messagesAnswer.ts';
 import { blocksOf, itemsOf, systemOf } from './messagesContent.ts';
-import { OwnStream, type OwnAnswer } from './ownStream.ts';
-import { elementsIn, fieldsIn, withFields, type Span } from './spans.ts';
+import { OwnStream, type OwnAnswer } from '../streams/ownStream.ts';
+import { elementsIn, fieldsIn, withFields, type Span } from '../spans.ts';
 
 const failed = ({ message, type, code }: AnswerError): string =>
   namedEvent('error', { error: { type: errorType(type, code), message } });
