@@ -77,6 +77,7 @@ describe('room for a conversation that is cold', () => {
       saveHolder: async () => undefined,
       tookEngine: () => undefined,
       makeReady: ready,
+      lookAhead: async () => undefined,
       passing: () => () => void done.push('left'),
     };
     const place = { take: async () => () => void done.push('free') };
