@@ -4,7 +4,7 @@ import path from 'node:path';
 import { readChatRequest } from '../../src/gateway/formats/chat/chatCompletions.ts';
 import { chatItem } from '../../src/gateway/formats/chat/chatCompletions.ts';
 import { Recogniser, type Asker } from '../../src/gateway/recognition/recogniser.ts';
-import type { Said } from '../../src/gateway/recognition/conversations.ts';
+import type { Said } from '../../src/gateway/recognition/said.ts';
 import { scratchFile } from '../../src/gateway/recognition/scratchFile.ts';
 import { ScratchIndex } from '../../src/gateway/recognition/scratchIndex.ts';
 import { atMost, mustHold, type Benchmark } from '../benchmark.ts';

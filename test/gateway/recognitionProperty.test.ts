@@ -3,7 +3,7 @@ import { runInNewContext } from 'node:vm';
 import { describe, expect, test } from 'vitest';
 import type { Asked, Item } from '../../src/gateway/formats/item.ts';
 import { shortHash } from '../../src/gateway/recognition/canonical.ts';
-import type { Said } from '../../src/gateway/recognition/conversations.ts';
+import type { Said } from '../../src/gateway/recognition/said.ts';
 import { KnownConversations } from '../../src/gateway/recognition/knownConversations.ts';
 import { Recogniser } from '../../src/gateway/recognition/recogniser.ts';
 import { scratchFile, scratchInMemory } from '../../src/gateway/recognition/scratchFile.ts';

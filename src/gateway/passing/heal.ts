@@ -4,7 +4,7 @@ import type { Item } from '../formats/item.ts';
 import { listOf, type JsonObject } from '../formats/json.ts';
 import { spliced, type Span } from '../formats/spans.ts';
 import { shortHash, toolsKey } from '../recognition/canonical.ts';
-import type { Conversation, Said } from '../recognition/conversations.ts';
+import type { Conversation, Said } from '../recognition/said.ts';
 import type { Spoken } from '../recognition/recogniser.ts';
 import type { Beginning, FirstBytes, FirstOf } from './firstBytes.ts';
 import { answerKey, isExact, spellingKey } from './spellingKey.ts';

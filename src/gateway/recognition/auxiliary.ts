@@ -1,6 +1,6 @@
 import type { Asked, Item } from '../formats/item.ts';
 import { shortHash, toolsKey } from './canonical.ts';
-import type { Conversation } from './conversations.ts';
+import type { Conversation } from './said.ts';
 
 /** What a client asks a model for on its own account: a title, a line of progress, what to remember, a summary. */
 const errands: readonly RegExp[] = [

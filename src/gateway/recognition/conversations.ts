@@ -1,68 +1,10 @@
 import { randomId } from '../../base/hash.ts';
-import type { LineageId, MessageId, ProjectUri, SessionId } from '../../protocol/ids.ts';
+import type { MessageId, ProjectUri, SessionId } from '../../protocol/ids.ts';
 import type { Item } from '../formats/item.ts';
 import { canonical, chainOf, rootOf, shortHash } from './canonical.ts';
-import type { Entry, ScratchIndex } from './scratchIndex.ts';
-
-/** One conversation of a client: a session, perhaps one that is not stored yet. */
-export interface Conversation {
-  readonly session: SessionId;
-  readonly project: ProjectUri | null;
-  /** Whose salt its requests carry; null before its first one. */
-  lineage: LineageId | null;
-  /** Hashes of its last request's system prompt and tools. */
-  systemKey: string;
-  toolsKey: string;
-  /** The system prompt of its last request; null where that is not in memory. */
-  system: string | null;
-  /** The client's own word for itself. */
-  client: string;
-  /** When it had a request last, in milliseconds of the caller's clock. */
-  usedMs: number;
-  /** The user's first and last text, by which requests about the conversation are told apart. Empty where they are not in memory. */
-  firstText: string;
-  lastText: string;
-  /** It has an answer. */
-  hasAnswered: boolean;
-  /** Of its last prompt and answer; 0 where that is not known. */
-  lastTokens: number;
-  /** By which the client names it. */
-  readonly keys: Set<string>;
-  /** How many of its messages are in memory. It stays in memory until there are none. */
-  unstored: number;
-  /** Its session may be frozen, or its KV may be out of the server's memory: something else than a turn of it happened. */
-  mayBeCold: boolean;
-}
-
-/** A message of a conversation, in its place. */
-export interface Said {
-  readonly conversation: Conversation;
-  readonly id: MessageId;
-  /** Of the message before it; null for the first one. */
-  readonly beforeId: MessageId | null;
-  /** Of everything before it. */
-  readonly beforeChain: string;
-  /** 1 for the first. */
-  readonly length: number;
-  readonly chain: string;
-  /** A model wrote it through this gateway. */
-  readonly isAnswer: boolean;
-  /** A model of this gateway wrote it or any of what leads to it. */
-  readonly hasAnswer: boolean;
-  readonly role: Item['role'];
-  /** Names of the tools that it calls, by the ids of the calls. */
-  readonly callNames?: Readonly<Record<string, string>>;
-  /** The id that the model server gave its client, where that is not ours. Until it is stored. */
-  readonly serverId?: string;
-  /** By which an answer is found where its question has changed since. Until it is stored; empty for what is no answer. */
-  readonly answerKeys: readonly string[];
-  /** Requests that end with it and wait for their answers. */
-  waiting: number;
-  /** Until it is stored; null afterwards. */
-  item: Item | null;
-  /** Until it is stored; null afterwards, so that no message holds all that was said before it. */
-  before: Said | null;
-}
+import { entryOf, keys, nameOf, placeOf, serverNameOf, type Restored } from './places.ts';
+import { bestOf, isMeant, isSame, type Conversation, type Said } from './said.ts';
+import type { ScratchIndex } from './scratchIndex.ts';
 
 /** How much of a request is known. */
 export interface Match {
@@ -72,28 +14,6 @@ export interface Match {
   readonly known: number;
   /** Where each of these stands. */
   readonly chains: readonly string[];
-}
-
-/** A message of an earlier process, as it is found again. */
-export interface Place {
-  readonly session: SessionId;
-  readonly id: MessageId;
-  readonly beforeId: MessageId | null;
-  readonly beforeChain: string;
-  readonly length: number;
-  readonly chain: string;
-  readonly isAnswer: boolean;
-  readonly hasAnswer: boolean;
-  readonly role: Item['role'];
-  readonly callNames?: Readonly<Record<string, string>>;
-}
-
-export interface Restored {
-  readonly place: Place;
-  readonly answerKeys: readonly string[];
-  /** Who may name it by the server's id. */
-  readonly client: string;
-  readonly serverId?: string | undefined;
 }
 
 /** Of several conversations that say the same, so many can be meant without being named: those that said it last. */
@@ -401,55 +321,6 @@ function take(lists: Map<string, Said[]>, key: string, said: Said): void {
   else lists.delete(key);
 }
 
-const nameOf = (client: string, serverId: string): string => `${client}\n${serverId}`;
-
-const serverNameOf = (client: string, { serverId }: Pick<Restored, 'serverId'>): string | null =>
-  serverId === undefined ? null : nameOf(client, serverId);
-
-const keys = {
-  chain: (chain: string): string => `chain ${chain}`,
-  own: (chain: string, session: SessionId): string => `chain ${chain} of ${session}`,
-  id: (id: MessageId): string => `message ${id}`,
-  behind: (id: MessageId): string => `behind ${id}`,
-  answer: (key: string): string => `answer ${key}`,
-  server: (name: string): string => `server ${name}`,
-};
-
-function entryOf(place: Place, answerKeys: readonly string[], serverName: string | null): Entry {
-  const { session, id, beforeId, beforeChain, length, chain, isAnswer, hasAnswer, role, callNames } = place;
-  const row = [session, id, beforeId, beforeChain, length, chain, isAnswer, hasAnswer, role, callNames];
-  return {
-    keys: [
-      keys.chain(chain),
-      keys.own(chain, session),
-      keys.id(id),
-      ...(beforeId === null ? [] : [keys.behind(beforeId)]),
-      ...answerKeys.map(keys.answer),
-      ...(serverName === null ? [] : [keys.server(serverName)]),
-    ],
-    value: JSON.stringify(row),
-  };
-}
-
-type Row = [SessionId, MessageId, MessageId | null, string, number, string, boolean, boolean, Item['role'], unknown];
-
-function placeOf(value: string): Place {
-  const row = JSON.parse(value) as Row;
-  const [session, id, beforeId, beforeChain, length, chain, isAnswer, hasAnswer, role, callNames] = row;
-  return {
-    session,
-    id,
-    beforeId,
-    beforeChain,
-    length,
-    chain,
-    isAnswer,
-    hasAnswer,
-    role,
-    ...(callNames !== null && { callNames: callNames as Readonly<Record<string, string>> }),
-  };
-}
-
 const answerKey = (before: string, answer: Item): string => shortHash(`${before}\n?\n${canonical(answer)}`);
 
 /** Many answers are the same few words, so that the question has to begin with the same line. */
@@ -458,24 +329,3 @@ const movedKey = (before: string, question: Item, answer: Item): string =>
 
 /** So much of it at most may stand between what was said and a question. */
 const mostMoved = 4;
-
-/** One with this system prompt, else the one that was used last; of one conversation, what a model of ours wrote or answered. */
-function bestOf(all: readonly Said[], systemKey: string): Said | null {
-  let found: Said | null = null;
-  for (const said of all) if (!found || isBefore(said, found, systemKey)) found = said;
-  return found;
-}
-
-function isBefore(said: Said, found: Said, systemKey: string): boolean {
-  const [one, other] = [said.conversation, found.conversation];
-  if (isSame(one, other)) return said.hasAnswer || !found.hasAnswer;
-  const fits = one.systemKey === systemKey;
-  if (fits !== (other.systemKey === systemKey)) return fits;
-  return one.usedMs >= other.usedMs;
-}
-
-/** @param before what is meant until now: what the client named is meant before what has the same system prompt. */
-const isMeant = (one: Conversation, preferred: Conversation | null, systemKey: string, before: Said | null): boolean =>
-  isSame(one, preferred) || (one.systemKey === systemKey && (!before || !isSame(before.conversation, preferred)));
-
-const isSame = (one: Conversation, other: Conversation | null): boolean => one.session === other?.session;

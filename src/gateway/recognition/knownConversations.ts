@@ -1,5 +1,5 @@
 import type { ProjectUri, SessionId } from '../../protocol/ids.ts';
-import type { Conversation } from './conversations.ts';
+import type { Conversation } from './said.ts';
 import type { Entry, ScratchIndex } from './scratchIndex.ts';
 
 /** What is known of a conversation that is not in memory. */

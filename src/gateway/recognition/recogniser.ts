@@ -4,8 +4,9 @@ import type { Asked, Item } from '../formats/item.ts';
 import { isAuxiliary } from './auxiliary.ts';
 import { breakOf, type PrefixBreak } from './breaks.ts';
 import { shortHash, toolsKey } from './canonical.ts';
-import { Conversations, type Conversation, type Said } from './conversations.ts';
+import { Conversations } from './conversations.ts';
 import { KnownConversations } from './knownConversations.ts';
+import type { Conversation, Said } from './said.ts';
 import type { ScratchIndex } from './scratchIndex.ts';
 
 /** Who asks, and for what project. */

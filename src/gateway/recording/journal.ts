@@ -1,7 +1,8 @@
 import { SerialQueue } from '../../base/serialQueue.ts';
 import { listOf, objectOf, parsed, textOf, countOf } from '../formats/json.ts';
 import type { LineageId, MessageId, ProjectUri, SessionId } from '../../protocol/ids.ts';
-import type { Conversation, Place, Restored, Said } from '../recognition/conversations.ts';
+import type { Place, Restored } from '../recognition/places.ts';
+import type { Conversation, Said } from '../recognition/said.ts';
 import { newHead, type Head } from '../recognition/knownConversations.ts';
 import { rootOf } from '../recognition/canonical.ts';
 import type { Recogniser } from '../recognition/recogniser.ts';

@@ -2,7 +2,7 @@ import { readParts } from '../../core/prompt/messageParts.ts';
 import { isCwmError } from '../../protocol/errors.ts';
 import type { CutReason, Message, MessageContent, MessagePart } from '../../protocol/schemas/session.ts';
 import type { Item } from '../formats/item.ts';
-import type { Said } from '../recognition/conversations.ts';
+import type { Said } from '../recognition/said.ts';
 
 /** The message that one stands behind; null for the first. */
 export type Before = (said: Said) => Said | null;

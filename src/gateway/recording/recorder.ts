@@ -10,7 +10,7 @@ import { isCwmError } from '../../protocol/errors.ts';
 import type { SessionId } from '../../protocol/ids.ts';
 import type { CutReason, Message } from '../../protocol/schemas/session.ts';
 import type { Item } from '../formats/item.ts';
-import type { Conversation, Said } from '../recognition/conversations.ts';
+import type { Conversation, Said } from '../recognition/said.ts';
 import type { Journal } from './journal.ts';
 import { asMessage, type Before } from './messages.ts';
 

@@ -4,7 +4,7 @@ import type { GatewayContext } from '../context.ts';
 import { chatItem } from '../formats/chat/chatCompletions.ts';
 import type { Before, Format } from '../formats/format.ts';
 import type { Named } from '../formats/references.ts';
-import type { Said } from '../recognition/conversations.ts';
+import type { Said } from '../recognition/said.ts';
 
 export interface Previous {
   /** Null: no session has it. */

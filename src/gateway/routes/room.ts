@@ -2,7 +2,7 @@ import { isCwmError } from '../../protocol/errors.ts';
 import type { SessionId } from '../../protocol/ids.ts';
 import type { GatewayContext } from '../context.ts';
 import type { Target } from '../engines.ts';
-import type { Conversation } from '../recognition/conversations.ts';
+import type { Conversation } from '../recognition/said.ts';
 import type { Recognised } from '../recognition/recogniser.ts';
 
 /** What the server's memory is for a request that is about to be sent. */
