@@ -47,14 +47,14 @@ async function onePlace({ volatileRestMs = 1, isolation = 'project' }: OnePlaceO
 
 type OnePlace = Awaited<ReturnType<typeof onePlace>>;
 
-/** Conversations that take turns, each of which grows with its answers. */
-function talking({ chat }: OnePlace) {
+/** Conversations that take turns, each of which grows with its answers. @param projectOf each; default: all are of one. */
+function talking({ chat }: OnePlace, projectOf: (name: string) => string = () => 'demo') {
   const all = new Map<string, object[]>();
   return async (name: string) => {
     const messages = all.get(name) ?? [system];
     all.set(name, messages);
     messages.push(user(`${name} ${messages.length}?`));
-    const answer = await chat(messages);
+    const answer = await chat(messages, projectOf(name));
     messages.push(assistant(answer.said));
     return answer;
   };
@@ -113,28 +113,38 @@ describe('a model server with one slot', () => {
     expect(fake.requestsTo('/slots/0?action=restore').length).toBeGreaterThanOrEqual(2);
   });
 
-  test('a switch asks the server for nothing but to write the one and to read the other, before the prompt', async () => {
-    const place = await onePlace({ volatileRestMs: 600_000 });
-    const talk = talking(place);
-    for (const name of ['red', 'blue', 'red', 'blue']) await talk(name);
-    const since = place.fake.requestsTo('/').length;
-    const before = await talk('red');
-    expect(before.reused).toBeGreaterThan(0.8 * before.of);
-    expect(taking(place, since)).toEqual([
-      '/slots/0?action=save',
-      '/slots/0?action=erase',
-      '/slots/0?action=restore',
-      '/v1/chat/completions',
-    ]);
-    // Beside its answer, the other one is recorded, so that the end of the server costs nothing of it.
-    await place.saved(before.session);
-    await place.fake.restart();
-    const blue = await talk('blue');
-    expect(blue.reused).toBeGreaterThan(0.8 * blue.of);
-    // One file for each conversation, and none that nobody names.
-    await place.cwm.settled();
-    expect(readdirSync(place.slotDir)).toHaveLength(2);
-  });
+  test.each([
+    ['one project', () => 'demo'],
+    ['two projects', (name: string) => name],
+  ])(
+    'a switch between conversations of %s asks the server only to write and to read, before the prompt',
+    async (_, of) => {
+      const place = await onePlace({ volatileRestMs: 600_000 });
+      const talk = talking(place, of);
+      await talk('red');
+      // The first one, too.
+      const first = place.fake.requestsTo('/').length;
+      await talk('blue');
+      expect(taking(place, first)).toEqual(['/slots/0?action=save', '/v1/chat/completions']);
+      const since = place.fake.requestsTo('/').length;
+      const before = await talk('red');
+      expect(before.reused).toBeGreaterThan(0.8 * before.of);
+      expect(taking(place, since)).toEqual([
+        '/slots/0?action=save',
+        '/slots/0?action=erase',
+        '/slots/0?action=restore',
+        '/v1/chat/completions',
+      ]);
+      // Beside its answer, the other one is recorded, so that the end of the server costs nothing of it.
+      await place.saved(before.session);
+      await place.fake.restart();
+      const blue = await talk('blue');
+      expect(blue.reused).toBeGreaterThan(0.8 * blue.of);
+      // One file for each conversation, and none that nobody names.
+      await place.cwm.settled();
+      expect(readdirSync(place.slotDir)).toHaveLength(2);
+    },
+  );
 
   test('a server that is killed right after a switch costs the conversation that it had its last turns, and the other one nothing', async () => {
     const place = await onePlace({ volatileRestMs: 600_000 });

@@ -101,7 +101,8 @@ export class HomeSlot {
     if (home !== null && idle.includes(home)) return home;
     // The last one: the server gives others the first ones.
     const next = idle.findLast((slot) => !this.#unfit.has(slot)) ?? home ?? idle.at(-1) ?? server.slots - 1;
-    if (next !== this.#slot) this.#content = null;
+    // Without a slot of its own, it has seen only what passed.
+    if (this.#slot !== null && next !== this.#slot) this.#content = null;
     return (this.#slot = next);
   }
 

@@ -67,19 +67,19 @@ async function roomFor(
   const conversation = turn?.conversation ?? null;
   const session = conversation?.session ?? null;
   const hasOnePlace = isOnePlace(target);
-  const isNext = hasOnePlace && conversation !== null && outside.holderOf(spec) === session;
-  // Work on another conversation's KV may be the very checkpoint that this request needs.
-  if (!hasOnePlace || isNext) await outside.giveWay(session, signal);
+  const holder = outside.holderOf(spec);
+  const isDisplacing = hasOnePlace && (session === null || holder !== session);
+  if (isDisplacing) {
+    if (session !== null && turn !== null && turn.known > 0) void outside.lookAhead(session);
+    // What the server has is saved as the holder's, so before the salt of this request is noted for it.
+    if (holder) await leave(gateway, spec, holder, signal);
+  }
+  // After that: work on another conversation's KV may be the very checkpoint that this request needs.
+  await outside.giveWay(session, signal);
   const passage = await outside.letPass(spec, salt, signal);
   const isNew = passage?.isNew === true;
   if (isNew) for (const each of recogniser.all) each.mayBeCold = true;
-  const holder = outside.holderOf(spec);
-  const isElsewhere = hasOnePlace && (session === null || holder !== session);
-  if (isElsewhere) {
-    if (session !== null && turn !== null && turn.known > 0) void outside.lookAhead(session);
-    if (holder) await leave(gateway, spec, holder, signal);
-    await outside.giveWay(session, signal);
-  }
+  const isElsewhere = isDisplacing || (hasOnePlace && outside.holderOf(spec) !== session);
   let cold: string | null = null;
   if (turn && turn.known > 0 && (turn.conversation.mayBeCold || isElsewhere)) {
     const ready = await makeReady(gateway, turn.conversation, signal);
