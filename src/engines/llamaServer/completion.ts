@@ -2,7 +2,7 @@ import type { KvContext, Measurement, ReuseEvidence } from '../../core/ports/eng
 import { CwmError } from '../../protocol/errors.ts';
 import type { LinkRequest } from '../http/link.ts';
 import { nonceFields } from '../http/nonce.ts';
-import type { SlotUse } from './homeSlot.ts';
+import type { SlotUse } from './slots/homeSlot.ts';
 import type { Completion, Timings } from './wire.ts';
 
 const alternatives = 5;

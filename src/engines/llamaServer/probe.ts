@@ -12,11 +12,11 @@ import {
   type ProbeSize,
   type TinyAnswer,
 } from '../probe/tinyRequests.ts';
-import { answerIds } from './tokenizing.ts';
+import { answerIds } from './text/tokenizing.ts';
 import { checkSlot, probeRequest, readCanary, weigh } from './completion.ts';
 import type { ServerIdentity } from './serverIdentity.ts';
-import { saveSlot } from './slotActions.ts';
-import type { FolderTrial, SlotFolder } from './slotFile.ts';
+import { saveSlot } from './slots/slotActions.ts';
+import type { FolderTrial, SlotFolder } from './slots/slotFile.ts';
 import { completionSchema, type Completion } from './wire.ts';
 
 export interface ProbeParts {

@@ -5,7 +5,7 @@ import { sha256Hex } from '../../../src/base/hash.ts';
 import { blockHashChain } from '../../../src/base/kvBlockHash.ts';
 import type { ChatMessage } from '../../../src/core/ports/engine.ts';
 import { parsePictures, saltWithPictures } from '../../../src/core/prompt/pictures.ts';
-import { slotHash } from '../../../src/engines/llamaServer/slotFile.ts';
+import { slotHash } from '../../../src/engines/llamaServer/slots/slotFile.ts';
 import type { MessageContent } from '../../../src/protocol/schemas/session.ts';
 import { codeOf, coreFixture, never, type CoreFixture } from '../coreFixture.ts';
 import { fc } from '../../support/fc.ts';

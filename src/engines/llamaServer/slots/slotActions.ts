@@ -1,6 +1,6 @@
-import { CwmError, isCwmError } from '../../protocol/errors.ts';
-import type { Link, LinkRequest } from '../http/link.ts';
-import { anythingSchema, restoredSchema, savedSchema } from './wire.ts';
+import { CwmError, isCwmError } from '../../../protocol/errors.ts';
+import type { Link, LinkRequest } from '../../http/link.ts';
+import { anythingSchema, restoredSchema, savedSchema } from '../wire.ts';
 
 /**
  * An action on a slot. It waits at the server while a request runs in that slot, so its time limit is that of a prefill. After a lost

@@ -1,12 +1,12 @@
-import type { Clock } from '../../base/clock.ts';
-import type { KvContext, Measurement, Passage, ReuseEvidence } from '../../core/ports/engine.ts';
-import { CwmError, isCwmError } from '../../protocol/errors.ts';
-import { checkSlot, completionRequest, readCanary, weigh } from './completion.ts';
+import type { Clock } from '../../../base/clock.ts';
+import type { KvContext, Measurement, Passage, ReuseEvidence } from '../../../core/ports/engine.ts';
+import { CwmError, isCwmError } from '../../../protocol/errors.ts';
+import { checkSlot, completionRequest, readCanary, weigh } from '../completion.ts';
 import { isUnused, type HomeSlot, type SlotUse } from './homeSlot.ts';
 import type { Place } from './place.ts';
-import type { ServerIdentity } from './serverIdentity.ts';
+import type { ServerIdentity } from '../serverIdentity.ts';
 import { eraseSlot } from './slotActions.ts';
-import { completionSchema, type Completion } from './wire.ts';
+import { completionSchema, type Completion } from '../wire.ts';
 
 interface Completed {
   readonly completion: Completion;

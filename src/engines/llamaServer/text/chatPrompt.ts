@@ -1,15 +1,15 @@
-import { commonPrefixLength } from '../../base/tokenIds.ts';
-import { base64In } from '../../core/ports/openAiMessages.ts';
-import type { MessagePart } from '../../protocol/schemas/session.ts';
-import type { ChatMessage, GenerateRequest } from '../../core/ports/engine.ts';
-import { CwmError } from '../../protocol/errors.ts';
-import type { Link } from '../http/link.ts';
-import { wireMessages } from '../toolCalls/wireMessages.ts';
-import { wireTools } from '../toolCalls/toolWire.ts';
-import { noToolsInTemplate } from './serverIdentity.ts';
+import { commonPrefixLength } from '../../../base/tokenIds.ts';
+import { base64In } from '../../../core/ports/openAiMessages.ts';
+import type { MessagePart } from '../../../protocol/schemas/session.ts';
+import type { ChatMessage, GenerateRequest } from '../../../core/ports/engine.ts';
+import { CwmError } from '../../../protocol/errors.ts';
+import type { Link } from '../../http/link.ts';
+import { wireMessages } from '../../toolCalls/wireMessages.ts';
+import { wireTools } from '../../toolCalls/toolWire.ts';
+import { noToolsInTemplate } from '../serverIdentity.ts';
 import type { PromptTokens } from './promptTokens.ts';
 import { post } from './tokenizing.ts';
-import { templateSchema } from './wire.ts';
+import { templateSchema } from '../wire.ts';
 
 type Rendered = Pick<GenerateRequest, 'messages' | 'addGenerationPrompt' | 'tools'>;
 

@@ -1,4 +1,4 @@
-import type { KvContext, PersistEvidence, RestoreEvidence, ReuseEvidence } from '../../core/ports/engine.ts';
+import type { KvContext, PersistEvidence, RestoreEvidence, ReuseEvidence } from '../../../core/ports/engine.ts';
 import type { HomeSlot } from './homeSlot.ts';
 import type { Place } from './place.ts';
 import { RestoreTrials } from './restoreTrial.ts';

@@ -1,5 +1,5 @@
-import { commonPrefixLength } from '../../base/tokenIds.ts';
-import type { LeftKv } from '../../core/ports/engine.ts';
+import { commonPrefixLength } from '../../../base/tokenIds.ts';
+import type { LeftKv } from '../../../core/ports/engine.ts';
 import type { HomeSlot } from './homeSlot.ts';
 import type { Place } from './place.ts';
 import { saveSlot } from './slotActions.ts';

@@ -1,5 +1,5 @@
-import { commonPrefixLength } from '../../base/tokenIds.ts';
-import type { Link } from '../http/link.ts';
+import { commonPrefixLength } from '../../../base/tokenIds.ts';
+import type { Link } from '../../http/link.ts';
 import { specialId, tokenize } from './tokenizing.ts';
 
 interface Known {

@@ -1,4 +1,4 @@
-import type { Sleep } from '../http/timing.ts';
+import type { Sleep } from '../../http/timing.ts';
 
 /** How long others wait for a request that was announced, in milliseconds. Where it follows, it follows at once. */
 const heldMs = 250;

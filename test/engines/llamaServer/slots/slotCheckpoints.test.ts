@@ -2,11 +2,11 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { thinCheckpoints, worthKeeping } from '../../../src/engines/llamaServer/slotCheckpoints.ts';
-import { fc } from '../../support/fc.ts';
-import { contextOf, makeRig, never, someIds } from './rig.ts';
-import { blockBytes } from '../../fakes/fakeModel.ts';
-import { appendix, type FakeCheckpoint } from '../../fakes/fakeSlots.ts';
+import { thinCheckpoints, worthKeeping } from '../../../../src/engines/llamaServer/slots/slotCheckpoints.ts';
+import { fc } from '../../../support/fc.ts';
+import { contextOf, makeRig, never, someIds } from '../rig.ts';
+import { blockBytes } from '../../../fakes/fakeModel.ts';
+import { appendix, type FakeCheckpoint } from '../../../fakes/fakeSlots.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'cwm-slots-'));
 const path = join(folder, 'some.slot');

@@ -1,16 +1,16 @@
-import type { GenerateRequest, OnPiece } from '../../core/ports/engine.ts';
-import { CwmError } from '../../protocol/errors.ts';
-import { checkAnswer, quoted } from '../http/body.ts';
-import type { StreamEvent } from '../http/events.ts';
-import type { Link, LinkRequest } from '../http/link.ts';
-import { parseJson } from '../http/parseJson.ts';
-import { streamFailure } from '../http/streamFailure.ts';
-import { callSchema } from '../toolCalls/callSchema.ts';
-import { callMarks } from '../toolCalls/textCalls.ts';
+import type { GenerateRequest, OnPiece } from '../../../core/ports/engine.ts';
+import { CwmError } from '../../../protocol/errors.ts';
+import { checkAnswer, quoted } from '../../http/body.ts';
+import type { StreamEvent } from '../../http/events.ts';
+import type { Link, LinkRequest } from '../../http/link.ts';
+import { parseJson } from '../../http/parseJson.ts';
+import { streamFailure } from '../../http/streamFailure.ts';
+import { callSchema } from '../../toolCalls/callSchema.ts';
+import { callMarks } from '../../toolCalls/textCalls.ts';
 import type { PicturePrompt } from './chatPrompt.ts';
-import { checkSlot } from './completion.ts';
-import type { SlotUse } from './homeSlot.ts';
-import { chunkSchema, type Chunk, type Timings } from './wire.ts';
+import { checkSlot } from '../completion.ts';
+import type { SlotUse } from '../slots/homeSlot.ts';
+import { chunkSchema, type Chunk, type Timings } from '../wire.ts';
 
 const path = '/completion';
 

@@ -1,4 +1,4 @@
-import type { ReuseEvidence } from '../../core/ports/engine.ts';
+import type { ReuseEvidence } from '../../../core/ports/engine.ts';
 
 /**
  * What this server showed of contexts that it read back from their files. A model with a sliding window gives a few tokens less than

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
-import type { ChatMessage } from '../../../src/core/ports/engine.ts';
-import type { Link, LinkRequest } from '../../../src/engines/http/link.ts';
-import { chatPromptIds } from '../../../src/engines/llamaServer/chatPrompt.ts';
-import type { PromptTokens } from '../../../src/engines/llamaServer/promptTokens.ts';
-import { never } from './rig.ts';
+import type { ChatMessage } from '../../../../src/core/ports/engine.ts';
+import type { Link, LinkRequest } from '../../../../src/engines/http/link.ts';
+import { chatPromptIds } from '../../../../src/engines/llamaServer/text/chatPrompt.ts';
+import type { PromptTokens } from '../../../../src/engines/llamaServer/text/promptTokens.ts';
+import { never } from '../rig.ts';
 
 const tools = [{ name: 'read_file', description: '', inputSchema: { type: 'object' } }];
 

@@ -1,10 +1,10 @@
 import { open, readdir, rename, stat, unlink, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
-import { systemClock } from '../../base/clock.ts';
-import { randomSalt, sha256Hex } from '../../base/hash.ts';
-import { encodeTokenIds } from '../../base/tokenIds.ts';
-import type { BlockLocation, KvContext } from '../../core/ports/engine.ts';
-import { isCwmError } from '../../protocol/errors.ts';
+import { systemClock } from '../../../base/clock.ts';
+import { randomSalt, sha256Hex } from '../../../base/hash.ts';
+import { encodeTokenIds } from '../../../base/tokenIds.ts';
+import type { BlockLocation, KvContext } from '../../../core/ports/engine.ts';
+import { isCwmError } from '../../../protocol/errors.ts';
 import {
   assertBlockHash,
   checksumBlock,
@@ -12,7 +12,7 @@ import {
   statBlock,
   unlessUnreadable,
   type BlockLayout,
-} from '../files/blockFile.ts';
+} from '../../files/blockFile.ts';
 import { thinCheckpoints } from './slotCheckpoints.ts';
 
 /**

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import type { Link } from '../../../src/engines/http/link.ts';
-import { textOfIds } from '../../../src/engines/llamaServer/tokenizing.ts';
-import { eraseSlot, restoreSlot, saveSlot } from '../../../src/engines/llamaServer/slotActions.ts';
-import { CwmError, type ErrorName } from '../../../src/protocol/errors.ts';
+import type { Link } from '../../../../src/engines/http/link.ts';
+import { textOfIds } from '../../../../src/engines/llamaServer/text/tokenizing.ts';
+import { eraseSlot, restoreSlot, saveSlot } from '../../../../src/engines/llamaServer/slots/slotActions.ts';
+import { CwmError, type ErrorName } from '../../../../src/protocol/errors.ts';
 
 const { signal } = new AbortController();
 

@@ -1,8 +1,8 @@
-import type { Clock } from '../../base/clock.ts';
-import type { Link } from '../http/link.ts';
-import type { Sleep } from '../http/timing.ts';
-import type { ServerIdentity } from './serverIdentity.ts';
-import { slotsSchema } from './wire.ts';
+import type { Clock } from '../../../base/clock.ts';
+import type { Link } from '../../http/link.ts';
+import type { Sleep } from '../../http/timing.ts';
+import type { ServerIdentity } from '../serverIdentity.ts';
+import { slotsSchema } from '../wire.ts';
 
 /** The content that this client last put into its slot. */
 interface SlotContent {

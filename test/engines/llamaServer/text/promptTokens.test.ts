@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import type { Link, LinkRequest } from '../../../src/engines/http/link.ts';
-import { PromptTokens } from '../../../src/engines/llamaServer/promptTokens.ts';
-import { makeRig, never } from './rig.ts';
-import { fc } from '../../support/fc.ts';
+import type { Link, LinkRequest } from '../../../../src/engines/http/link.ts';
+import { PromptTokens } from '../../../../src/engines/llamaServer/text/promptTokens.ts';
+import { makeRig, never } from '../rig.ts';
+import { fc } from '../../../support/fc.ts';
 
 interface Body {
   readonly content: string;

@@ -1,6 +1,6 @@
-import { isCwmError } from '../../protocol/errors.ts';
-import type { Link, LinkRequest } from '../http/link.ts';
-import { detokenizeSchema, tokenizeSchema } from './wire.ts';
+import { isCwmError } from '../../../protocol/errors.ts';
+import type { Link, LinkRequest } from '../../http/link.ts';
+import { detokenizeSchema, tokenizeSchema } from '../wire.ts';
 
 /**
  * The ids of an answer's text; what reads like a special token in it is text.
