@@ -431,6 +431,53 @@ describe('Responses at a server that has them', () => {
     expect(gateway.passed.at(-1)?.text).toContain(String.raw`"arguments":"{\"path\": \"a\"}"`);
   });
 
+  const responses = (outputs: readonly (readonly object[])[]) => {
+    let count = 0;
+    return foreign('/v1/responses', (_, res) => {
+      const output = outputs[Math.min(count++, outputs.length - 1)];
+      const usage = { input_tokens: 5, output_tokens: 2 };
+      json(res, 200, { id: `resp_${count}`, object: 'response', status: 'completed', model: 'm', output, usage });
+    });
+  };
+  const user = (content: unknown): object => ({ role: 'user', content });
+  const talk = async (gateway: GatewayFixture, fields: object, headers: Readonly<Record<string, string>> = {}) => {
+    const answer = await gateway.post('/v1/responses', { model: 'm', ...fields }, headers);
+    await answer.text();
+    await gateway.settled();
+    return answer;
+  };
+  const shellCall = { type: 'local_shell_call', id: 'lsh_1', call_id: 'c1', action: { command: ['ls'] } };
+  const shellOutput = { type: 'local_shell_call_output', call_id: 'c1', output: 'a.txt' };
+
+  test('an answer of several messages is one, and the whole conversation goes on with it in the same session', async () => {
+    const output = [messageOf('1', 'Let me see.'), { type: 'web_search_call', id: 'ws_1' }, messageOf('2', 'Hi.')];
+    const gateway = await responses([output, [messageOf('3', 'More.')]]);
+    await talk(gateway, { input: [user('Say hi')] });
+    await talk(gateway, { input: [user('Say hi'), ...output, user('And?')] });
+    expect(await said(gateway)).toMatchObject([
+      [{ text: 'Say hi' }, { text: expect.stringMatching(/^Let me see\.\nHi\./) as string }, { text: 'And?' }, {}],
+    ]);
+    expect(gateway.passed.at(-1)?.body['input']).toEqual([user('Say hi'), ...output, user('And?')]);
+  });
+
+  test("an answer that only calls the server's own tools is recorded, and so is what follows it", async () => {
+    const gateway = await responses([[shellCall], [messageOf('2', 'Done.')]]);
+    await talk(gateway, { input: 'List files' });
+    const next = await talk(gateway, { input: [shellOutput], previous_response_id: 'resp_1' });
+    expect(next.headers.get('x-cwm-recorded')).toBe('yes');
+    expect(await said(gateway)).toMatchObject([
+      [{ text: 'List files' }, { role: 'assistant' }, { role: 'user' }, { text: 'Done.' }],
+    ]);
+  });
+
+  test('what follows such an answer that is not recorded is recorded with it', async () => {
+    const gateway = await responses([[shellCall], [messageOf('2', 'Done.')]]);
+    await talk(gateway, { input: 'List files' }, { 'x-cwm-record': 'no' });
+    const next = await talk(gateway, { input: [shellOutput], previous_response_id: 'resp_1' });
+    expect(next.headers.get('x-cwm-recorded')).toBe('yes');
+    expect(await said(gateway)).toMatchObject([[{ text: 'List files' }, {}, {}, { text: 'Done.' }]]);
+  });
+
   test('a stream that is cut says so in the form of the client, with what came', async () => {
     const gateway = await foreign('/v1/responses', (_, res) =>
       stream(res, llamaResponse('resp_1', 'Hi you.').slice(0, 4)),
@@ -526,6 +573,24 @@ describe('a server that tells tokens', () => {
 });
 
 describe('what chat completions have a form for is no loss', () => {
+  test('Responses: what the model thought, said and called in one turn is one message', async () => {
+    const gateway = await gatewayFixture();
+    const thought = (text: string): object => ({ type: 'reasoning', content: [{ type: 'reasoning_text', text }] });
+    const call = { type: 'function_call', call_id: 'c1', name: 'read', arguments: '{}' };
+    const said = [thought('One. '), messageOf('1', 'Let me see.'), thought('Two.'), messageOf('2', 'So:'), call];
+    const input = [
+      { role: 'user', content: 'Hi' },
+      ...said,
+      { type: 'function_call_output', call_id: 'c1', output: 'A' },
+    ];
+    await gateway.post('/v1/responses', { model: 'm', input });
+    expect(gateway.passed[0]?.body['messages']).toMatchObject([
+      { role: 'user' },
+      { role: 'assistant', content: 'Let me see.\nSo:', reasoning_content: 'One. Two.', tool_calls: [{ id: 'c1' }] },
+      { role: 'tool' },
+    ]);
+  });
+
   test('Messages', async () => {
     const gateway = await gatewayFixture();
     const schema = { type: 'object' };

@@ -28,6 +28,7 @@ export interface StreamOptions {
 
 /** What was said before a request that has only what is new, in both forms in which a model server can be asked. */
 export interface Before {
+  readonly items: () => readonly Item[];
   /** As messages of chat completions. @throws CwmError InvalidParameter for what they have no form for. */
   readonly chat: () => readonly object[];
   /** In the format of the request. */

@@ -83,7 +83,7 @@ function recordTurn(
   const { item } = said;
   figures.answered(client, said.usage);
   if (recognised?.kind !== 'turn') return;
-  if (item.text === '' && !item.calls && !item.reasoning) return;
+  if (item.text === '' && !item.calls && !item.reasoning && !item.others) return;
   const { conversation, last } = recognised;
   const answer = recogniser.conversations.add(conversation, last, item, true, {
     id: answerId,

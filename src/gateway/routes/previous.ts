@@ -1,7 +1,6 @@
 import { CwmError, nullOn } from '../../protocol/errors.ts';
 import type { MessageId } from '../../protocol/ids.ts';
 import type { GatewayContext } from '../context.ts';
-import { chatItem } from '../formats/chat/chatCompletions.ts';
 import type { Before, Format } from '../formats/format.ts';
 import type { Named } from '../formats/references.ts';
 import type { Said } from '../recognition/said.ts';
@@ -46,8 +45,7 @@ export const namedBy = (gateway: GatewayContext, format: Format, client: string)
     const recent = gateway.recent.item(id);
     if (recent) return recent;
     const previous = await nullOn(previousTurn(gateway, format, id, client), 'MessageNotFound');
-    const message = previous?.before.chat().at(-1);
-    return message ? chatItem(message) : null;
+    return previous?.before.items().at(-1) ?? null;
   },
   part: (id) => gateway.recent.part(client, id),
 });

@@ -1,7 +1,6 @@
 import { CwmError } from '../../protocol/errors.ts';
 import type { ProjectUri } from '../../protocol/ids.ts';
 import type { GatewayContext, GatewayRequest } from '../context.ts';
-import { chatItem } from '../formats/chat/chatCompletions.ts';
 import type { Format, Written } from '../formats/format.ts';
 import type { Asked } from '../formats/item.ts';
 import { objectOf, parsed } from '../formats/json.ts';
@@ -63,7 +62,7 @@ export async function readRequest(
     const nowMs = clock.elapsedMs();
     try {
       if (previous?.said) return recogniser.goOn(previous.said, asked, asker, nowMs);
-      const items = [...(previous?.before.chat() ?? []).map(chatItem), ...asked.items];
+      const items = [...(previous?.before.items() ?? []), ...asked.items];
       return recogniser.recognise({ ...asked, items }, asker, nowMs);
     } catch (error) {
       onFailure(error, 'a conversation of a client could not be recognised');

@@ -4,12 +4,25 @@ import type { Answered, Before, Besides, Format } from '../format.ts';
 import { chatMessageOf } from '../item.ts';
 import { listOf, objectOf, parsed, textOf, type JsonObject } from '../json.ts';
 import { withoutReferences } from '../references.ts';
+import { chatItem } from '../chat/chatCompletions.ts';
 import { toolOutput } from '../chat/toolOutput.ts';
 import { responseOf, ResponsesStream } from './responsesAnswer.ts';
 import { inputOf, ownResponses } from './responsesOwn.ts';
-import { callOf, itemsIn, readResponsesRequest, reasoningOf, roleOf } from './responsesRequest.ts';
+import {
+  callOf,
+  itemsIn,
+  joinedTexts,
+  placedItems,
+  readResponsesRequest,
+  reasoningOf,
+  roleOf,
+} from './responsesRequest.ts';
 
-const beforeOf = (messages: readonly object[]): Before => ({ chat: () => messages, own: () => inputOf(messages) });
+const beforeOf = (messages: readonly object[]): Before => ({
+  items: () => messages.map(chatItem),
+  chat: () => messages,
+  own: () => inputOf(messages),
+});
 
 /** OpenAI's Responses. A request can name the answer that it continues, and then has only what is new. */
 export const responsesFormat: Format = {
@@ -38,7 +51,11 @@ export const responsesFormat: Format = {
       const body = objectOf(parsed(sent)) ?? {};
       const said = (output ?? []).map((item) => objectOf(parsed(item)) ?? {});
       const items = [...itemsIn(body['input']), ...said];
-      return { chat: () => chatMessages(items), own: () => items };
+      return {
+        items: () => placedItems(items).map(({ item }) => item),
+        chat: () => chatMessages(items),
+        own: () => items,
+      };
     },
   },
 };
@@ -82,18 +99,27 @@ function responseFormat({ type, ...schema }: JsonObject): object {
 
 interface ChatMessage {
   readonly role: string;
-  readonly content: unknown;
+  readonly content: string | readonly object[];
   readonly reasoning_content?: string;
-  tool_calls?: object[];
+  readonly tool_calls?: readonly object[];
   readonly tool_call_id?: string;
 }
 
 function chatMessages(items: readonly JsonObject[], dialect: Besides['dialect'] = null): object[] {
   const messages: ChatMessage[] = [];
   let thought = '';
-  /** Of the model: what it thought before is a part of it. */
-  const push = (message: ChatMessage): void => {
-    messages.push({ ...message, ...(thought !== '' && dialect !== null && { reasoning_content: thought }) });
+  /** Of the model: what it thought before is a part of it, and so is what it said right before. */
+  const say = (said: Pick<ChatMessage, 'content' | 'tool_calls'>): void => {
+    const last = messages.at(-1);
+    const before = last?.role === 'assistant' ? messages.pop() : undefined;
+    const calls = [...(before?.tool_calls ?? []), ...(said.tool_calls ?? [])];
+    const reasoning = (before?.reasoning_content ?? '') + (dialect === null ? '' : thought);
+    messages.push({
+      role: 'assistant',
+      content: before ? joinedContent(before.content, said.content) : said.content,
+      ...(reasoning !== '' && { reasoning_content: reasoning }),
+      ...(calls.length > 0 && { tool_calls: calls }),
+    });
     thought = '';
   };
   let pictures: readonly object[] = [];
@@ -118,18 +144,23 @@ function chatMessages(items: readonly JsonObject[], dialect: Besides['dialect'] 
     if (type === 'function_call' || type === 'custom_tool_call') {
       const { id, name, arguments: given } = callOf(item);
       const call = { id, type: 'function', function: { name, arguments: given } };
-      const last = messages.at(-1);
-      if (last?.role === 'assistant') last.tool_calls = [...(last.tool_calls ?? []), call];
-      else push({ role: 'assistant', content: '', tool_calls: [call] });
+      say({ content: '', tool_calls: [call] });
     } else if (type === 'message') {
       const message = { role: roleOf(item), content: chatContent(item['content']) };
-      if (message.role === 'assistant') push(message);
+      if (message.role === 'assistant') say(message);
       else messages.push(message);
     } else throw untranslatable(item, 'the input');
   }
   showPictures();
   return messages;
 }
+
+function joinedContent(one: ChatMessage['content'], other: ChatMessage['content']): ChatMessage['content'] {
+  if (typeof one === 'string' && typeof other === 'string') return joinedTexts(one, other);
+  return [one, other].flatMap((content) => (typeof content === 'string' ? textParts(content) : content));
+}
+
+const textParts = (text: string): object[] => (text === '' ? [] : [{ type: 'text', text }]);
 
 function chatContent(content: unknown): string | object[] {
   const { text, others } = contentOf(content);

@@ -7,7 +7,7 @@ import type { Besides, Layout, OwnWire, Part, Written } from '../format.ts';
 import type { Answer, Item } from '../item.ts';
 import { countOf, listOf, objectOf, parsed, textOf, type JsonObject } from '../json.ts';
 import { OwnStream, type OwnAnswer } from '../streams/ownStream.ts';
-import { itemsIn, placedItems, reasoningOf } from './responsesRequest.ts';
+import { itemsIn, joined, placedItems, reasoningOf } from './responsesRequest.ts';
 import { changedFields, elementsIn, fieldsIn, spliced } from '../spans.ts';
 
 const ends = new Set(['response.completed', 'response.incomplete', 'response.failed']);
@@ -237,10 +237,9 @@ class ResponsesAnswer implements OwnAnswer {
 
   get answer(): Answer {
     const output = [...this.#items.values()].map(itemSoFar);
-    const items = placedItems(output).map(({ item }) => item);
     const usage = usageOf(this.#response['usage']);
     const reason = textOf(objectOf(this.#response['incomplete_details'])?.['reason']);
-    const item = joined(items, output);
+    const item = itemOf(output);
     const id = textOf(this.#response['id']);
     return {
       item,
@@ -276,21 +275,15 @@ function itemSoFar({ item, text, isDone }: Growing): JsonObject {
   }
 }
 
-function joined(items: readonly Item[], output: readonly JsonObject[]): Item {
-  const text = items.map((item) => item.text).filter((each) => each !== '');
-  const calls = items.flatMap((item) => item.calls ?? []);
-  const others = items.flatMap((item) => item.others ?? []);
+function itemOf(output: readonly JsonObject[]): Item {
+  const items = placedItems(output).map(({ item }) => item);
+  const { text, ...item } = items.reduce(joined, { role: 'assistant', text: '' });
+  // Also where nothing came behind it.
   const reasoning = output
     .filter(({ type }) => type === 'reasoning')
     .map(reasoningOf)
     .join('');
-  return {
-    role: 'assistant',
-    text: text.join('\n').toWellFormed(),
-    ...(reasoning !== '' && { reasoning: reasoning.toWellFormed() }),
-    ...(calls.length > 0 && { calls }),
-    ...(others.length > 0 && { others }),
-  };
+  return { ...item, text: text.toWellFormed(), ...(reasoning !== '' && { reasoning: reasoning.toWellFormed() }) };
 }
 
 function finishReasonOf(reason: string, { calls }: Item, status: unknown): string {

@@ -27,7 +27,7 @@ export interface Placed {
   readonly to: number;
 }
 
-/** Elements as messages: what the model thought, a text and the calls behind it are one message of the model. */
+/** Elements as messages: what the model thought, wrote and called between two messages of others is one message of the model. */
 export function placedItems(elements: readonly JsonObject[]): readonly Placed[] {
   const placed: Placed[] = [];
   let reasoning = '';
@@ -52,22 +52,28 @@ export function placedItems(elements: readonly JsonObject[]): readonly Placed[] 
 }
 
 /** Null for what begins a message of its own. */
-function joinedTo(last: Item, next: Item): Item | null {
-  if (last.role !== 'assistant' || next.role !== 'assistant') return null;
-  const isBare = last.text === '' && !last.calls;
-  const isCall = next.text === '' && (next.calls !== undefined || next.others !== undefined);
-  if (!isBare && !isCall) return null;
+const joinedTo = (last: Item, next: Item): Item | null =>
+  last.role === 'assistant' && next.role === 'assistant' ? joined(last, next) : null;
+
+/** Two parts of what the model said, in the role of the first. */
+export function joined(last: Item, next: Item): Item {
+  const text = joinedTexts(last.text, next.text);
   const reasoning = (last.reasoning ?? '') + (next.reasoning ?? '');
   const calls = [...(last.calls ?? []), ...(next.calls ?? [])];
   const others = [...(last.others ?? []), ...(next.others ?? [])];
+  const from = next.text === '' ? text.length : text.length - next.text.length;
+  const parts = [...(last.parts ?? []), ...(next.parts ?? []).map((part) => ({ ...part, at: from + part.at }))];
   return {
     ...last,
-    text: last.text + next.text,
+    text,
     ...(reasoning !== '' && { reasoning }),
     ...(calls.length > 0 && { calls }),
     ...(others.length > 0 && { others }),
+    ...(parts.length > 0 && { parts }),
   };
 }
+
+export const joinedTexts = (...texts: readonly string[]): string => texts.filter((text) => text !== '').join('\n');
 
 function itemOf(type: string, element: JsonObject): Item {
   switch (type) {
@@ -86,10 +92,12 @@ function itemOf(type: string, element: JsonObject): Item {
     default: {
       // A call of the server's own tools is the model's; its ids and how far it came say nothing.
       const { id: _id, status: _status, ...said } = element;
-      return { role: type.endsWith('_call') ? 'assistant' : 'user', text: '', others: contentOf([said]).others };
+      return { role: ofModel.test(type) ? 'assistant' : 'user', text: '', others: contentOf([said]).others };
     }
   }
 }
+
+const ofModel = /_call$|_request$|^mcp_list_tools$|^compaction$/;
 
 export function roleOf({ role }: JsonObject): 'assistant' | 'system' | 'user' {
   if (role === 'assistant') return 'assistant';
