@@ -3,6 +3,7 @@ import type { KvRecord } from '../../protocol/schemas/window.ts';
 import { mostAnswers } from './askForNoise.ts';
 import { canaryDifference, differsGrossly, grossDifference, isBeyondNoise } from './canary.ts';
 import type { Measurement } from '../ports/engine.ts';
+import { reusedLess } from './reuse.ts';
 
 /** The result of comparing the measured canary with the frozen one. */
 export interface CanaryCheck {
@@ -68,7 +69,8 @@ export async function checkCanary(comparison: CanaryComparison): Promise<CanaryC
 
 /**
  * Compares two answers to one request over the same KV, as exactly as the engine's own noise lets it. Another client that uses the server at the
- * moment changes the last bits of its answers, so one answer out of several that is the same is enough: damage gives none.
+ * moment changes the last bits of its answers, so one answer out of several that is the same is enough: damage gives none. Nothing more
+ * is asked once the KV in question is gone: what the engine computes again is not what it reused.
  */
 export async function compareExactly({
   frozen,
@@ -89,14 +91,18 @@ export async function compareExactly({
   let isBusy = false;
   for (let next: Measurement | null = measured; next?.canary; next = await askAgain()) {
     const { canary, reuse } = next;
+    if (reusedLess(reuse, measured.reuse)) {
+      isBusy = true;
+      break;
+    }
     noise = Math.max(noise, ...answers.map((answer) => canaryDifference(canary, answer)));
     answers.push(canary);
     least = Math.min(least, canaryDifference(frozen, canary));
-    isBusy ||= reuse.serverIdle === false;
+    isBusy ||= reuse.serverIdle === false || next.isGone === true;
     if (!isBeyondNoise(least, frozenNoise))
       return { result: 'agreed', difference: least, noise: frozenNoise, why: null };
     if (noise > grossDifference) return { result: 'not-run', difference: least, noise, why: unsteadyWhy };
-    if (answers.length === mostAnswers) break;
+    if (answers.length === mostAnswers || next.isGone) break;
   }
   // Noisier than it was at the freeze: what it would hide cannot be told from damage, either way.
   if (!isBeyondNoise(least, noise)) return { result: 'not-run', difference: least, noise, why: unsteadyWhy };

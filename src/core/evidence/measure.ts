@@ -3,6 +3,7 @@ import { isCwmError } from '../../protocol/errors.ts';
 import { canaryDifference, isBeyondNoise } from './canary.ts';
 import type { Engine, KvContext, Measurement } from '../ports/engine.ts';
 import type { FrozenContext } from './frozenContext.ts';
+import { reusedLess } from './reuse.ts';
 
 /**
  * One request over a context, and its canary. With `canaryTokens` the canary is another request's, over so many of the first
@@ -41,6 +42,8 @@ export async function measureUnlessPoisoned(
     const measured = await askOnce();
     if (!isMoved(kv, measured)) return measured;
     const { canary, reuse } = await askOnce();
+    // Of KV that was computed again in the meantime, its canary says nothing about what the first one reused.
+    if (reusedLess(reuse, measured.reuse)) return { ...measured, isGone: true };
     return { reuse: { ...measured.reuse, serverIdle: measured.reuse.serverIdle && reuse.serverIdle }, canary };
   };
   try {

@@ -42,3 +42,7 @@ export const restoredNotes = (restored: ReuseEvidence | undefined): string[] =>
         'The model server stored the KV cache and reuses nothing of it when it is read back, so a thaw computes the context again.',
       ]
     : [];
+
+/** Whether the later of two requests is known to have reused less than the first: some of what the first one reused is gone. */
+export const reusedLess = (later: ReuseEvidence, first: ReuseEvidence): boolean =>
+  later.cachedTokens !== null && first.cachedTokens !== null && later.cachedTokens < first.cachedTokens;

@@ -185,6 +185,8 @@ export interface Measurement {
   readonly canary: Canary | null;
   /** Another request of the adapter shared the server with this one, which can change the canary's last bits. */
   readonly isAccompanied?: boolean;
+  /** The same request reused less right after it: nobody can ask again about what this one reused. Only the core says so. */
+  readonly isGone?: boolean;
 }
 
 /** A full KV block of a context and its file, if there is one. */

@@ -142,11 +142,11 @@ function thawSummary(receipt: Summarised): string {
   }
 }
 
-/** Then nothing of it could have been reused, and nothing is wrong. */
 /** The KV was written or read as it is, and its file is whole; no request measured it. */
 const isUnasked = ({ promptTokens, content }: Summarised): boolean =>
   promptTokens === null && content.checksums === 'agreed';
 
+/** Then nothing of it could have been reused, and nothing is wrong. */
 const isTooShort = ({ floorTokens, blockTokens }: Summarised): boolean => floorTokens === 0 && (blockTokens ?? 1) > 1;
 const tooShort = ({ blockTokens }: Summarised): string =>
   `The context is too short to be reused: this model server reuses blocks of ${amount(blockTokens)} tokens, and never the last token, so it takes ${amount((blockTokens ?? 0) + 1)} tokens at least.`;
