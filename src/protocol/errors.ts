@@ -31,7 +31,7 @@ export const errors = {
   InvalidState: final('CWM-1103', 400, 'Correct what is named, and store it again; nothing was changed.'),
   NotAModel: final('CWM-1201', 400, 'Choose a GGUF file that llama.cpp can load.'),
   SessionNotFound: final('CWM-2001', 404, 'List the sessions to see which exist.'),
-  WindowNotFound: final('CWM-2002', 404, 'List the windows to see which exist.'),
+  WindowNotFound: final('CWM-2002', 404, 'List the windows ("cwm list") to see which exist.'),
   RecoveryPointNotFound: final('CWM-2004', 404, 'List the recovery points of the session to see which exist.'),
   NoValidRecoveryPoint: final('CWM-2005', 404, 'A window of the session, if it has one, can still be thawed.'),
   BranchNotFound: final('CWM-2006', 404, 'List the branches of the session to see which exist.'),

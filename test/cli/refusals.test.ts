@@ -61,7 +61,9 @@ describe('cwm refuses', () => {
   it('in words: what happened, its code, and what to do', async () => {
     const { code, stdout, stderr } = await cliOn((await startHere()).storage).run('thaw', 'nothing');
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
-    expect(stderr).toMatch(/^cwm: .*"nothing".* \(CWM-2002\)\n {5}List the windows to see which exist\.\n$/);
+    expect(stderr).toMatch(
+      /^cwm: .*"nothing".* \(CWM-2002\)\n {5}List the windows \("cwm list"\) to see which exist\.\n$/,
+    );
   });
 
   it('S0-04 an empty session to freeze, and leaves it as it was', async () => {

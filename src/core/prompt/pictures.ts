@@ -72,6 +72,14 @@ export function requireSight(
 
 const nameOf = { image: 'a picture', audio: 'a sound', video: 'a video', file: 'a file' } as const;
 
+const kindsOf = { image: 'pictures', audio: 'sounds', video: 'videos', file: 'files' } as const;
+
+/** What these messages have besides text, like `pictures and sounds`; null: nothing. */
+export function mediaWords(messages: readonly Pick<Message, 'content'>[]): string | null {
+  const kinds = [...new Set(picturesOf(messages).map(({ type }) => kindsOf[type]))];
+  return kinds.length === 0 ? null : kinds.join(' and ');
+}
+
 const isNoPicture = ({ type }: Seen): boolean => type !== 'image';
 
 /**

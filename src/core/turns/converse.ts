@@ -15,7 +15,7 @@ import { isMemoryTool } from '../memory/memoryTool.ts';
 import { offeredMemoryTools, withMemoryTools } from '../memory/tools.ts';
 import { citationNotes } from '../memory/pages/citations.ts';
 import { reportTurn } from '../memory/reportTurn.ts';
-import { hasPictures } from '../prompt/pictures.ts';
+import { withDraft } from '../prompt/withDraft.ts';
 import { gated, isUndecided, whyTooLong } from '../tools/policy.ts';
 import { offeredTools, withQuestion } from '../tools/askUser.ts';
 import { namedCalls } from '../tools/toolCalls.ts';
@@ -81,7 +81,7 @@ export async function converse(
       whyLast === null
         ? await toolsOf(core, turn, { added, inPool, toolChoice, conversing }, signal).catch(async (error: unknown) => {
             await endFailedTurn(core, turn, error);
-            throw error;
+            throw turn.session.draft === null ? error : withDraft(error, added);
           })
         : { tools: [], notes: [`${whyLast} The last answer was made without tools.`], added };
     added = found.added;
@@ -281,11 +281,7 @@ async function answerOnce(
   } catch (error) {
     const failure = toCwmError(error);
     if (failure.context?.['answer'] !== undefined || turn.session.draft === null) throw failure;
-    throw new CwmError(failure.name, failure.message, {
-      hint: `${failure.hint} Your text is saved as a draft${hasPictures(added) ? ', without its pictures' : ''}.`,
-      context: { ...failure.context, draftKept: true },
-      cause: error,
-    });
+    throw withDraft(error, added);
   }
 }
 

@@ -76,28 +76,27 @@ export async function answer(
   const started = core.clock.elapsedMs();
   const { continueFrom, toolChoice } = input;
   const sampling = samplingOf(session, requireSampling(input));
-  const turn = await beginTurn(core, session, input.engine ?? session.engine, text, signal);
+  const said = {
+    type: 'text' as const,
+    text,
+    ...(media.length > 0 && { media: [...media] }),
+    // Their places were in another text.
+    ...(parts.length > 0 && { parts: parts.map((part) => ({ ...part, at: 0 })) }),
+  };
+  const turn = await beginTurn(core, session, input.engine ?? session.engine, said, signal);
   const hasMemories = !asked && (await addMemories(core, turn, signal));
   const isRecalled = !asked && (await addRecalled(core, turn, text, signal));
   // A client that has the session before the recall lacks one message more than question and answer.
   const fromVersion = isRecalled || hasMemories ? turn.session.version : session.version;
-  const question =
-    asked ??
-    newMessage(core, turn.messages, 'user', {
-      type: 'text',
-      text,
-      ...(media.length > 0 && { media: [...media] }),
-      // Their places were in another text.
-      ...(parts.length > 0 && { parts: parts.map((part) => ({ ...part, at: 0 })) }),
-    });
-  const said = await converse(
+  const question = asked ?? newMessage(core, turn.messages, 'user', said);
+  const answered = await converse(
     core,
     turn,
     { added: [question], inPool: asked !== undefined, round: 1 },
     { sampling, continueFrom, toolChoice, reporter },
     signal,
   );
-  return { ...said, userMessageId: question.id, fromVersion, ms: core.clock.elapsedMs() - started };
+  return { ...answered, userMessageId: question.id, fromVersion, ms: core.clock.elapsedMs() - started };
 }
 
 /**

@@ -1,16 +1,19 @@
 import { CwmError } from '../../protocol/errors.ts';
 import type { SessionId } from '../../protocol/ids.ts';
-import type { Message, Session } from '../../protocol/schemas/session.ts';
+import type { Message, MessageContent, Session } from '../../protocol/schemas/session.ts';
 import type { CoreContext } from '../context.ts';
 import { requireSameModel } from '../identity.ts';
 import { requireOpen } from '../lifecycle.ts';
 import type { EngineDescription } from '../ports/engine.ts';
 import { saltOf } from '../ports/lineages.ts';
 import { nextEngine, requireSession } from '../session.ts';
+import { withDraft } from '../prompt/withDraft.ts';
 import { AnswerUnderWay } from '../answers/answerUnderWay.ts';
 import { recoverTurn } from './cutAnswer.ts';
 import { advance, isPaused } from './machine.ts';
 import { endFailedTurn, tellPhase, tokensBefore, updateRecord, type Turn } from './turn.ts';
+
+type TextContent = Extract<MessageContent, { readonly type: 'text' }>;
 
 /**
  * Runs one turn of a session. A second turn at the same time is refused, not queued (S4-50).
@@ -52,12 +55,16 @@ const undecided = (id: SessionId): CwmError =>
     hint: 'Approve or deny them ("cwm session approve", "cwm session deny"), or cancel the turn ("cwm session cancel").',
   });
 
-/** Stores the beginning of a turn and the user's text, and asks the engine for its description. */
+/**
+ * Stores the beginning of a turn and the user's text, and asks the engine for its description.
+ *
+ * @param said what the user says, whose text becomes the draft; null: nothing, and the draft stays.
+ */
 export async function beginTurn(
   core: CoreContext,
   session: Session,
   spec: string,
-  draft: string | null,
+  said: TextContent | null,
   signal: AbortSignal,
 ): Promise<Turn> {
   core.engines.get(spec);
@@ -65,7 +72,7 @@ export async function beginTurn(
   const sent = advance(session, 'send');
   tellPhase(core, sent);
   const begun = await updateRecord(core, advance(sent, 'request'), {
-    draft: draft ?? session.draft,
+    draft: said?.text ?? session.draft,
     ...nextEngine(session, spec),
   });
   try {
@@ -75,7 +82,7 @@ export async function beginTurn(
       engine: session.engine,
       formerEngines: session.formerEngines,
     });
-    throw error;
+    throw said ? withDraft(error, [{ content: said }]) : error;
   }
 }
 

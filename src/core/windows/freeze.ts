@@ -154,7 +154,10 @@ async function requireFreezable(
   }
   if (!session.tokens) {
     throw new CwmError('InvalidParameter', `Session "${id}" has no context yet: there is nothing to freeze.`, {
-      hint: 'Prime it with files or send a message first.',
+      hint:
+        session.draft === null
+          ? 'Prime it with files or send a message first.'
+          : 'Its message has no answer yet. Send it again once the model server answers.',
     });
   }
   return { session, tokens: session.tokens };

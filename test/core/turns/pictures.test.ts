@@ -5,6 +5,7 @@ import { sha256Hex } from '../../../src/base/hash.ts';
 import { blockHashChain } from '../../../src/base/kvBlockHash.ts';
 import type { ChatMessage } from '../../../src/core/ports/engine.ts';
 import { parsePictures, saltWithPictures } from '../../../src/core/prompt/pictures.ts';
+import { withDraft } from '../../../src/core/prompt/withDraft.ts';
 import { slotHash } from '../../../src/engines/llamaServer/slots/slotFile.ts';
 import type { MessageContent } from '../../../src/protocol/schemas/session.ts';
 import { codeOf, coreFixture, never, type CoreFixture } from '../coreFixture.ts';
@@ -142,6 +143,14 @@ describe('a conversation with pictures', () => {
     });
     expect(fixture.engine.calls).not.toContain('generate');
     expect(await fixture.cwm.getSession({ session: 's' })).toMatchObject({ phase: 'Idle' });
+  });
+
+  test('what the draft of another message lacks is named by its kinds', () => {
+    const bytes = { mediaType: null, sha256: 'a', sizeBytes: 1, at: 0 };
+    const parts = (['audio', 'image', 'audio'] as const).map((type) => ({ type, ...bytes }));
+    expect(withDraft(new Error('no'), [{ content: { type: 'text', text: 'Hear.', parts } }]).hint).toContain(
+      'Your text is saved as a draft, without its sounds and pictures.',
+    );
   });
 
   test('a thaw on a model that sees no pictures opens the conversation and says why', async () => {

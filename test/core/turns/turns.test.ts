@@ -101,6 +101,19 @@ describe('send', () => {
     expect(await cwm.send({ session: 's', text: 'Go on.' }, never())).toMatchObject({ session: 's' });
   });
 
+  test('a model server that is down is an error that says that the message is kept, and why nothing can be frozen yet', async () => {
+    const fixture = await coreFixture();
+    await fixture.cwm.createSession({ id: 's' });
+    fixture.engine.fault = 'EngineUnavailable';
+    await expect(fixture.cwm.send({ session: 's', text: 'precious words' }, never())).rejects.toMatchObject({
+      hint: expect.stringMatching(/ Your text is saved as a draft\.$/),
+      context: { draftKept: true },
+    });
+    await expect(fixture.cwm.freeze({ session: 's', window: 'w' }, never())).rejects.toMatchObject({
+      hint: expect.stringMatching(/^Its message has no answer yet\./),
+    });
+  });
+
   test('S4-12 a turn that a crash interrupted is idle again after recovery, with its draft', async () => {
     const fixture = await coreFixture();
     await talkedSession(fixture);

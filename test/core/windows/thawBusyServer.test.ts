@@ -40,19 +40,22 @@ describe('while others use the server, which moves the last bits of what it answ
     expect((await thaw(fixture)).verdict).toBe('damaged');
   });
 
-  test.each([1, 2])('damage that is evicted behind request %i is not cleared by what is computed then', async (request) => {
-    const fixture = await frozenWhenIdle();
-    const { engine } = fixture;
-    engine.damage(2, { silently: true });
-    engine.accompaniedMeasurements = request;
-    let measured = 0;
-    engine.onCall = async (call) => {
-      if (call === 'measure' && measured++ === request) engine.evict();
-    };
-    const receipt = await thaw(fixture);
-    expect(['damaged', 'rebuilt']).toContain(receipt.verdict);
-    expect(receipt.content.canary).not.toBe('agreed');
-  });
+  test.each([1, 2])(
+    'damage that is evicted behind request %i is not cleared by what is computed then',
+    async (request) => {
+      const fixture = await frozenWhenIdle();
+      const { engine } = fixture;
+      engine.damage(2, { silently: true });
+      engine.accompaniedMeasurements = request;
+      let measured = 0;
+      engine.onCall = async (call) => {
+        if (call === 'measure' && measured++ === request) engine.evict();
+      };
+      const receipt = await thaw(fixture);
+      expect(['damaged', 'rebuilt']).toContain(receipt.verdict);
+      expect(receipt.content.canary).not.toBe('agreed');
+    },
+  );
 
   test('where none is, all is computed again, and nothing is called damaged', async () => {
     const fixture = await frozenWhenIdle();

@@ -123,7 +123,10 @@ describe('S0-30 a message to a frozen session', () => {
   it('leaves it frozen, with the text as its draft, where the model server is away', async () => {
     const { cwm, engine } = await frozen();
     vi.spyOn(engine, 'describe').mockRejectedValue(new CwmError('EngineUnavailable', 'Nothing answers.'));
-    expect(await codeOf(cwm.send({ session: 's', text: 'Still here?' }))).toBe('CWM-5001');
+    await expect(cwm.send({ session: 's', text: 'Still here?' })).rejects.toMatchObject({
+      code: 'CWM-5001',
+      hint: expect.stringContaining('Your text is saved as a draft.'),
+    });
     expect(await cwm.getSession({ session: 's' })).toMatchObject({ lifecycle: 'frozen', draft: 'Still here?' });
   });
 

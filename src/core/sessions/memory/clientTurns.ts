@@ -267,16 +267,16 @@ async function converseAs(
         });
   const ofCalls = isBeside ? calls.map((call) => resultMessage(call, results)) : [];
   const said = [...ofCalls, ...turn.said];
+  const content = text === null ? null : { type: 'text' as const, text, ...(parts.length > 0 && { parts }) };
   const going = isAnswered
     ? await withResults(core, session, { engine, results }, conversing, signal)
-    : await beginTurn(core, await withSaid(core, session, said), engine, text, signal);
+    : await beginTurn(core, await withSaid(core, session, said), engine, content, signal);
   if (isAnswered && said.length > 0) {
     going.session = await withSaid(core, going.session, said);
     going.messages = await core.conversations.of(going.session);
   }
   if (!isAnswered && text !== null) await addRecalled(core, going, text, signal);
-  const content = { type: 'text', text: text ?? '', ...(parts.length > 0 && { parts }) } as const;
-  const question = text === null ? null : newMessage(core, going.messages, 'user', content);
+  const question = content && newMessage(core, going.messages, 'user', content);
   const round = isAnswered && !question ? (given.pendingTools?.round ?? 0) + 1 : 1;
   const asked = { added: question ? [question] : [], inPool: !question, round };
   const answered = await converse(core, going, asked, conversing, signal);

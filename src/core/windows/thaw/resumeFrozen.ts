@@ -6,6 +6,7 @@ import type { CoreContext } from '../../context.ts';
 import { modelDifference } from '../../identity.ts';
 import { moveLifecycle } from '../../lifecycle.ts';
 import type { Reporter } from '../../ports/reporter.ts';
+import { withDraft } from '../../prompt/withDraft.ts';
 import { requireWindow } from '../windows.ts';
 import { thaw } from './thaw.ts';
 
@@ -79,19 +80,21 @@ export async function resumeForMessage(
     if (isCwmError(error, 'InvalidTransition')) return null;
     if (isCwmError(error, 'WindowNotFound') && (await openWithoutWindow(core, id, signal))) return null;
     // The error that refused the message says more than one of storing the draft.
-    if (input.text !== undefined && isCwmError(error, 'EngineUnavailable', 'ModelMismatch'))
-      await storeDraft(core, id, input.text, signal).catch(() => undefined);
-    throw error;
+    const draft = isCwmError(error, 'EngineUnavailable', 'ModelMismatch') ? input.text : undefined;
+    const isStored = draft !== undefined && (await storeDraft(core, id, draft, signal).catch(() => false));
+    throw isStored ? withDraft(error, []) : error;
   }
 }
 
-/** Others may have changed the session since the message came. */
-const storeDraft = (core: CoreContext, id: SessionId, draft: string, signal: AbortSignal): Promise<void> =>
+/** Whether it could be: the session may be gone. Others may have changed the session since the message came. */
+const storeDraft = (core: CoreContext, id: SessionId, draft: string, signal: AbortSignal): Promise<boolean> =>
   core.turns.run(
     id,
     async () => {
       const session = await core.store.sessions.get(id);
-      if (session) await core.store.sessions.update({ ...session, draft, version: session.version + 1 });
+      if (!session) return false;
+      await core.store.sessions.update({ ...session, draft, version: session.version + 1 });
+      return true;
     },
     signal,
   );
