@@ -122,6 +122,53 @@ const ask = { model: 'm', max_tokens: 64, stream: true };
 const said = (gateway: GatewayFixture) => gateway.sessions().then((all) => all.map((each) => each.said));
 
 describe('Messages at a server that has them', () => {
+  const turn = async (gateway: GatewayFixture, messages: readonly object[]) => {
+    await (await gateway.post('/v1/messages', { ...ask, messages })).text();
+    await gateway.settled();
+  };
+
+  test("a call of the server's own tool is recorded with its input, and the next turn belongs to the same session", async () => {
+    const [start, ...rest] = saysText('Found.');
+    const call = { type: 'server_tool_use', id: 'srvtoolu_1', name: 'web_search', input: {} };
+    const delta = { type: 'input_json_delta', partial_json: '{"query":"x"}' };
+    const result = { type: 'web_search_tool_result', tool_use_id: 'srvtoolu_1', content: [] };
+    const called = [
+      event('content_block_start', { index: 3, content_block: call }),
+      event('content_block_delta', { index: 3, delta }),
+      event('content_block_start', { index: 4, content_block: result }),
+    ];
+    const gateway = await foreign('/v1/messages', (_, res) => stream(res, [start!, ...called, ...rest]));
+    const question = { role: 'user', content: 'Search' };
+    await turn(gateway, [question]);
+    const content = [{ type: 'text', text: 'Found.' }, { ...call, input: { query: 'x' } }, result];
+    await turn(gateway, [question, { role: 'assistant', content }, { role: 'user', content: 'And?' }]);
+    expect(await said(gateway)).toMatchObject([[{ text: 'Search' }, {}, { text: 'And?' }, {}]]);
+  });
+
+  test('S1-20 a picture and a file are stored, and what chat completions have no form for has a line', async () => {
+    const gateway = await foreign('/v1/messages', (_, res) => stream(res, saysText('Hi.')));
+    const source = (kind: string): object => ({ type: 'base64', media_type: kind, data: 'AAAA' });
+    const content = [
+      { type: 'container_upload', file_id: 'f1' },
+      { type: 'document', source: source('application/pdf') },
+      { type: 'text', text: 'Look' },
+      { type: 'image', source: source('image/png') },
+    ];
+    await turn(gateway, [{ role: 'user', content }]);
+    expect(await said(gateway)).toMatchObject([
+      [
+        {
+          text: 'Look\n[container_upload]',
+          parts: [
+            { type: 'file', mediaType: 'application/pdf', sizeBytes: 3, at: 0 },
+            { type: 'image', mediaType: 'image/png', sizeBytes: 3, at: 4 },
+          ],
+        },
+        {},
+      ],
+    ]);
+  });
+
   const tools = [{ name: 'read', input_schema: { type: 'object' } }];
   const first = { ...ask, tools, messages: [{ role: 'user', content: 'Read it' }] };
 
@@ -476,6 +523,30 @@ describe('Responses at a server that has them', () => {
     const next = await talk(gateway, { input: [shellOutput], previous_response_id: 'resp_1' });
     expect(next.headers.get('x-cwm-recorded')).toBe('yes');
     expect(await said(gateway)).toMatchObject([[{ text: 'List files' }, {}, {}, { text: 'Done.' }]]);
+  });
+
+  test('a file goes along when the next process continues an answer', async () => {
+    const gateway = await responses([[messageOf('1', 'Red.')]]);
+    const file = { type: 'input_file', filename: 'a.pdf', file_data: 'data:application/pdf;base64,AAAA' };
+    const question = user([{ type: 'input_text', text: 'Read' }, file]);
+    await talk(gateway, { input: [question] });
+    await gateway.restart();
+    await talk(gateway, { input: 'And?', previous_response_id: 'resp_1' });
+    expect(gateway.passed.at(-1)?.body['input']).toMatchObject([question, { role: 'assistant' }, { content: 'And?' }]);
+  });
+
+  test('an answer to something that is not stored whole can be continued by its id until the backend ends', async () => {
+    const gateway = await responses([[messageOf('1', 'Roses.')]]);
+    const question = user([
+      { type: 'input_text', text: 'What is it?' },
+      { type: 'smell', of: 'roses' },
+    ]);
+    await talk(gateway, { input: [question] });
+    await talk(gateway, { input: 'And?', previous_response_id: 'resp_1' });
+    expect(gateway.passed.at(-1)?.body['input']).toMatchObject([question, {}, { content: 'And?' }]);
+    await gateway.restart();
+    const next = await gateway.post('/v1/responses', { model: 'm', input: 'So?', previous_response_id: 'resp_2' });
+    expect([next.status, await next.text()]).toEqual([404, expect.stringContaining('Send the whole conversation')]);
   });
 
   test('a stream that is cut says so in the form of the client, with what came', async () => {

@@ -8,6 +8,8 @@ const textTypes = new Set(['text', 'input_text', 'output_text']);
 export interface OtherPart {
   readonly part: JsonObject;
   readonly at: number;
+  /** The one that the message has among its others. */
+  readonly name: string;
 }
 
 interface Content {
@@ -18,8 +20,12 @@ interface Content {
   readonly parts: readonly OtherPart[];
 }
 
-/** What a message's content holds: a text and a list of one text are the same (clients send both), and `null` is no text. */
-export function contentOf(content: unknown): Content {
+/**
+ * What a message's content holds: a text and a list of one text are the same (clients send both), and `null` is no text.
+ *
+ * @param chatForm of a part that is no text, null where chat completions have none. Default: as the other formats write parts.
+ */
+export function contentOf(content: unknown, chatForm = asChat): Content {
   if (typeof content === 'string') return { text: content, others: [], parts: [] };
   const texts: string[] = [];
   const others: string[] = [];
@@ -31,30 +37,54 @@ export function contentOf(content: unknown): Content {
     else if (object && (textTypes.has(type) || (type === '' && typeof object['text'] === 'string')))
       texts.push(textOf(object['text']));
     else if (object) {
-      others.push(otherName(object));
-      const part = asChat(type, object);
-      if (part) parts.push({ part, at: texts.join('\n').length });
+      const name = otherName(object);
+      others.push(name);
+      const part = chatForm(type, object);
+      if (part) parts.push({ part, at: texts.join('\n').length, name });
     }
   }
   return { text: texts.join('\n'), others, parts };
 }
 
-/** A part of any of the formats as chat completions have it; null: they have no form for it. */
+/** Servers know more parts than anybody can list: each is one that chat completions have, as it was written. */
+export const partOfChat = (type: string, part: JsonObject): JsonObject | null =>
+  type === '' || type === 'refusal' ? null : part;
+
+/** A part of Responses or Messages as chat completions have it; null: they have no form for it, or nobody knows it. */
 function asChat(type: string, part: JsonObject): JsonObject | null {
-  const { image_url: url, detail } = part;
-  if (type === 'input_image' && typeof url === 'string')
-    return { type: 'image_url', image_url: { url, ...(typeof detail === 'string' && { detail }) } };
-  if (type === 'image') {
-    const { type: form, url: at, media_type: kind, data } = objectOf(part['source']) ?? {};
-    const written =
-      form === 'url' ? textOf(at) : form === 'base64' ? `data:${textOf(kind)};base64,${textOf(data)}` : '';
-    return written === '' ? null : { type: 'image_url', image_url: { url: written } };
+  switch (type) {
+    case 'input_audio':
+      return part;
+    case 'input_image': {
+      const { image_url: url, detail } = part;
+      if (typeof url !== 'string') return null;
+      return { type: 'image_url', image_url: { url, ...(typeof detail === 'string' && { detail }) } };
+    }
+    case 'input_file': {
+      const { filename, file_data: data, file_id: id } = part;
+      if (typeof data !== 'string' && typeof id !== 'string') return null;
+      return { type: 'file', file: { filename, file_data: data, file_id: id } };
+    }
+    case 'image': {
+      const url = sourceUrl(part);
+      return url === null ? null : { type: 'image_url', image_url: { url } };
+    }
+    case 'document': {
+      const data = objectOf(part['source'])?.['type'] === 'base64' ? sourceUrl(part) : null;
+      const filename = textOf(part['title']) || 'document.pdf';
+      return data === null ? null : { type: 'file', file: { filename, file_data: data } };
+    }
+    default:
+      return null;
   }
-  return ofOtherFormats.has(type) ? null : part;
 }
 
-/** They stand for texts, or for what only one company's servers have. */
-const ofOtherFormats = new Set(['', 'document', 'search_result', 'input_file', 'refusal']);
+/** Of a part of Messages; null: only Anthropic's servers have it, or it is words. */
+function sourceUrl(part: JsonObject): string | null {
+  const { type, url, media_type: kind, data } = objectOf(part['source']) ?? {};
+  if (type === 'base64') return `data:${textOf(kind)};base64,${textOf(data)}`;
+  return type === 'url' ? textOf(url) || null : null;
+}
 
 /** Pictures are long: a hash of them is enough to see that two are the same. `cache_control` moves from turn to turn. */
 export const otherName = ({ cache_control: _marker, ...part }: JsonObject): string =>

@@ -14,6 +14,7 @@ export interface Place {
   readonly hasAnswer: boolean;
   readonly role: Item['role'];
   readonly callNames?: Readonly<Record<string, string>>;
+  readonly isPartial?: boolean;
 }
 
 export interface Restored {
@@ -40,8 +41,8 @@ export const keys = {
 };
 
 export function entryOf(place: Place, answerKeys: readonly string[], serverName: string | null): Entry {
-  const { session, id, beforeId, beforeChain, length, chain, isAnswer, hasAnswer, role, callNames } = place;
-  const row = [session, id, beforeId, beforeChain, length, chain, isAnswer, hasAnswer, role, callNames];
+  const { session, id, beforeId, beforeChain, length, chain, isAnswer, hasAnswer, role, callNames, isPartial } = place;
+  const row = [session, id, beforeId, beforeChain, length, chain, isAnswer, hasAnswer, role, callNames, isPartial];
   return {
     keys: [
       keys.chain(chain),
@@ -55,11 +56,23 @@ export function entryOf(place: Place, answerKeys: readonly string[], serverName:
   };
 }
 
-type Row = [SessionId, MessageId, MessageId | null, string, number, string, boolean, boolean, Item['role'], unknown];
+type Row = [
+  SessionId,
+  MessageId,
+  MessageId | null,
+  string,
+  number,
+  string,
+  boolean,
+  boolean,
+  Item['role'],
+  unknown,
+  unknown,
+];
 
 export function placeOf(value: string): Place {
   const row = JSON.parse(value) as Row;
-  const [session, id, beforeId, beforeChain, length, chain, isAnswer, hasAnswer, role, callNames] = row;
+  const [session, id, beforeId, beforeChain, length, chain, isAnswer, hasAnswer, role, callNames, isPartial] = row;
   return {
     session,
     id,
@@ -71,5 +84,6 @@ export function placeOf(value: string): Place {
     hasAnswer,
     role,
     ...(callNames !== null && { callNames: callNames as Readonly<Record<string, string>> }),
+    ...(isPartial === true && { isPartial }),
   };
 }

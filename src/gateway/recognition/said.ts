@@ -53,6 +53,8 @@ export interface Said {
   readonly serverId?: string;
   /** By which an answer is found where its question has changed since. Until it is stored; empty for what is no answer. */
   readonly answerKeys: readonly string[];
+  /** The record has a line in the place of a part of it. Known once it is stored. Default: false. */
+  isPartial?: boolean;
   /** Requests that end with it and wait for their answers. */
   waiting: number;
   /** Until it is stored; null afterwards. */

@@ -43,7 +43,8 @@ export class Journal {
   /** The message is stored now. */
   async stored(all: readonly Said[]): Promise<void> {
     const lines: string[] = [];
-    for (const { conversation, id, beforeId, chain, isAnswer, role, callNames, serverId, answerKeys } of all) {
+    for (const said of all) {
+      const { conversation, id, beforeId, chain, isAnswer, role, callNames, serverId, answerKeys, isPartial } = said;
       const head = conversationLine(conversation);
       if (this.#last.get(conversation) !== head) lines.push(head);
       this.#last.set(conversation, head);
@@ -58,6 +59,7 @@ export class Journal {
           ...(answerKeys.length > 0 && { q: answerKeys.join(' ') }),
           ...(callNames && { n: callNames }),
           ...(serverId !== undefined && { i: serverId }),
+          ...(isPartial === true && { l: 1 }),
         }),
       );
     }
@@ -136,6 +138,7 @@ export class Journal {
         isAnswer,
         hasAnswer: isAnswer || before?.hasAnswer === true,
         role: roleOf[textOf(row['r']) as keyof typeof roleOf] ?? 'user',
+        ...(countOf(row['l']) === 1 && { isPartial: true }),
         ...(objectOf(row['n']) && { callNames: row['n'] as Readonly<Record<string, string>> }),
       };
       places.set(place.id, place);

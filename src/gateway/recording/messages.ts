@@ -7,7 +7,7 @@ import type { Said } from '../recognition/said.ts';
 /** The message that one stands behind; null for the first. */
 export type Before = (said: Said) => Said | null;
 
-/** What is said, as a session stores it. */
+/** What is said, as a session stores it. Marks what is not stored whole. */
 export function asMessage(said: Said, item: Item, createdAt: string, cut: CutReason | null, before: Before): Message {
   return {
     id: said.id,
@@ -23,7 +23,9 @@ export function asMessage(said: Said, item: Item, createdAt: string, cut: CutRea
 function contentOf(said: Said, item: Item, before: Before): MessageContent {
   const { role, calls = [], callId = '', reasoning } = item;
   const parts = keptParts(item);
-  const text = parts ? item.text : withOthers(item);
+  const missing = notKept(item, parts !== null);
+  if (missing.length > 0) said.isPartial = true;
+  const text = withLines(item.text, missing);
   if (role === 'tool')
     return { type: 'tool-result', call: callId, name: nameOfCall(said, callId, before), text, outcome: 'done' };
   const thought = reasoning !== undefined && { reasoning };
@@ -32,8 +34,8 @@ function contentOf(said: Said, item: Item, before: Before): MessageContent {
 }
 
 /** Null: it has none, or they cannot be kept. */
-function keptParts({ role, calls = [], others = [], parts = [] }: Item): MessagePart[] | null {
-  if (role === 'tool' || calls.length > 0 || parts.length === 0 || parts.length < others.length) return null;
+function keptParts({ role, calls = [], parts = [] }: Item): MessagePart[] | null {
+  if (role === 'tool' || calls.length > 0 || parts.length === 0) return null;
   try {
     return readParts(parts);
   } catch (error) {
@@ -42,9 +44,15 @@ function keptParts({ role, calls = [], others = [], parts = [] }: Item): Message
   }
 }
 
-/** A part that is not kept has a line in its place. */
-const withOthers = ({ text, others = [] }: Item): string =>
-  [text, ...others.map((part) => `[${part.slice(0, part.indexOf(':'))}]`)].filter((line) => line !== '').join('\n');
+/** Names of the parts that are not kept. */
+function notKept({ others = [], parts = [] }: Item, keeps: boolean): readonly string[] {
+  const kept = new Set(keeps ? parts.map(({ name }) => name) : []);
+  return others.filter((name) => !kept.has(name));
+}
+
+/** A part that is not kept has a line behind the text. */
+const withLines = (text: string, missing: readonly string[]): string =>
+  [text, ...missing.map((name) => `[${name.slice(0, name.indexOf(':'))}]`)].filter((line) => line !== '').join('\n');
 
 function nameOfCall(said: Said, callId: string, before: Before): string {
   for (let at = before(said); at; at = before(at)) {

@@ -14,12 +14,13 @@ export interface Previous {
 
 /** The answer that a request continues by its id. @throws CwmError MessageNotFound. */
 export async function previousTurn(
-  { recogniser, recorder, recent, outside, talks }: GatewayContext,
+  gateway: GatewayContext,
   format: Format,
   name: string | null,
   client: string,
 ): Promise<Previous | null> {
   if (name === null) return null;
+  const { recogniser, recorder, recent, outside, talks } = gateway;
   const { conversations } = recogniser;
   const said = conversations.answer(name as MessageId) ?? conversations.named(client, name);
   const id = said?.id ?? recent.named(client, name) ?? name;
@@ -30,13 +31,20 @@ export async function previousTurn(
   const known = recent.upTo(id);
   if (known) return { said, before: known };
   const messages = said ? await storedUpTo(said) : await talks.messagesUpTo(id as MessageId, client);
-  const before = messages && format.beforeOf?.(messages);
+  // The model would answer as if a file were its name.
+  const isWhole = said === null || !isPartial(gateway, said);
+  const before = isWhole ? messages && format.beforeOf?.(messages) : null;
   if (!before) {
     throw new CwmError('MessageNotFound', `There is no response "${name.slice(0, 80)}" to continue.`, {
       hint: 'Send the whole conversation without previous_response_id.',
     });
   }
   return { said, before };
+}
+
+function isPartial({ recogniser }: GatewayContext, said: Said): boolean {
+  for (let at: Said | null = said; at; at = recogniser.conversations.before(at)) if (at.isPartial) return true;
+  return false;
 }
 
 /** What a request only names of earlier answers, in memory or in the store. */

@@ -1,6 +1,6 @@
 import type { MessageRole } from '../../../protocol/schemas/session.ts';
 import type { ToolCall } from '../../../protocol/schemas/toolCall.ts';
-import { contentOf } from '../content.ts';
+import { contentOf, partOfChat } from '../content.ts';
 import { type Asked, type Item, splitSystem } from '../item.ts';
 import { listOf, objectOf, textOf, type JsonObject } from '../json.ts';
 
@@ -30,7 +30,7 @@ export function readChatRequest(body: JsonObject): Asked | null {
 export function chatItem(message: unknown): Item {
   const given = objectOf(message) ?? {};
   const role = roles.get(textOf(given['role'])) ?? 'user';
-  const { text, others, parts } = contentOf(given['content']);
+  const { text, others, parts } = contentOf(given['content'], partOfChat);
   const older = objectOf(given['function_call']);
   const calls = callsOf(older ? [{ function: older }, ...listOf(given['tool_calls'])] : given['tool_calls']);
   const name = textOf(given['name']);

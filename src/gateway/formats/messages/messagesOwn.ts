@@ -161,7 +161,9 @@ class MessagesAnswer implements OwnAnswer {
   }
 
   get answer(): Answer {
-    const blocks = [...this.#blocks].toSorted(([one], [other]) => one - other);
+    const blocks = [...this.#blocks]
+      .toSorted(([one], [other]) => one - other)
+      .map(([at, block]) => [at, withInput(block, this.#inputs.get(at))] as const);
     const [item = { role: 'assistant' as const, text: '' }] = itemsOf({
       role: 'assistant',
       content: blocks.map(([, block]) => block),
@@ -185,6 +187,12 @@ class MessagesAnswer implements OwnAnswer {
       model: this.#model,
     };
   }
+}
+
+/** Tools of the server's own have inputs, too, which the client says back with them. */
+function withInput(block: JsonObject, written: string | undefined): JsonObject {
+  const input = written === undefined ? null : parsed(written);
+  return input === null ? block : { ...block, input };
 }
 
 /** What was reused is no part of Anthropic's `input_tokens`. */

@@ -130,6 +130,7 @@ function elementsOf(message: object): object[] {
 function partOf(part: unknown): unknown {
   const given = objectOf(part) ?? {};
   if (given['type'] === 'text') return { type: 'input_text', text: given['text'] };
+  if (given['type'] === 'file') return { type: 'input_file', ...objectOf(given['file']) };
   const url = objectOf(given['image_url'])?.['url'];
   return given['type'] === 'image_url' ? { type: 'input_image', image_url: url, detail: 'auto' } : part;
 }
