@@ -1,9 +1,11 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { LlamaServerEngine } from '../../src/engines/llamaServer/llamaServerEngine.ts';
+import { Recogniser } from '../../src/gateway/recognition/recogniser.ts';
 import type { Isolation } from '../../src/protocol/settings/sessionChoices.ts';
+import { CwmError } from '../../src/protocol/errors.ts';
 import { diskFiles } from '../../src/store/disk/files.ts';
 import { FakeLlamaServer } from '../fakes/fakeLlamaServer.ts';
 import { gatewayFixture } from './gatewayFixture.ts';
@@ -42,7 +44,7 @@ async function onePlace({ volatileRestMs = 1, isolation = 'project' }: OnePlaceO
   };
   const saved = (session: string) =>
     expect.poll(async () => (await gateway.store.checkpoints.get(session as never)) !== null).toBe(true);
-  return { ...gateway, fake, chat, saved, slotDir };
+  return { ...gateway, llama: engine, fake, chat, saved, slotDir };
 }
 
 type OnePlace = Awaited<ReturnType<typeof onePlace>>;
@@ -86,6 +88,19 @@ describe('a model server with one slot', () => {
     await place.fake.restart({ model: 'another' });
     const { session } = await place.chat([user('Who are you?')]);
     expect((await place.sessions()).find((each) => each.session.id === session)?.session.model?.id).toBe('another');
+  });
+
+  test('a server that was started again and does not say what it is leaves nothing of a request in memory', async () => {
+    const place = await onePlace({ volatileRestMs: 600_000 });
+    await place.chat([system, user('Say hi')]);
+    await place.fake.restart();
+    const [recognised, ended] = [vi.spyOn(Recogniser.prototype, 'recognise'), vi.spyOn(Recogniser.prototype, 'ended')];
+    onTestFinished(() => [recognised, ended].forEach((spy) => spy.mockRestore()));
+    vi.spyOn(place.llama, 'describe').mockRejectedValue(new CwmError('EngineFailed', 'It is loading its model.'));
+    const { status } = await place.post('/p/demo/v1/chat/completions', { messages: [user('Who are you?')] });
+    expect(status).toBeGreaterThanOrEqual(500);
+    expect(recognised).toHaveBeenCalledOnce();
+    expect(ended.mock.calls).toEqual(recognised.mock.results.map(({ value }) => [value]));
   });
 
   test('what nothing was saved of is said to be lost with the server', async () => {

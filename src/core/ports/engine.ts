@@ -230,13 +230,13 @@ export type BlockLocation =
       readonly blocks: readonly LocatedBlock[];
     };
 
-/** What a server's only place had, in a file that no record names yet. One of its functions is called, once; neither needs the server. */
+/** What a server's only place had, in a file that no record names yet. Either is called, and {@link drop} after a {@link take} that throws, too; neither needs the server. */
 export interface LeftKv {
   /**
    * Makes it the stored KV of a context.
    *
    * @param atLeast so many of the first tokens of the context must be in it.
-   * @returns how many are, and what {@link Engine.restore} needs; null where there are fewer: it is dropped then.
+   * @returns how many are, and what {@link Engine.restore} needs; null where there are fewer, or the file is no longer whole: it is dropped then.
    */
   take(
     context: Pick<KvContext, 'ids' | 'salt'>,

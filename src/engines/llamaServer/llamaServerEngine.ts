@@ -179,9 +179,17 @@ export class LlamaServerEngine implements Engine {
   }
 
   leave(salt: string, tokens: number, signal: AbortSignal): Promise<LeftKv | null> {
-    return this.#inSlot(signal, (place) =>
-      leavePlace(place, { home: this.#home, folder: this.#folder }, { salt, tokens }),
+    const parts = { home: this.#home, folder: this.#folder };
+    const write = (place: Place): Promise<LeftKv | null> => leavePlace(place, parts, { salt, tokens });
+    const writing = this.#queue.run(
+      () => this.#links.use(signal, (link, signal) => this.#atSlot(link, write, signal)),
+      signal,
     );
+    return orAborted(writing, signal).catch((error: unknown) => {
+      // The server writes it to its end, and nobody else knows its name.
+      writing.then((left) => left?.drop()).catch(() => undefined);
+      throw error;
+    });
   }
 
   isUnused(signal: AbortSignal): Promise<boolean> {

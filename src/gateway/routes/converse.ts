@@ -69,8 +69,12 @@ const pass =
       }
     };
     let passing = await enter();
-    if (!passing.room.isThere && passing.recognised?.conversation) {
+    const leave = (): void => {
+      recogniser.ended(passing.recognised);
       passing.room.leave();
+    };
+    if (!passing.room.isThere && passing.recognised?.conversation) {
+      leave();
       recogniser.forget(passing.recognised.conversation);
       passing = await enter();
     }
@@ -79,19 +83,18 @@ const pass =
       const had = target;
       targets.doubt(had.spec);
       target = await targets.of(had.spec, signal).catch((error: unknown) => {
-        passing.room.leave();
+        leave();
         throw error;
       });
       if (isOnePlace(target) !== isOnePlace(had)) {
-        passing.room.leave();
+        leave();
         passing = await enter();
       }
     }
     try {
       await ask(format, gateway, { request, given, target, passing, isAnswering });
     } finally {
-      recogniser.ended(passing.recognised);
-      passing.room.leave();
+      leave();
     }
   };
 

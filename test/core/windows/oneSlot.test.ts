@@ -237,6 +237,33 @@ describe('a model server with room for one conversation, which writes what it ha
     expect(cwm.outside.isUnsaved(s)).toBe(true);
   });
 
+  it.each(['loadTokens', 'get'] as const)('leaves no file of a session that cannot be read (%s)', async (read) => {
+    const { cwm, store, left, kv, stored } = await leaving();
+    await left();
+    vi.spyOn(store.sessions, read).mockRejectedValueOnce(new CwmError('Corrupted', 'It is damaged.'));
+    stored();
+    await cwm.settled();
+    expect(kv.take).not.toHaveBeenCalled();
+    expect(kv.drop).toHaveBeenCalledOnce();
+    expect(await store.checkpoints.get(s)).toBeNull();
+  });
+
+  it('leaves no file that could not get its name', async () => {
+    const { cwm, left, kv, stored } = await leaving();
+    kv.take.mockRejectedValueOnce(new Error('EIO'));
+    await left();
+    stored();
+    await cwm.settled();
+    expect(kv.drop).toHaveBeenCalledOnce();
+  });
+
+  it('costs the conversation that comes nothing where the record of the one that leaves is damaged', async () => {
+    const { store, left, leave } = await leaving();
+    vi.spyOn(store.projects, 'isRecorded').mockRejectedValueOnce(new CwmError('Corrupted', 'It is damaged.'));
+    expect(await left()).toBe(false);
+    expect(leave).not.toHaveBeenCalled();
+  });
+
   it('is asked as before where it does not write, or nothing may be recorded of the session', async () => {
     const { left, leave, cwm } = await leaving();
     leave.mockResolvedValueOnce(null).mockRejectedValueOnce(new CwmError('EngineUnavailable', 'Nothing answers.'));

@@ -1,7 +1,9 @@
+import { readdirSync } from 'node:fs';
 import { readdir, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, test, vi } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { LlamaServerEngine } from '../../../src/engines/llamaServer/llamaServerEngine.ts';
+import { SlotFolder } from '../../../src/engines/llamaServer/slots/slotFile.ts';
 import { systemClock, systemSleep } from '../../../src/base/clock.ts';
 import { contextOf, failure, makeRig, never, someIds, type Rig } from './rig.ts';
 
@@ -77,6 +79,22 @@ describe('the slot that is used', () => {
     expect(looks(rig)).toBe(before + 1);
     await rig.engine.measure(contextOf(someIds(40)), never);
     expect(looks(rig)).toBe(before + 2);
+  });
+
+  test('that is written as it is leaves no file where nobody waits for that any more', async () => {
+    const { engine, fake, slotDir } = await makeRig({ fake: { slots: 1 } });
+    const context = contextOf(someIds(50));
+    await engine.measure(context, never);
+    const abort = new AbortController();
+    // At the moment of the server's answer, so that the file is there.
+    const written = vi.spyOn(SlotFolder.prototype, 'hasDraft').mockImplementation(async () => {
+      abort.abort();
+      expect(readdirSync(slotDir)).toHaveLength(1);
+      return true;
+    });
+    onTestFinished(() => void written.mockRestore());
+    await expect(engine.leave(context.salt, fake.held[0]?.length ?? 0, abort.signal)).rejects.toThrow('cancelled');
+    await expect.poll(() => readdirSync(slotDir)).toEqual([]);
   });
 
   test('is looked for again when that was long ago', async () => {

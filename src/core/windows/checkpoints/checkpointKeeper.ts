@@ -52,6 +52,8 @@ export class CheckpointKeeper {
   /** Requests of other programs that run past this core. */
   #passing = 0;
   readonly #costs = new SavingCosts();
+  /** Of a server's writing alone. */
+  readonly #leavingCosts = new SavingCosts();
   /** Those that somebody left and that could not be kept then. */
   readonly #left = new Set<SessionId>();
   readonly #running = new Set<Promise<unknown>>();
@@ -195,17 +197,12 @@ export class CheckpointKeeper {
     { tokens, stored }: { readonly tokens: number; readonly stored: () => Promise<void> },
     signal: AbortSignal,
   ): Promise<boolean> {
-    const { background, engines, holders, prefill, recording, store, clock } = this.#core();
+    const { background, engines, holders, clock } = this.#core();
     const id = holders.of(engine);
-    if (id === null || tokens < 1 || !this.#policy.enabled || !engines.get(engine).leave) return false;
-    const session = await store.sessions.get(id).catch(() => null);
-    if (!session || session.engine !== engine || !isOpen(session)) return false;
-    const [costMs, computeMs] = [this.#costs.expectedMs(engine, tokens), prefill.expectedMs(engine, tokens)];
-    if (costMs !== null && computeMs !== null && costMs > computeMs) return false;
-    if ((await recording.whyNot(session)) !== null) return false;
-    const lineage = await store.lineages.get(session.lineage).catch(() => null);
-    if (!lineage || this.#isClosed || background.isRunning(id)) return false;
-    const salt = saltOf(lineage);
+    if (id === null || tokens < 1 || !this.#policy.enabled) return false;
+    // What is wrong with the holder is no fault of the one that comes.
+    const salt = await this.#saltToLeave(engine, id, tokens).catch(() => null);
+    if (salt === null || this.#isClosed || background.isRunning(id)) return false;
     const { promise: isLeft, resolve } = Promise.withResolvers<boolean>();
     const work = background.run(id, false, async (abort) => {
       const startedMs = clock.elapsedMs();
@@ -217,11 +214,12 @@ export class CheckpointKeeper {
       resolve(kv !== null);
       if (!kv) return;
       const ms = clock.elapsedMs() - startedMs;
+      // Nobody waits for what follows, so that it counts for nothing.
+      this.#leavingCosts.spent(engine, { ms, tokens });
       await unlessAborted(stored(), abort).catch(() => undefined);
       const receipt = await makeLeftCheckpoint(this.#core(), id, { kv, salt, ms });
       if (!receipt) return;
       this.#turned.saved(id);
-      this.#costs.spent(engine, receipt);
     });
     this.#track(
       work
@@ -233,6 +231,17 @@ export class CheckpointKeeper {
         }),
     );
     return unlessAborted(isLeft, signal);
+  }
+
+  /** Under which an engine has a session that it can write as it is; null: that is not done. @throws CwmError of the store and the registry. */
+  async #saltToLeave(engine: string, id: SessionId, tokens: number): Promise<string | null> {
+    const { engines, prefill, recording, store } = this.#core();
+    if (!engines.get(engine).leave) return null;
+    const session = await store.sessions.get(id);
+    if (!session || session.engine !== engine || !isOpen(session)) return null;
+    if (!this.#leavingCosts.pays(engine, tokens, prefill.expectedMs(engine, tokens))) return null;
+    if ((await recording.whyNot(session)) !== null) return null;
+    return saltOf(await store.lineages.get(session.lineage));
   }
 
   /** Makes a checkpoint if the session has gone on and it pays. Rejects only where the failure handler throws. */

@@ -16,9 +16,11 @@ export class ChecksumsAhead {
 
   /** A failure is that of whoever takes it. */
   begin(hash: string, read: () => Checksum): void {
+    const nowMs = this.#clock.elapsedMs();
+    for (const [old, { atMs }] of this.#begun) if (nowMs - atMs > lastsMs) this.#begun.delete(old);
     const checksum = read();
     checksum.catch(() => undefined);
-    this.#begun.set(hash, { checksum, atMs: this.#clock.elapsedMs() });
+    this.#begun.set(hash, { checksum, atMs: nowMs });
   }
 
   /** What was begun a moment ago, for one who asks; null: nothing was. */

@@ -35,6 +35,14 @@ export interface Left {
  */
 export async function makeLeftCheckpoint(core: CoreContext, id: SessionId, left: Left): Promise<Receipt | null> {
   let isTaken = false;
+  const kv: LeftKv = {
+    ...left.kv,
+    async take(...asked) {
+      const taken = await left.kv.take(...asked);
+      isTaken = true;
+      return taken;
+    },
+  };
   const { signal } = new AbortController();
   try {
     return await core.turns.run(
@@ -44,10 +52,9 @@ export async function makeLeftCheckpoint(core: CoreContext, id: SessionId, left:
         if (!session || !hasCheckpointable(session)) return null;
         const before = await core.store.checkpoints.get(id);
         if (!isBehind(before, session)) return null;
-        isTaken = true;
         return core.kvRecords.run(
           familyOf(session.lineage),
-          () => core.space.inUse.during((hold) => take(core, session, left, { before, hold }, signal)),
+          () => core.space.inUse.during((hold) => take(core, session, { ...left, kv }, { before, hold }, signal)),
           signal,
         );
       },
@@ -70,22 +77,14 @@ async function take(
   const lineage = await core.store.lineages.get(session.lineage);
   const messageIds = [...(await activeMessageIds(core, session))];
   const ids = await core.store.sessions.loadTokens(id, tokens.sha256);
-  const description = await engine.describe(signal).catch(dropping(left));
-  try {
-    requireSameModel(session.model, description.model);
-    const doing = `To make a checkpoint of session "${id}"`;
-    const recordBytes = recordBytesOf(ids.length, 1, messageIds.length);
-    await requireRoom(core.space, { doing, kvBytes: 0, recordBytes }, signal);
-  } catch (error) {
-    await left.kv.drop();
-    throw error;
-  }
+  const description = await engine.describe(signal);
+  requireSameModel(session.model, description.model);
+  const doing = `To make a checkpoint of session "${id}"`;
+  const recordBytes = recordBytesOf(ids.length, 1, messageIds.length);
+  await requireRoom(core.space, { doing, kvBytes: 0, recordBytes }, signal);
   const salt = saltOf(lineage);
   // Given up meanwhile.
-  if (salt !== left.salt) {
-    await left.kv.drop();
-    return null;
-  }
+  if (salt !== left.salt) return null;
   const taken = await left.kv.take({ ids, salt }, leastShare * ids.length);
   if (!taken) return null;
   try {
@@ -161,13 +160,6 @@ async function take(
 }
 
 const noCanary = 'It was saved as the server had it, and no canary was asked.';
-
-const dropping =
-  ({ kv }: Left) =>
-  async (error: unknown): Promise<never> => {
-    await kv.drop();
-    throw error;
-  };
 
 async function forget(engine: Engine, handle: string): Promise<void> {
   try {

@@ -87,9 +87,11 @@ export class Warmings {
     const checkpoint = await store.checkpoints.get(id).catch(() => null);
     const [block] = checkpoint?.kv.blocks ?? [];
     if (!checkpoint || !block || !isDecidedByChecksum(checkpoint.kv)) return;
-    const engine = engines.get(checkpoint.manifest.engine);
     const { signal } = new AbortController();
-    this.ahead.begin(block.hash, async () => (await engine.checksum([block.hash], signal))[0] ?? null);
+    this.ahead.begin(
+      block.hash,
+      async () => (await engines.get(checkpoint.manifest.engine).checksum([block.hash], signal))[0] ?? null,
+    );
   }
 
   /** Starts it where it is worth it, and returns at once. */

@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { open, type FileHandle } from 'node:fs/promises';
+import { open, unlink, type FileHandle } from 'node:fs/promises';
 
 /*
  * A model with a sliding window or a recurrent state can only go back to a place of which llama-server has a checkpoint. It has up to 32 of them for a
@@ -53,9 +53,10 @@ export function worthKeeping(tokens: readonly number[], end: number): number[] {
  * Deletes checkpoints from a slot's file that are not {@link worthKeeping}, in place. A file of another form, or without checkpoints, stays as it is. Until
  * it returns, no record may name the file.
  *
- * @param tokens of the context in it. @returns its size in bytes. @throws what the file system throws.
+ * @param tokens of the context in it. @returns its size in bytes; null: the disk failed halfway, and the file is deleted, as far as that can be.
+ * @throws what the file system throws before anything is changed.
  */
-export async function thinCheckpoints(path: string, tokens: number): Promise<number> {
+export async function thinCheckpoints(path: string, tokens: number): Promise<number | null> {
   await using file = await open(path, constants.O_RDWR | (constants.O_NOFOLLOW ?? 0));
   const { size } = await file.stat();
   const appendix = await findAppendix(file, size);
@@ -65,19 +66,35 @@ export async function thinCheckpoints(path: string, tokens: number): Promise<num
         tokens,
       )
     : [];
-  let end = size;
-  if (appendix && kept.length < appendix.entries.length) {
-    end = appendix.from + headBytes;
-    for (const { from, to } of kept.flatMap((at) => appendix.entries[at] ?? [])) {
-      if (from !== end) await move(file, from, to, end);
-      end += to - from;
-    }
-    const count = Buffer.alloc(4);
-    count.writeUInt32LE(kept.length);
-    await file.write(count, 0, count.length, appendix.from + 8);
-    await file.truncate(end);
+  if (!appendix || kept.length === appendix.entries.length) return size;
+  try {
+    return await rewrite(file, appendix, kept);
+  } catch {
+    await unlink(path).catch(() => undefined);
+    return null;
   }
+}
+
+/** @param kept indexes, in order. @returns the file's new size. @throws what the file system throws: the file is spoilt then. */
+async function rewrite(file: FileHandle, { from: start, entries }: Appendix, kept: readonly number[]): Promise<number> {
+  let end = start + headBytes;
+  for (const { from, to } of kept.flatMap((at) => entries[at] ?? [])) {
+    if (from !== end) await move(file, from, to, end);
+    end += to - from;
+  }
+  const count = Buffer.alloc(4);
+  count.writeUInt32LE(kept.length);
+  await writeAll(file, count, start + 8);
+  await file.truncate(end);
   return end;
+}
+
+async function writeAll(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+  for (let done = 0; done < bytes.length;) {
+    const { bytesWritten } = await file.write(bytes, done, bytes.length - done, position + done);
+    if (bytesWritten === 0) throw new Error('The disk takes no more of a slot file.');
+    done += bytesWritten;
+  }
 }
 
 /** Towards the beginning of the file. */
@@ -86,7 +103,7 @@ async function move(file: FileHandle, from: number, to: number, target: number):
   for (let at = from; at < to;) {
     const { bytesRead } = await file.read(buffer, 0, Math.min(buffer.length, to - at), at);
     if (bytesRead === 0) throw new Error('A slot file became shorter while it was read.');
-    await file.write(buffer, 0, bytesRead, target + (at - from));
+    await writeAll(file, buffer.subarray(0, bytesRead), target + (at - from));
     at += bytesRead;
   }
 }

@@ -93,7 +93,8 @@ export class SlotFolder {
   readonly #layout: BlockLayout;
   readonly #foundIn: string | null;
   readonly #kvOptions: string;
-  #hasSwept = false;
+  /** When {@link #sweep} last looked, in milliseconds. */
+  #sweptMs = -Infinity;
   /** A draft of the server did not appear in the folder. */
   #lacksDrafts = false;
   /** Why the folder is not used: nobody named it and no file of the server was seen in it yet, or one was saved and did not appear in it. */
@@ -148,6 +149,7 @@ export class SlotFolder {
 
   /** Another server may answer now. */
   doubt(): void {
+    this.#lacksDrafts = false;
     this.#doubt = this.#firstDoubt();
   }
 
@@ -206,13 +208,14 @@ export class SlotFolder {
   }
 
   /**
-   * The name of a file that no record has yet; null where the server has such files elsewhere, and nobody would delete them. The first time, those that
-   * a process left which ended too early are deleted.
+   * The name of a file that no record has yet; null where the server has such files elsewhere, and nobody would delete them. Now and then, those
+   * that a process left which ended too early are deleted.
    */
   async newDraft(): Promise<string | null> {
     if (this.#lacksDrafts) return null;
-    if (!this.#hasSwept) {
-      this.#hasSwept = true;
+    const nowMs = systemClock.elapsedMs();
+    if (nowMs - this.#sweptMs > draftLastsMs) {
+      this.#sweptMs = nowMs;
       await this.#sweep().catch(() => undefined);
     }
     return draftMark + sha256Hex('cwm slot draft\0', randomSalt()).slice(draftMark.length);
@@ -222,9 +225,10 @@ export class SlotFolder {
     const directory = this.#directory ?? '';
     const names = await readdir(directory);
     for (const name of names.filter((each) => each.startsWith(`cwm-${draftMark}`))) {
-      const { mtimeMs } = await stat(join(directory, name));
+      const { mtimeMs } = await stat(join(directory, name)).catch(() => ({ mtimeMs: Infinity }));
       // Another process may be about to record it.
-      if (systemClock.now().getTime() - mtimeMs > draftLastsMs) await unlink(join(directory, name));
+      if (systemClock.now().getTime() - mtimeMs > draftLastsMs)
+        await unlink(join(directory, name)).catch(() => undefined);
     }
   }
 
@@ -274,9 +278,9 @@ export class SlotFolder {
   }
 
   /**
-   * Makes a file that the server just wrote no larger than it must be. What cannot be done stays undone.
+   * Makes a file that the server just wrote no larger than it must be. What cannot be begun stays undone.
    *
-   * @param tokens of the context in it. @returns its size in bytes; null where this machine does not reach it.
+   * @param tokens of the context in it. @returns its size in bytes; null where this machine does not reach it, or a disk that failed halfway spoilt it.
    */
   async shrink(hash: string, tokens: number): Promise<number | null> {
     if ((await this.whyUnreachable()) !== null || this.#directory === undefined) return null;

@@ -48,8 +48,10 @@ export class StoredSlots {
       // As many tokens may be somebody else's.
       if (saved.tokens === context.ids.length && (await this.#isOf(hash, context.ids))) {
         const notes = await this.#savedNotes(hash, saved.sizeBytes);
-        const sizeBytes = notes.length === 0 ? await this.#folder.shrink(hash, saved.tokens) : null;
-        const handle = formatHandle({ hash, sizeBytes: sizeBytes ?? saved.sizeBytes });
+        const sizeBytes = notes.length === 0 ? await this.#folder.shrink(hash, saved.tokens) : saved.sizeBytes;
+        if (sizeBytes === null)
+          return { reuse, handle: null, notes: [`Its slot file could not be written. ${memoryOnly}`] };
+        const handle = formatHandle({ hash, sizeBytes });
         const trial = isDeadly ? { notes: [] } : await this.#tryRestore(place, context, signal);
         return { reuse, handle, ...trial, notes: [...notes, ...trial.notes] };
       }

@@ -1,7 +1,8 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { open, type FileHandle } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { thinCheckpoints, worthKeeping } from '../../../../src/engines/llamaServer/slots/slotCheckpoints.ts';
 import { fc } from '../../../support/fc.ts';
 import { contextOf, makeRig, never, someIds } from '../rig.ts';
@@ -65,6 +66,58 @@ describe('checkpoints of a context behind the state in a slot file', () => {
       expect(await thinCheckpoints(path, 1000)).toBe(bytes.length);
       expect(readFileSync(path).equals(bytes)).toBe(true);
     }
+  });
+
+  /** Has something else done in the place of each write, until the end of the test. */
+  async function instead(
+    write: (real: FileHandle['write'], count: number) => FileHandle['write'],
+  ): Promise<() => number> {
+    await using file = await open(path, 'w');
+    const prototype = Object.getPrototypeOf(file) as Pick<FileHandle, 'write'>;
+    const real = prototype.write;
+    let count = 0;
+    const spy = vi.spyOn(prototype, 'write').mockImplementation(function (this: FileHandle, ...given: unknown[]) {
+      return (write(real, count++) as (...all: unknown[]) => never).apply(this, given);
+    } as never);
+    onTestFinished(() => void spy.mockRestore());
+    return () => count;
+  }
+
+  const many = Array.from({ length: 20 }, (_, at) => ({ tokens: 50 * at, bytes: Buffer.from(`kv ${at}`) }));
+
+  test('are as many as the file says, or the file is gone, whichever write the disk fails', async () => {
+    let failing = Infinity;
+    let atFirst = 0;
+    const count = await instead((real, at) =>
+      at - atFirst === failing ? () => Promise.reject(new Error('EIO')) : real,
+    );
+    writeFileSync(path, appendix(many));
+    expect(await thinCheckpoints(path, 1000)).toBeLessThan(appendix(many).length);
+    const writes = count();
+    expect(writes).toBeGreaterThan(1);
+    for (failing = 0; failing < writes; failing++) {
+      writeFileSync(path, appendix(many));
+      atFirst = count();
+      expect(await thinCheckpoints(path, 1000)).toBeNull();
+      expect(existsSync(path)).toBe(false);
+    }
+  });
+
+  test('are whole where the disk takes a few bytes at a time', async () => {
+    const short = (real: FileHandle['write']) =>
+      function (this: FileHandle, bytes: Uint8Array, offset: number, length: number, position: number) {
+        const write = real as (...all: readonly unknown[]) => unknown;
+        return write.call(this, bytes, offset, Math.min(3, length), position);
+      } as FileHandle['write'];
+    await instead(short);
+    const state = Buffer.from('a state');
+    writeFileSync(path, Buffer.concat([state, appendix(many)]));
+    await thinCheckpoints(path, 1000);
+    const kept = worthKeeping(
+      many.map(({ tokens }) => tokens),
+      1000,
+    ).flatMap((at) => many[at] ?? []);
+    expect(readFileSync(path).equals(Buffer.concat([state, appendix(kept)]))).toBe(true);
   });
 
   test('are gone before the file is recorded, and the server restores what is left', async () => {
