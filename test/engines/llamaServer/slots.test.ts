@@ -92,7 +92,7 @@ describe('the slot that is used', () => {
       expect(readdirSync(slotDir)).toHaveLength(1);
       return true;
     });
-    onTestFinished(() => void written.mockRestore());
+    onTestFinished(() => written.mockRestore());
     await expect(engine.leave(context.salt, fake.held[0]?.length ?? 0, abort.signal)).rejects.toThrow('cancelled');
     await expect.poll(() => readdirSync(slotDir)).toEqual([]);
   });

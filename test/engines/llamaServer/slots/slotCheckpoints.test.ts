@@ -73,13 +73,13 @@ describe('checkpoints of a context behind the state in a slot file', () => {
     write: (real: FileHandle['write'], count: number) => FileHandle['write'],
   ): Promise<() => number> {
     await using file = await open(path, 'w');
-    const prototype = Object.getPrototypeOf(file) as Pick<FileHandle, 'write'>;
+    const prototype = Object.getPrototypeOf(file) as FileHandle;
     const real = prototype.write;
     let count = 0;
     const spy = vi.spyOn(prototype, 'write').mockImplementation(function (this: FileHandle, ...given: unknown[]) {
       return (write(real, count++) as (...all: unknown[]) => never).apply(this, given);
     } as never);
-    onTestFinished(() => void spy.mockRestore());
+    onTestFinished(() => spy.mockRestore());
     return () => count;
   }
 
