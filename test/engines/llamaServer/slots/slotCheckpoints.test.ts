@@ -74,11 +74,11 @@ describe('checkpoints of a context behind the state in a slot file', () => {
   ): Promise<() => number> {
     await using file = await open(path, 'w');
     const prototype = Object.getPrototypeOf(file) as FileHandle;
-    const real = prototype.write;
+    const real = Reflect.get(prototype, 'write');
     let count = 0;
     const spy = vi.spyOn(prototype, 'write').mockImplementation(function (this: FileHandle, ...given: unknown[]) {
       return (write(real, count++) as (...all: unknown[]) => never).apply(this, given);
-    } as never);
+    });
     onTestFinished(() => spy.mockRestore());
     return () => count;
   }
