@@ -549,6 +549,20 @@ describe('Responses at a server that has them', () => {
     expect([next.status, await next.text()]).toEqual([404, expect.stringContaining('Send the whole conversation')]);
   });
 
+  test('an answer of a session that was deleted is continued as another session', async () => {
+    const gateway = await responses([[messageOf('1', 'One.')], [messageOf('2', 'Two.')]]);
+    await talk(gateway, { input: 'First' });
+    const [{ session } = { session: null }] = await gateway.sessions();
+    await gateway.cwm.deleteSession({ session: session!.id });
+    gateway.sessionChanged(session!.id);
+    const next = await talk(gateway, { input: 'Second', previous_response_id: 'resp_1' });
+    expect(next.headers.get('x-cwm-recorded')).toBe('yes');
+    expect(next.headers.get('x-cwm-session')).not.toBe(session!.id);
+    expect(await said(gateway)).toMatchObject([
+      [{ text: 'First' }, { text: 'One.' }, { text: 'Second' }, { text: 'Two.' }],
+    ]);
+  });
+
   test('a stream that is cut says so in the form of the client, with what came', async () => {
     const gateway = await foreign('/v1/responses', (_, res) =>
       stream(res, llamaResponse('resp_1', 'Hi you.').slice(0, 4)),

@@ -61,7 +61,9 @@ export async function readRequest(
     if (whyNot !== null) return null;
     const nowMs = clock.elapsedMs();
     try {
-      if (previous?.said) return recogniser.goOn(previous.said, asked, asker, nowMs);
+      // A session may turn out to be gone once room for it is made; then what was said goes on as another one.
+      const said = previous?.said;
+      if (said && recogniser.ofSession(said.conversation.session)) return recogniser.goOn(said, asked, asker, nowMs);
       const items = [...(previous?.before.items() ?? []), ...asked.items];
       return recogniser.recognise({ ...asked, items }, asker, nowMs);
     } catch (error) {
