@@ -114,7 +114,7 @@ export interface NearQuery {
   readonly limit: number;
 }
 
-/** How many messages of a session have a text, and how many of those have vectors of one model. */
+/** How many messages of a session have a text of which the model takes something, as far as it was asked, and how many have vectors. */
 export interface VectorCounts {
   readonly messages: number;
   readonly embedded: number;

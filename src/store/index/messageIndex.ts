@@ -19,7 +19,7 @@ import { indexedText, searchExpression } from './searchWords.ts';
 import { keepVectorsIn, nearIn, unembeddedIn, vectorCountsIn, vectorsSchema } from './vectors.ts';
 
 /** Increases with every change of {@link schema} or of how a text is cut into words. */
-const version = 4;
+const version = 5;
 
 /** What is deleted must not stay readable in the image. */
 const overwriteDeleted = 'PRAGMA secure_delete = ON';

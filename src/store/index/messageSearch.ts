@@ -58,6 +58,8 @@ export class LiveMessageSearch implements MessageSearch {
   #isSaved = true;
   /** Messages whose vectors no image has. */
   #unsavedVectors = 0;
+  /** The disk took no image: each further try would export the whole index again, and close tries once more. */
+  #couldNotSave = false;
 
   constructor(parts: StoreDisk, source: MessageSource, wasmPath: string | null) {
     this.#parts = parts;
@@ -114,7 +116,7 @@ export class LiveMessageSearch implements MessageSearch {
       this.#isSaved = false;
       this.#unsavedVectors += vectors.length;
       // Words are read again from the files; vectors cost a model server its time.
-      if (this.#unsavedVectors >= saveAfter) await this.#save(index);
+      if (this.#unsavedVectors >= saveAfter && !this.#couldNotSave) await this.#save(index);
     });
   }
 
@@ -161,12 +163,15 @@ export class LiveMessageSearch implements MessageSearch {
     try {
       await writes.replaceFile(layout.searchImage, sealImage(index.image()));
       this.#isSaved = true;
+      this.#couldNotSave = false;
     } catch {
       this.#noteUnsaved();
     }
   }
 
   #noteUnsaved(): void {
+    if (this.#couldNotSave) return;
+    this.#couldNotSave = true;
     this.#parts.quarantine.note(
       this.#parts.layout.searchImage,
       'The search index could not be saved; it will be rebuilt.',

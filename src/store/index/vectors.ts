@@ -17,7 +17,8 @@ export const vectorsSchema = `
   CREATE TABLE models (
     number INTEGER PRIMARY KEY,
     name TEXT NOT NULL,
-    fingerprint BLOB NOT NULL
+    fingerprint BLOB NOT NULL,
+    used INTEGER NOT NULL
   );
   CREATE TABLE vectors (
     message INTEGER NOT NULL,
@@ -32,11 +33,15 @@ export const vectorsSchema = `
 const mostCompared = 20_000;
 /** A number of a vector has a byte: the order of similarities stays, in a quarter of the room. */
 const mostOfByte = 127;
-/** Vectors of these many models are kept; those of the model that came first go. */
+/** Vectors of these many models are kept; those of the model that was used longest ago go. */
 const mostModels = 4;
 
-/** A message of spaces alone needs no vectors. */
-const hasText = `trim(text) <> ''`;
+/** What JavaScript trims, too: SQLite takes spaces alone for blank. */
+const blanks = Array.from({ length: 0x1_0000 }, (_, code) => code).filter(
+  (code) => String.fromCharCode(code).trim() === '',
+);
+/** A blank message needs no vectors. */
+const hasText = `trim(text, char(${blanks.join(', ')})) <> ''`;
 /** The messages of a session, named by `?1`. */
 const ofSession = `holders JOIN sessions ON sessions.number = session JOIN messages ON messages.number = message
   WHERE sessions.id = ?1 AND ${hasText}`;
@@ -59,9 +64,9 @@ export function unembeddedIn(
 export function vectorCountsIn(database: Database, session: SessionId, model: VectorModel): VectorCounts {
   const [messages, embedded] = rowsOf(
     database,
-    `SELECT count(*), count(iif(EXISTS (
-       SELECT 1 FROM vectors WHERE vectors.message = holders.message AND model = ?2 AND vector IS NOT NULL), 1, NULL))
-     FROM ${ofSession}`,
+    `SELECT count(iif(kept IS 0, NULL, 1)), count(iif(kept, 1, NULL)) FROM (SELECT (
+       SELECT max(vector IS NOT NULL) FROM vectors WHERE vectors.message = holders.message AND model = ?2) AS kept
+     FROM ${ofSession})`,
     [session, numberOf(database, model)],
   )[0]!;
   return { messages: Number(messages), embedded: Number(embedded) };
@@ -70,6 +75,7 @@ export function vectorCountsIn(database: Database, session: SessionId, model: Ve
 export function keepVectorsIn(database: Database, model: VectorModel, all: readonly MessageVectors[]): void {
   inTransaction(database, () => {
     const number = numberOf(database, model) ?? addModel(database, model);
+    noteUse(database, number);
     // A message that is gone by now has none.
     const statement = database.prepare(
       'INSERT OR REPLACE INTO vectors (message, model, part, vector) SELECT number, ?2, ?3, ?4 FROM messages WHERE id = ?1',
@@ -91,6 +97,7 @@ export function nearIn(
 ): NearMessage[] {
   const number = numberOf(database, model);
   if (number === null) return [];
+  noteUse(database, number);
   const wanted = bytesOf(vector);
   const statement = database.prepare(
     `SELECT message, vector FROM vectors
@@ -146,14 +153,25 @@ function numberOf(database: Database, { fingerprint }: VectorModel): number | nu
 }
 
 function addModel(database: Database, { name, fingerprint }: VectorModel): number {
-  database.run('INSERT INTO models (name, fingerprint) VALUES (?, ?)', [name, bytesOf(fingerprint)]);
-  const numbers = rowsOf(database, 'SELECT number FROM models ORDER BY number DESC', []).map(([number]) => number!);
+  database.run(
+    'INSERT INTO models (name, fingerprint, used) VALUES (?, ?, (SELECT coalesce(max(used), 0) + 1 FROM models))',
+    [name, bytesOf(fingerprint)],
+  );
+  const numbers = rowsOf(database, 'SELECT number FROM models ORDER BY used DESC', []).map(([number]) => number!);
   for (const old of numbers.slice(mostModels)) {
     database.run('DELETE FROM vectors WHERE model = ?', [old]);
     database.run('DELETE FROM models WHERE number = ?', [old]);
   }
   return Number(numbers[0]);
 }
+
+/** The next save of the image has it; none is made for it. */
+const noteUse = (database: Database, number: number): unknown =>
+  database.run(
+    `UPDATE models SET used = (SELECT max(used) + 1 FROM models)
+     WHERE number = ? AND used < (SELECT max(used) FROM models)`,
+    [number],
+  );
 
 /** The direction of a vector; its length means nothing. */
 function bytesOf(vector: readonly number[]): Uint8Array {
