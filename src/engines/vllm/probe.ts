@@ -207,7 +207,8 @@ async function tryOut(parts: ProbeParts, size: ProbeSize, signal: AbortSignal) {
   const ids = idsOfLength(size.promptTokens, given);
   const [salt, otherSalt] = [randomSalt(), randomSalt()];
   const isWatched = identity.description.kind === 'vllm' && !size.isAssumed && ids.length > size.blockTokens;
-  const blocksPerFile = isWatched ? await parts.blocks.blocksPerFile() : null;
+  const told = isWatched ? await parts.blocks.blocksPerFile() : 'no-record';
+  const blocksPerFile = typeof told === 'number' ? told : null;
   const fileTokens = (blocksPerFile ?? 1) * size.blockTokens;
   const firstFile = { ids: ids.slice(0, fileTokens), salt, handle: null };
   const place = isWatched && fileTokens < ids.length ? await parts.blocks.locate(firstFile, signal) : null;
@@ -232,7 +233,13 @@ async function tryOut(parts: ProbeParts, size: ProbeSize, signal: AbortSignal) {
     return { ...found, reach: capability('block-files', 'unknown', notTried(blocksPerFile)) };
   if (!isExpected) return found;
   if (isWatched && blocksPerFile === null)
-    return { ...found, reach: capability('block-files', 'unknown', noRecord, noRecordRemedy) };
+    return {
+      ...found,
+      reach:
+        told === 'unclear'
+          ? capability('block-files', 'unknown', unclearRecord, unclearRecordRemedy)
+          : capability('block-files', 'unknown', noRecord, noRecordRemedy),
+    };
   // An existing folder may have become read-only, or full.
   const where = identity.blockDir ?? 'the folder of its tier';
   const nothing = `The server stored nothing of a test prompt in ${where}.`;
@@ -245,6 +252,12 @@ const notTried = (blocksPerFile: number): string =>
 
 const noRecord =
   'No file of a test prompt appeared in the folder of its tier. vLLM leaves a config.json there when it starts, and none was found for this model, so how many blocks a file takes is not known: it may be more than the prompt has.';
+
+const unclearRecord =
+  "No file of a test prompt appeared in the folder of its tier. vLLM's records there (config.json) do not say how many blocks a file takes, or do not agree: it may be more than the prompt has.";
+
+const unclearRecordRemedy =
+  'Give each server a root_dir of its own, or delete the folders of servers that no longer run.';
 
 const noRecordRemedy = 'Check that the folder is the root_dir of its file tier.';
 

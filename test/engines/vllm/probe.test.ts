@@ -1,4 +1,4 @@
-import { readdirSync, rmSync } from 'node:fs';
+import { readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { Capabilities, CapabilityName } from '../../../src/protocol/schemas/capabilities.ts';
@@ -147,6 +147,19 @@ describe('what a probe costs', () => {
       expect(found?.state).toBe(isThere ? 'yes' : 'unknown');
       if (!isThere) expect(`${found?.found} ${found?.remedy}`).toMatch(/config\.json .* root_dir/);
     }
+  });
+
+  test('a tier with a record that does not say how many blocks a file takes is not known either, and nobody looks for another root_dir', async () => {
+    const rig = await makeRig({ tier: {}, fake: { faults: { tier: 'writes-nothing' } } });
+    const config = readdirSync(rig.rootDir, { recursive: true, encoding: 'utf8' }).find((name) =>
+      name.endsWith('config.json'),
+    );
+    writeFileSync(join(rig.rootDir, config ?? ''), '{}');
+    expect(itemOf(await rig.engine.probe(never), 'block-files')).toMatchObject({
+      state: 'unknown',
+      found: expect.stringContaining('do not say how many blocks a file takes'),
+      remedy: expect.stringMatching(/^Give each server a root_dir of its own/),
+    });
   });
 
   test('a tier that writes nothing keeps nothing over a restart, and is asked again until it does', async () => {

@@ -34,6 +34,7 @@ interface Reachable {
   readonly stride: number;
   /** Null where it is not known. */
   readonly blocksPerFile: number | null;
+  readonly hasRecord: boolean;
   /** Whether the tokens behind the last reusable block may have a file of their own, after the blocks. It is located where it is there. */
   readonly hasTails: boolean;
 }
@@ -56,10 +57,11 @@ export class BlockStore {
     return this.#found ?? this.#identity.description.hashProfile;
   }
 
-  /** How many blocks a file takes; null where no record in the folder says it, or there is none in reach. */
-  async blocksPerFile(): Promise<number | null> {
+  /** How many blocks a file takes; where no record in the folder says it, or several say otherwise: whether there is one in reach. */
+  async blocksPerFile(): Promise<number | 'no-record' | 'unclear'> {
     const place = await this.#openIfReadable();
-    return 'why' in place ? null : place.blocksPerFile;
+    if ('why' in place) return 'no-record';
+    return place.blocksPerFile ?? (place.hasRecord ? 'unclear' : 'no-record');
   }
 
   async locate(context: KvContext, signal: AbortSignal): Promise<BlockLocation> {
@@ -125,7 +127,14 @@ export class BlockStore {
         return { why: 'The engine does not say where its block files are, or runs on another machine.' };
       if (blockTokens === null) return { why: 'The engine does not say how many tokens a block has.' };
       const hasTails = blockFiles === 'rows';
-      return { layout: embeddedLayout(blockDir, blockFiles), blockTokens, stride: 1, hasTails, blocksPerFile: 1 };
+      return {
+        layout: embeddedLayout(blockDir, blockFiles),
+        blockTokens,
+        stride: 1,
+        hasTails,
+        blocksPerFile: 1,
+        hasRecord: false,
+      };
     }
     if (!this.#options) return { why: "No folder of vLLM's file tier is set for this server." };
     const { rootDir } = this.#options;
@@ -133,7 +142,8 @@ export class BlockStore {
     if (!layout) return { why: `The folder ${rootDir} is not there.` };
     const tokens = blockTokens ?? layout.blockTokens;
     if (tokens === null) return { why: 'The server does not say how many tokens a block has.' };
-    return { layout, blockTokens: tokens, stride: layout.stride, hasTails: false, blocksPerFile: layout.blocksPerFile };
+    const { stride, blocksPerFile, hasRecord } = layout;
+    return { layout, blockTokens: tokens, stride, hasTails: false, blocksPerFile, hasRecord };
   }
 
   /** The hashes under the right profile: the one whose first file exists, or the expected one while there is no file. */

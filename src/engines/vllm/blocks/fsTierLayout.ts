@@ -18,11 +18,14 @@ export class FsTierLayout implements BlockLayout {
   readonly blocksPerFile: number | null;
   /** A block has a file where its number, counted from 1, is a multiple of this: of several records, where any of them has one. */
   readonly stride: number;
+  /** Whether a record is there, whatever it says. */
+  readonly hasRecord: boolean;
   readonly #folders: readonly string[];
 
   private constructor(bases: readonly TierBase[]) {
     this.#folders = bases.flatMap(({ folders }) => folders).sort();
     this.blockTokens = bases.find(({ config }) => config?.tokens_per_hash)?.config?.tokens_per_hash ?? null;
+    this.hasRecord = bases.some(({ config }) => config !== null);
     const told = [...new Set(bases.map(({ config }) => config?.blocks_per_file ?? null))];
     const [only = null] = told;
     this.blocksPerFile = told.length === 1 ? only : null;
