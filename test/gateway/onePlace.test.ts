@@ -2,6 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { LoadRates } from '../../src/core/windows/checkpoints/loadRates.ts';
 import { LlamaServerEngine } from '../../src/engines/llamaServer/llamaServerEngine.ts';
 import { Recogniser } from '../../src/gateway/recognition/recogniser.ts';
 import type { Isolation } from '../../src/protocol/settings/sessionChoices.ts';
@@ -171,6 +172,16 @@ describe('a model server with one slot', () => {
     expect(blue.reused).toBeGreaterThan(0.6 * blue.of);
     const red = await talk('red');
     expect(red.reused).toBeGreaterThan(0.8 * red.of);
+  });
+
+  test('how long a switch reads is known afterwards, although no request measured it', async () => {
+    const place = await onePlace({ volatileRestMs: 600_000 });
+    const observed = vi.spyOn(LoadRates.prototype, 'observe');
+    onTestFinished(() => observed.mockRestore());
+    const talk = talking(place);
+    for (const name of ['red', 'blue', 'red']) await talk(name);
+    expect(observed).toHaveBeenCalledOnce();
+    expect(observed.mock.calls[0]?.[1].ms).toBeGreaterThan(0);
   });
 
   test('a switch after a rest saves nothing, since the rest did', async () => {

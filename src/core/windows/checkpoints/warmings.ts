@@ -253,12 +253,14 @@ export class Warmings {
     return located.blocks.filter(({ stat }) => stat !== null).length < located.blocks.length / 2;
   }
 
-  #note(session: Session, { verdict, tier, kvBytes, timeToFirstTokenMs }: Receipt): void {
+  #note(session: Session, { verdict, tier, kvBytes, ms, promptTokens, timeToFirstTokenMs }: Receipt): void {
     // The server that did not answer has nothing of it, once it does.
     if (verdict === 'text-only') return;
     this.#core().holders.took(session.engine, session.id);
-    if (tier !== 'disk' || !kvBytes || timeToFirstTokenMs === null) return;
-    this.#loads.observe(session.engine, { bytes: kvBytes, ms: timeToFirstTokenMs });
+    // Of what no request measured, reading the file was nearly all.
+    const loadMs = promptTokens === null ? ms : timeToFirstTokenMs;
+    if (tier !== 'disk' || !kvBytes || loadMs === null) return;
+    this.#loads.observe(session.engine, { bytes: kvBytes, ms: loadMs });
   }
 
   #tell(id: SessionId, { project }: Opening, warming: Warming): Warming {
