@@ -1,4 +1,5 @@
 import type { RouteInput, RouteName, RouteOutput } from '../protocol/api.ts';
+import { CwmError, draftKept, toCwmError } from '../protocol/errors.ts';
 import type { Receipt } from '../protocol/schemas/receipt.ts';
 
 /** As the backend's clients call a route. */
@@ -22,7 +23,12 @@ export async function firstReceipt(call: Call, engine: string): Promise<Receipt>
   const window = `first-receipt-${id}`;
   const sessions: string[] = [id];
   try {
-    await call('send', { session: id, text, maxTokens: 8 });
+    await call('send', { session: id, text, maxTokens: 8 }).catch((thrown: unknown) => {
+      const { name, message, hint, context } = toCwmError(thrown);
+      // The text is the trial's own.
+      const shown = hint.replace(` ${draftKept}.`, '');
+      throw new CwmError(name, message, { hint: shown, cause: thrown, ...(context && { context }) });
+    });
     await call('freeze', { session: id, window, checkpoint: true });
     const receipt = await call('thaw', { window });
     if (receipt.session !== id) sessions.unshift(receipt.session);

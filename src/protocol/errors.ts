@@ -214,3 +214,6 @@ export function toCwmError(error: unknown): CwmError {
   }
   return new CwmError('Internal', 'Something went wrong inside the backend.', { cause: error });
 }
+
+/** Ends the hint of an error that cost a message its answer. */
+export const draftKept = 'Your text is saved as a draft';

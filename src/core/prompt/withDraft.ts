@@ -1,4 +1,4 @@
-import { CwmError, toCwmError } from '../../protocol/errors.ts';
+import { CwmError, draftKept, toCwmError } from '../../protocol/errors.ts';
 import type { Message } from '../../protocol/schemas/session.ts';
 import { mediaWords } from './pictures.ts';
 
@@ -12,7 +12,7 @@ export function withDraft(error: unknown, said: readonly Pick<Message, 'content'
   if (failure.context?.['draftKept'] === true) return failure;
   const lacking = mediaWords(said);
   return new CwmError(failure.name, failure.message, {
-    hint: `${failure.hint} Your text is saved as a draft${lacking === null ? '' : `, without its ${lacking}`}.`.trimStart(),
+    hint: `${failure.hint} ${draftKept}${lacking === null ? '' : `, without its ${lacking}`}.`.trimStart(),
     context: { ...failure.context, draftKept: true },
     cause: error,
   });
