@@ -27,7 +27,7 @@ export async function firstReceipt(call: Call, engine: string): Promise<Receipt>
       const { name, message, hint, context } = toCwmError(thrown);
       // The text is the trial's own.
       const shown = hint.replace(` ${draftKept}.`, '');
-      throw new CwmError(name, message, { hint: shown, cause: thrown, ...(context && { context }) });
+      throw new CwmError(name, message, { hint: shown, cause: thrown, context: { ...context, draftKept: false } });
     });
     await call('freeze', { session: id, window, checkpoint: true });
     const receipt = await call('thaw', { window });
