@@ -49,7 +49,7 @@ function answer(engine: EngineStatus): string {
     engine.maxModelLen === null ? '' : `up to ${formatTokens(engine.maxModelLen)}`,
     engine.blockTokens === null ? '' : `KV blocks of ${formatTokens(engine.blockTokens)}`,
     engine.pid === null ? '' : `process ${engine.pid}`,
-    engine.url ?? '',
+    engine.url === null || engine.spec.startsWith(engine.url) ? '' : engine.url,
   ].filter((fact) => fact !== '');
   return `answers: ${facts.join(', ')}.`;
 }

@@ -55,6 +55,7 @@ export async function probeLlamaServer(
     tried,
     size,
     toldBlockTokens,
+    mayLoseLast: true,
     saltReader: 'llama-server',
     sharedBecause: noSalts,
     mayBeSharedBecause: null,

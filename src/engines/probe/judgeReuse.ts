@@ -16,6 +16,8 @@ export interface ProbeEvidence {
   readonly toldBlockTokens: number | null;
   /** The model's state cannot be cut at a token, so that reuse begins only where a whole state was stored. Default: not known. */
   readonly cannotCut?: boolean;
+  /** Nobody says whether the model has a sliding window, which loses the last tokens of each context: more than these requests have. Default: false. */
+  readonly mayLoseLast?: boolean;
   /** Known beforehand to share KV across salts, and why. */
   readonly sharedBecause: string | null;
   /** The part that is to blame when a salt has no effect. */
@@ -54,6 +56,10 @@ function reuse(evidence: ProbeEvidence): Capability {
     );
   }
   const { blockTokens, isAssumed } = evidence.size;
+  if (evidence.mayLoseLast) {
+    const found = `None of ${sentTokens} tokens were reused when sent again. A model with a sliding window computes the last tokens of each context again, so the first freeze shows it.`;
+    return capability('reuse', 'unknown', found, evidence.remedies.reuse);
+  }
   return isAssumed || sentTokens <= blockTokens
     ? capability(
         'reuse',

@@ -80,6 +80,13 @@ describe('a probe of llama-server', () => {
       { reuse: 'unknown', 'reuse-told': 'no' },
     ],
     [
+      'a sliding window, which loses all of so short a context, says nothing about reuse',
+      { lostTokens: 4 },
+      'reachable',
+      { reuse: 'unknown', 'reuse-told': 'yes' },
+      ['reuse', 'sliding window'],
+    ],
+    [
       'another slot works than was asked',
       { worksElsewhere: true },
       'reachable',
