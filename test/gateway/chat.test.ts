@@ -194,6 +194,20 @@ describe('a chat through the gateway', () => {
     expect(await gateway.sessions()).toMatchObject([{ said: [{}, { text: 'Once upon', cut: 'failed' }] }]);
   });
 
+  test('an answer that ends before its first word is a turn, and the conversation goes on behind it', async () => {
+    const gateway = await gatewayFixture();
+    const { answer } = gateway.server;
+    gateway.server.answer = (_, res) => {
+      const choices = [{ index: 0, delta: {}, finish_reason: 'stop' }];
+      res.writeHead(200, { 'content-type': 'text/event-stream' }).end(`${chunk({}, { choices })}data: [DONE]\n\n`);
+    };
+    await gateway.chat(hi);
+    gateway.server.answer = answer;
+    await gateway.chat([...hi, assistant(''), user('And again')]);
+    const texts = [{ text: 'Say hi' }, { text: '' }, { text: 'And again' }, { text: 'Answer 1.' }];
+    expect((await gateway.sessions()).map(({ said }) => said)).toMatchObject([texts]);
+  });
+
   test('a conversation of which the server refused every request is forgotten', async () => {
     const gateway = await gatewayFixture();
     gateway.server.answer = (_, res) => void res.writeHead(400).end('{"error":{"message":"too long"}}');

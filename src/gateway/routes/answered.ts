@@ -83,7 +83,8 @@ function recordTurn(
   const { item } = said;
   figures.answered(client, said.usage);
   if (recognised?.kind !== 'turn') return;
-  if (item.text === '' && !item.calls && !item.reasoning && !item.others) return;
+  // A server that says that its answer has ended has answered, even with nothing: the conversation goes on from there.
+  if (said.finishReason === null && item.text === '' && !item.calls && !item.reasoning && !item.others) return;
   const { conversation, last } = recognised;
   const answer = recogniser.conversations.add(conversation, last, item, true, {
     id: answerId,
