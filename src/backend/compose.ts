@@ -187,7 +187,7 @@ export const composeServices =
         const prices = await readPrices(pricesFile);
         return (taken) => costOfRequest(prices, taken);
       },
-      onTook: (session, taken) => usage.add(session, clientKind(currentClient()), taken),
+      onTook: (session, taken, source) => usage.add(session, source ?? clientKind(currentClient()), taken),
       onBackgroundFailure: (error, what) => log.failure(what, error),
     });
     const recovered = store.isReadOnly ? [] : await core.recover();

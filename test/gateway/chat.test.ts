@@ -61,6 +61,21 @@ describe('a chat through the gateway', () => {
     expect(new Set(contexts.map((each) => each?.sha256))).toHaveProperty('size', 3);
   });
 
+  test('S1-35 the tokens of each turn count for its session, as those of the gateway', async () => {
+    const took: unknown[][] = [];
+    const gateway = await gatewayFixture(undefined, { onTook: (...given) => void took.push(given) });
+    await gateway.chat(hi);
+    await gateway.chat([...hi, assistant('Answer 1.'), user('And again')]);
+    const [{ session } = { session: null }] = await gateway.sessions();
+    const taken = { model: session!.model!.id, promptTokens: 20, cachedTokens: 16, outputTokens: 2 };
+    expect(took).toEqual([
+      [session!.id, taken, 'gateway'],
+      [session!.id, taken, 'gateway'],
+    ]);
+    const { items } = await gateway.cwm.listMessages({ session: session!.id });
+    expect(items.flatMap((message) => message.taken ?? [])).toEqual([taken, taken]);
+  });
+
   test('a branch beside an answer that is not stored yet is stored after it', async () => {
     const gateway = await gatewayFixture();
     await gateway.chat(hi);

@@ -121,7 +121,9 @@ describe.each(eras)('the tools in the %s form of the protocol', (era) => {
     const client = await openClient({ era, backend });
     const result = await client.call('window_thaw', { window_name: 'w' });
     expect(result.isError).toBe(true);
-    expect(result.content[0]?.text).toBe('There is no window "w". (CWM-2002) List the windows ("cwm list") to see which exist.');
+    expect(result.content[0]?.text).toBe(
+      'There is no window "w". (CWM-2002) List the windows ("cwm list") to see which exist.',
+    );
     expect(code(result)).toBe('CWM-2002');
   });
 

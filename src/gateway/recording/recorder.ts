@@ -8,7 +8,7 @@ import type { EarlierAnswer, OutsideSession } from '../../core/sessions/outside/
 import type { Lineage } from '../../core/ports/lineages.ts';
 import { isCwmError } from '../../protocol/errors.ts';
 import type { SessionId } from '../../protocol/ids.ts';
-import type { CutReason, Message } from '../../protocol/schemas/session.ts';
+import type { CutReason, Message, TokensTaken } from '../../protocol/schemas/session.ts';
 import type { Item } from '../formats/item.ts';
 import type { Conversation, Said } from '../recognition/said.ts';
 import type { Journal } from './journal.ts';
@@ -27,6 +27,8 @@ export interface Recording {
   /** What the server saw; asked behind the stream where it does not tell by itself. */
   readonly ids: () => Promise<{ readonly prompt: readonly number[]; readonly output: readonly number[] } | null>;
   readonly reuse: ReuseEvidence;
+  /** What the request took. */
+  readonly taken: TokensTaken;
   readonly isVolatile: boolean;
 }
 
@@ -148,10 +150,11 @@ export class Recorder {
     const { answer, system, engine, description, lineage, reuse, isVolatile } = last;
     const { conversation } = answer;
     const now = clock.now().toISOString();
-    const cuts = new Map(recordings.map((each) => [each.answer, each.cut]));
-    const messages: Message[] = added.map(({ said, item }) =>
-      asMessage(said, item, now, cuts.get(said) ?? null, before),
-    );
+    const recorded = new Map(recordings.map((each) => [each.answer, each]));
+    const messages: Message[] = added.map(({ said, item }) => {
+      const { cut = null, taken } = recorded.get(said) ?? {};
+      return { ...asMessage(said, item, now, cut, before), ...(taken && { taken }) };
+    });
     const session: OutsideSession = {
       id: conversation.session,
       project: conversation.project,

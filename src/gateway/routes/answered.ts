@@ -1,6 +1,6 @@
 import type { Lineage } from '../../core/ports/lineages.ts';
 import type { MessageId } from '../../protocol/ids.ts';
-import type { CutReason } from '../../protocol/schemas/session.ts';
+import type { CutReason, TokensTaken } from '../../protocol/schemas/session.ts';
 import type { GatewayContext } from '../context.ts';
 import type { Target } from '../engines.ts';
 import { chatPath } from '../formats/chat/chatFormat.ts';
@@ -109,10 +109,18 @@ function recordTurn(
     description: target.description,
     lineage,
     isVolatile: isOnePlace(target),
+    taken: takenBy(said, target, asked),
     reuse: reuseOf(said, firstMs === null ? null : firstMs - sentMs),
     ids: isLlama && wire.path === chatPath && !said.ids ? askedIds(upstream, target, sent, item) : toldIds(said),
   });
 }
+
+const takenBy = ({ usage, model }: Answer, { description }: Target, asked: Asked): TokensTaken => ({
+  model: description.model.id || (model ?? asked.model ?? ''),
+  promptTokens: usage?.promptTokens ?? null,
+  cachedTokens: usage?.cachedTokens ?? null,
+  outputTokens: usage?.outputTokens ?? null,
+});
 
 /** What waits for its record must not hold the request, which may be megabytes: a closure holds all that its function has. */
 const toldIds =
