@@ -34,7 +34,7 @@ import { BackendEngines } from './engines/backendEngines.ts';
 import { checkHealth } from './health/health.ts';
 import type { EncryptionWish } from '../store/encryption/openEncryption.ts';
 import { openApiDocument } from './openApi/openApiDocument.ts';
-import { clientKind, currentClient } from './requestScope.ts';
+import { currentSource } from './requestScope.ts';
 import { MeasuredSpace } from './metrics/measuredSpace.ts';
 import { loadPolicies } from './tools/policyFile.ts';
 import { Metrics } from './metrics/metrics.ts';
@@ -187,7 +187,7 @@ export const composeServices =
         const prices = await readPrices(pricesFile);
         return (taken) => costOfRequest(prices, taken);
       },
-      onTook: (session, taken, source) => usage.add(session, source ?? clientKind(currentClient()), taken),
+      onTook: (session, taken) => usage.add(session, currentSource(), taken),
       onBackgroundFailure: (error, what) => log.failure(what, error),
     });
     const recovered = store.isReadOnly ? [] : await core.recover();

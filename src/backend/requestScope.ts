@@ -6,6 +6,8 @@ import { isCwmError } from '../protocol/errors.ts';
 export interface RequestScope {
   /** As {@link clientName} made it. */
   readonly client: string;
+  /** Kind of client that the tokens of the request count for. Default: the client's. */
+  readonly source?: string | undefined;
   /** Whose changes this client's count among. Default: its own. */
   readonly rateOwner?: string | undefined;
   /** API key that the client sent for a model server. It lives only as long as the request and what that left to be done. */
@@ -25,6 +27,9 @@ const anonymous = 'unnamed';
 /** Inside another request's work, fields that `request` lacks stay as they are. */
 export const withRequest = <T>(request: RequestScope, work: () => Promise<T>): Promise<T> =>
   scope.run({ ...scope.getStore(), ...request }, work);
+
+/** Of no request, even if it is called inside one: a listener that a request opened answers other clients' requests. */
+export const outsideRequests = <T>(work: () => T): T => scope.exit(work);
 
 /** The work, to be run later as a part of the current request. */
 export const inThisRequest = <Work extends (...given: never[]) => unknown>(work: Work): Work =>
@@ -79,6 +84,9 @@ const namePattern = /^[a-z][a-z-]{0,15}(?:\.[A-Za-z0-9-]{1,40})?$/;
 
 /** `cli` of `cli.4711`. */
 export const clientKind = (client: string): string => client.split('.')[0] ?? '';
+
+/** For whom the tokens of the current request count. */
+export const currentSource = (): string => scope.getStore()?.source ?? clientKind(currentClient());
 
 /** Every client over TCP, whatever it says of itself: the socket is how the user's own clients come. */
 export const httpClientKind = 'http';

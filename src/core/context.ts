@@ -52,12 +52,8 @@ export interface CoreContext {
   readonly underWay: Map<SessionId, Turn>;
   /** By session: aborts the turn that runs. */
   readonly running: Map<SessionId, AbortController>;
-  /**
-   * Receives the tokens of each request of a turn, inside the caller's request.
-   *
-   * @param source kind of the client that asked. Default: of the caller.
-   */
-  readonly took: (session: SessionId, taken: TokensTaken, source?: string) => void;
+  /** Receives the tokens of each request of a turn, inside the caller's request. */
+  readonly took: (session: SessionId, taken: TokensTaken) => void;
   /** Reads the user's prices as they are now. */
   readonly pricing: () => Promise<PriceOf>;
   readonly tools: ToolBox;

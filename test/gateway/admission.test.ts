@@ -7,7 +7,7 @@ import { Hono } from 'hono';
 import { socketDoor } from '../../src/backend/api/gatewayAdmission.ts';
 import { serveHttp } from '../../src/backend/api/serveHttp.ts';
 import { listenOnFirst } from '../../src/backend/process/controlServer.ts';
-import { engineKeyFor } from '../../src/backend/requestScope.ts';
+import { currentClient, currentSource, engineKeyFor, withRequest } from '../../src/backend/requestScope.ts';
 import { socketAddresses } from '../../src/backend/process/socketAddress.ts';
 import { Clients } from '../../src/gateway/clients/clients.ts';
 import { temporaryDirectories } from '../backend/support/temporaryDirectory.ts';
@@ -81,6 +81,29 @@ test('on the socket of the control API, its token lets in, and everything that i
   expect(await ask('/t/right/v1/models')).toBe('403');
   expect(await ask('/')).toBe('the API');
   expect(await ask('/api/sessions')).toBe('the API');
+});
+
+test('a listener that a request opened knows nothing of that request, and tokens count for the gateway', async () => {
+  const tokenFile = path.join(makeDirectory(), 'token');
+  const gateway = {
+    clientsAddress: null,
+    listensAt: () => undefined,
+    toolsOf: () => 'all' as const,
+    onClientEnded: () => ({ dispose: () => undefined }),
+    clientOf: () => null,
+    handle: async (...[, res]: Parameters<Handle>) => {
+      const server = 'http://model.test';
+      const key = engineKeyFor(server, { now: server, own: '' }) ?? 'no key';
+      res.end(`${currentClient()}, ${currentSource()}, ${key}`);
+    },
+  };
+  const scope = { client: 'cli.1', engineKey: 'KEY' };
+  const where = { address: '127.0.0.1:0', remote: false, tokenFile };
+  const listener = await withRequest(scope, () => serveHttp(where, parts, gateway));
+  onTestFinished(() => listener.close(0));
+  const headers = { 'x-cwm-token': readFileSync(tokenFile, 'utf8').trim() };
+  const answer = await fetch(`${listener.url}/v1/models`, { headers });
+  expect(await answer.text()).toBe('backend, gateway, no key');
 });
 
 describe('who may use the gateway', () => {

@@ -83,7 +83,10 @@ export const gatewayDoor =
     res.once('close', () => user.dispose());
     try {
       if (isPage) page?.(req.headers, res);
-      else void gateway.handle(req, res, asked, admit(req.headers, asked));
+      else {
+        const client = admit(req.headers, asked);
+        void withRequest({ client: currentClient(), source: 'gateway' }, () => gateway.handle(req, res, asked, client));
+      }
     } catch (error) {
       parts.onRefused({ route: null, input: null, error: toCwmError(error), client: clientKind });
       answerFailure(res, error, errorFormOf(asked.path));

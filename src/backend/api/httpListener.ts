@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo, Socket } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import { CwmError, errors } from '../../protocol/errors.ts';
+import { outsideRequests } from '../requestScope.ts';
 import { hostInUrl, type HttpAddress } from './httpAddress.ts';
 
 export interface HttpListener {
@@ -40,9 +41,10 @@ export async function listenHttp(
       connectionsCheckingInterval: checkMs,
       maxHeaderSize: 16 * 1024,
     },
-    (req, res) => {
-      if (!before(req, res)) void listener(req, res);
-    },
+    (req, res) =>
+      outsideRequests(() => {
+        if (!before(req, res)) void listener(req, res);
+      }),
   );
   server.on('clientError', answerUnreadable);
   server.maxConnections = 256;

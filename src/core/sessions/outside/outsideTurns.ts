@@ -227,7 +227,7 @@ export class OutsideTurns {
       return session;
     });
     core.prefill.observe(turn.session.engine, turn.reuse);
-    for (const { taken } of turn.messages) if (taken) core.took(id, taken, outsideTag);
+    for (const { taken } of turn.messages) if (taken) core.took(id, taken);
     await this.lineages.renew(turn.session.lineage.id);
     core.checkpoints.afterOutsideTurn(id, turn.isVolatile);
     return stored;
