@@ -46,6 +46,28 @@ export interface SealedSession extends Pick<Sealed, 'kv'> {
   readonly fields: SealedFields;
 }
 
+export const manifestOf = (
+  session: Session,
+  {
+    description,
+    engineSpec,
+    ...rest
+  }: Pick<SessionToSeal, 'tokens' | 'engineSpec'> & {
+    readonly messageIds: WindowManifest['messageIds'];
+    readonly description: Pick<EngineDescription, 'model'>;
+  },
+): SealedSession['manifest'] => ({
+  session: session.id,
+  branch: session.activeBranch,
+  parentWindow: session.thawedFrom?.window ?? session.base ?? null,
+  project: session.project,
+  lineage: session.lineage,
+  model: description.model,
+  settings: activeSettings(session),
+  engine: engineSpec,
+  ...rest,
+});
+
 /**
  * Has the engine store the KV of a session that is at rest, and collects the evidence that later thaws are compared with. Nothing but KV
  * changes.
@@ -105,18 +127,7 @@ export async function sealSession(
     return {
       kv: sealed.kv,
       ids,
-      manifest: {
-        session: session.id,
-        branch: session.activeBranch,
-        messageIds,
-        parentWindow: session.thawedFrom?.window ?? session.base ?? null,
-        project: session.project,
-        lineage: session.lineage,
-        tokens,
-        model: description.model,
-        settings: activeSettings(session),
-        engine: engineSpec,
-      },
+      manifest: manifestOf(session, { messageIds, tokens, description, engineSpec }),
       fields: {
         ...fields,
         ...(isGivenUp && { repair: 'salt-advanced' as const }),

@@ -298,7 +298,7 @@ export class Link {
     const error = failureError(cause, this.label);
     this.#options.onConnectionFailure();
     const isManaged = this.#address.managed === true;
-    // Whoever starts the server has it up before the address is there.
+    // A managed server runs before its address is there: one that refuses has ended.
     if (kind === 'refused')
       return new Failed(error, { retry: true, atOnce: isManaged, reconnect: true, isRefused: true });
     const small = request.patience === 'small';

@@ -237,6 +237,22 @@ describe('a model server with room for one conversation, which writes what it ha
     expect(cwm.outside.isUnsaved(s)).toBe(true);
   });
 
+  it('stays stored where what it replaces cannot be deleted', async () => {
+    const { cwm, left, kv, engine, store, stored } = await leaving();
+    stored();
+    await left();
+    await cwm.settled();
+    await cwm.send({ session: 's', text: 'And why?' });
+    cwm.outside.tookEngine(engine.spec, s);
+    const { take } = kv;
+    kv.take = vi.fn(async (context) => ({ ...(await take(context)), handle: 'left later' }));
+    vi.spyOn(store.blocks, 'recordsOfLineage').mockRejectedValueOnce(new CwmError('Corrupted', 'It is damaged.'));
+    await left();
+    await cwm.settled();
+    expect((await store.checkpoints.get(s))?.kv.handle).toBe('left later');
+    expect(engine.forgottenHandles).not.toContain('left later');
+  });
+
   it.each(['loadTokens', 'get'] as const)('leaves no file of a session that cannot be read (%s)', async (read) => {
     const { cwm, store, left, kv, stored } = await leaving();
     await left();

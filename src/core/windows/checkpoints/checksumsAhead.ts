@@ -14,7 +14,7 @@ export class ChecksumsAhead {
     this.#clock = clock;
   }
 
-  /** A failure is that of whoever takes it. */
+  /** Rejects only for the caller that takes it. */
   begin(hash: string, read: () => Checksum): void {
     const nowMs = this.#clock.elapsedMs();
     for (const [old, { atMs }] of this.#begun) if (nowMs - atMs > lastsMs) this.#begun.delete(old);

@@ -8,12 +8,18 @@ import { mostLostTokens } from '../../evidence/reuse.ts';
 import { requireSameModel } from '../../identity.ts';
 import type { Engine, LeftKv } from '../../ports/engine.ts';
 import { familyOf, saltOf } from '../../ports/lineages.ts';
-import { activeMessageIds, activeSettings } from '../../session.ts';
+import { activeMessageIds } from '../../session.ts';
 import { hashesOf, type Hold } from '../../space/blocksInUse.ts';
 import { recordBytesOf, requireRoom } from '../../space/roomToWrite.ts';
-import { engineFields, reuseFields, withSummary } from '../receipts.ts';
-import { checkpointName } from './checkpointPolicy.ts';
-import { forgetReplaced, hasCheckpointable, isBehind, type SessionWithContext } from './rollingCheckpoint.ts';
+import { engineFields, reuseFields } from '../receipts.ts';
+import { manifestOf } from '../sealSession.ts';
+import {
+  forgetReplaced,
+  hasCheckpointable,
+  isBehind,
+  putCheckpoint,
+  type SessionWithContext,
+} from './rollingCheckpoint.ts';
 
 /** Of a context, so much must be in what the server had: else another program was there, or most of it has to be computed anyway. */
 const leastShare = 0.5;
@@ -83,57 +89,19 @@ async function take(
   const recordBytes = recordBytesOf(ids.length, 1, messageIds.length);
   await requireRoom(core.space, { doing, kvBytes: 0, recordBytes }, signal);
   const salt = saltOf(lineage);
-  // Given up meanwhile.
+  // The lineage went on to another salt while the server wrote, and nobody may find this KV any more.
   if (salt !== left.salt) return null;
   const taken = await left.kv.take({ ids, salt }, leastShare * ids.length);
   if (!taken) return null;
+  let receipt: Receipt;
   try {
     const located = await engine.locate({ ids, salt, handle: taken.handle }, signal);
     await hold(hashesOf(located));
     const [block] = located.reachable ? await recordBlocks(engine, located.blocks, [], signal) : [];
     if (!block) throw new Error('What the model server wrote is gone.');
-    const at = core.clock.now().toISOString();
-    const { namePattern, tags } = core.checkpoints.policy;
-    const count = (before?.count ?? 0) + 1;
-    const name = checkpointName(namePattern, { session: id, at, count });
-    const receipt = withSummary({
-      operation: 'checkpoint',
-      session: id,
-      window: name,
-      ofCheckpoint: true,
-      verdict: 'unobserved',
-      tier: 'disk',
-      tokens: tokens.count,
-      ...reuseFields(null, description.blockTokens),
-      content: { ...uncheckedContent(noCanary), checksums: 'agreed', blocksChecked: 1, blocksHashed: 1 },
-      repair: 'none',
-      kvBytes: block.sizeBytes,
-      kvBytesWritten: block.sizeBytes,
-      engine: engineFields(description),
-      notes: [...description.notices],
-      ms: left.ms,
-      expectedPrefillMs: core.prefill.expectedMs(spec, tokens.count),
-      at,
-    });
-    await core.store.checkpoints.put({
-      manifest: {
-        formatVersion: 1,
-        name,
-        description: '',
-        tags: [...tags],
-        mode: 'checkpoint',
-        session: id,
-        branch: session.activeBranch,
-        messageIds,
-        parentWindow: session.thawedFrom?.window ?? session.base ?? null,
-        project: session.project,
-        lineage: session.lineage,
-        tokens,
-        model: description.model,
-        settings: activeSettings(session),
-        engine: spec,
-        createdAt: at,
-      },
+    const { sizeBytes: kvBytes } = block;
+    receipt = await putCheckpoint(core, {
+      manifest: manifestOf(session, { messageIds, tokens, description, engineSpec: spec }),
       kv: {
         saltGeneration: lineage.generation,
         engineKind: description.kind,
@@ -145,18 +113,31 @@ async function take(
         mostReusable: Math.max(1, taken.tokens - mostLostTokens),
         canary: null,
         handle: taken.handle,
-        kvBytes: block.sizeBytes,
+        kvBytes,
         blocks: [block],
       },
-      receipt,
-      count,
+      fields: {
+        verdict: 'unobserved',
+        tier: 'disk',
+        tokens: tokens.count,
+        ...reuseFields(null, description.blockTokens),
+        content: { ...uncheckedContent(noCanary), checksums: 'agreed', blocksChecked: 1, blocksHashed: 1 },
+        repair: 'none',
+        kvBytes,
+        kvBytesWritten: kvBytes,
+        engine: engineFields(description),
+        notes: [...description.notices],
+      },
+      before,
+      ms: left.ms,
     });
-    if (before) await forgetReplaced(core, before, taken.handle);
-    return receipt;
   } catch (error) {
     await forget(engine, taken.handle);
     throw error;
   }
+  // Behind the record: from here on, a failure must not delete the file that it names.
+  if (before) await forgetReplaced(core, before, taken.handle);
+  return receipt;
 }
 
 const noCanary = 'It was saved as the server had it, and no canary was asked.';

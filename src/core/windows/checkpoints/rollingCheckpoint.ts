@@ -17,7 +17,7 @@ import { isHandleNamed } from '../handles.ts';
 import { readMessages } from '../thaw/lostMessages.ts';
 import { withoutMessages } from '../thaw/openedWithoutKv.ts';
 import { withSummary, type Outcome } from '../receipts.ts';
-import { sealSession } from '../sealSession.ts';
+import { sealSession, type SealedSession } from '../sealSession.ts';
 import { recordOfWindow } from '../thaw/thaw.ts';
 
 /** How long an engine may take to delete a file that nobody needs any more. */
@@ -70,31 +70,41 @@ async function replaceCheckpoint(
   const { progress } = silent;
   const toSeal = { session, tokens, engineSpec: engine, doing, progress, hold, earlier, isUnasked: true };
   const sealed = await sealSession(core, toSeal, signal);
+  const ms = core.clock.elapsedMs() - startedMs;
+  const receipt = await putCheckpoint(core, { ...sealed, before, ms });
+  if (before) await forgetReplaced(core, before, sealed.kv.handle);
+  return receipt;
+}
+
+/** Records KV that an engine has stored as a session's checkpoint. @param before the one that it replaces. @throws CwmError of the store. */
+export async function putCheckpoint(
+  core: CoreContext,
+  {
+    manifest,
+    kv,
+    fields,
+    before,
+    ms,
+  }: Pick<SealedSession, 'manifest' | 'kv' | 'fields'> & { readonly before: Checkpoint | null; readonly ms: number },
+): Promise<Receipt> {
+  const { session, tokens, engine } = manifest;
   const at = core.clock.now().toISOString();
   const { namePattern, tags } = core.checkpoints.policy;
   const count = (before?.count ?? 0) + 1;
-  const name = checkpointName(namePattern, { session: id, at, count });
+  const name = checkpointName(namePattern, { session, at, count });
   const receipt = withSummary({
     operation: 'checkpoint',
-    session: id,
+    session,
     window: name,
     ofCheckpoint: true,
-    ...sealed.fields,
-    ms: core.clock.elapsedMs() - startedMs,
+    ...fields,
+    ms,
     expectedPrefillMs: core.prefill.expectedMs(engine, tokens.count),
     at,
   });
-  const manifest: Checkpoint['manifest'] = {
-    formatVersion: 1,
-    name,
-    description: '',
-    tags: [...tags],
-    mode: 'checkpoint',
-    ...sealed.manifest,
-    createdAt: at,
-  };
-  await core.store.checkpoints.put({ manifest, kv: sealed.kv, receipt, count });
-  if (before) await forgetReplaced(core, before, sealed.kv.handle);
+  const named = { name, description: '', tags: [...tags], createdAt: at };
+  const fixed = { formatVersion: 1, mode: 'checkpoint' } as const;
+  await core.store.checkpoints.put({ manifest: { ...fixed, ...named, ...manifest }, kv, receipt, count });
   return receipt;
 }
 

@@ -9,7 +9,7 @@ import { formatHandle, slotFileName, type SlotFolder } from './slotFile.ts';
  * Has the server write its only slot as it is, into a file under a name that no record has, and computes nothing: another conversation waits for
  * the slot. What the file is worth is looked at without the server.
  *
- * @param tokens that the slot has, or somebody else was there meanwhile. @returns null where it was not written: nothing is left of it then.
+ * @param tokens that the slot must have: with another number, another program used it. @returns null where nothing was written, or no file of it stays.
  */
 export async function leavePlace(
   { link, server, slot }: Place,
