@@ -4,12 +4,10 @@ import { mostNear } from '../src/core/memory/search/meaning.ts';
 import { fitting, recall as recallIn } from '../src/core/memory/search/recall.ts';
 import { TriedEmbedder, type TextVectors } from '../src/core/memory/search/triedEmbedder.ts';
 import type { EmbeddedAs, MessageSearch, NearMessage } from '../src/core/ports/search.ts';
-import { EmbeddingServer } from '../src/engines/embeddings/embeddingServer.ts';
-import { LinkFactory } from '../src/engines/http/linkFactory.ts';
-import { defaultTimeouts, systemSleep, systemTimer } from '../src/engines/http/timing.ts';
 import { parseMessageId, parseSessionId, type MessageId } from '../src/protocol/ids.ts';
 import { MessageIndex } from '../src/store/index/messageIndex.ts';
 import { loadSqlJs } from '../src/store/index/sqlJs.ts';
+import { embeddingServerAt } from '../test/engines/live/embeddingServerAt.ts';
 import { aMessage } from '../test/store/builders.ts';
 import { sessionId } from '../test/support/ids.ts';
 import { mustHold, type Benchmark, type Figure } from './benchmark.ts';
@@ -70,21 +68,7 @@ export const recall: Benchmark = {
 };
 
 /** The product's own: the same trial, forms and parts of long texts. */
-function embedderAt(url: string): TriedEmbedder {
-  const links = new LinkFactory({
-    connect: async () => ({ url }),
-    apiKey: undefined,
-    timeouts: defaultTimeouts,
-    timer: systemTimer,
-    sleep: systemSleep,
-    random: Math.random,
-    onConnectionFailure: () => undefined,
-  });
-  return new TriedEmbedder(
-    new EmbeddingServer({ server: url, links, clock: systemClock, isOfChats: false }),
-    systemClock,
-  );
-}
+const embedderAt = (url: string): TriedEmbedder => new TriedEmbedder(embeddingServerAt(url).server, systemClock);
 
 /** A conversation in the product's index, with what each of its questions finds there, best first. */
 interface Searched {

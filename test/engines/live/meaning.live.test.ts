@@ -1,11 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { systemClock } from '../../../src/base/clock.ts';
 import { tryMeaning } from '../../../src/core/memory/search/meaningTrial.ts';
 import type { Embedder, EmbeddedAs } from '../../../src/core/ports/search.ts';
-import { EmbeddingServer } from '../../../src/engines/embeddings/embeddingServer.ts';
-import { LinkFactory } from '../../../src/engines/http/linkFactory.ts';
-import { defaultTimeouts, systemSleep, systemTimer } from '../../../src/engines/http/timing.ts';
 import { coreFixture, never, type CoreFixture } from '../../core/coreFixture.ts';
+import { embeddingServerAt } from './embeddingServerAt.ts';
 import { noteFigure } from './figures.ts';
 import { gemmaModel } from './gemmaModel.ts';
 import type { ModelServer } from './guardedServer.ts';
@@ -19,17 +16,8 @@ afterEach(async () => {
 
 /** A server of embeddings, and what it was asked. */
 function embedderAt(url: string): Embedder & { readonly asked: string[] } {
-  const links = new LinkFactory({
-    connect: async () => ({ url }),
-    apiKey: undefined,
-    timeouts: defaultTimeouts,
-    timer: systemTimer,
-    sleep: systemSleep,
-    random: Math.random,
-    onConnectionFailure: () => undefined,
-  });
+  const { server, ...links } = embeddingServerAt(url);
   cleanUps.push(() => links.close());
-  const server = new EmbeddingServer({ server: url, links, clock: systemClock, isOfChats: false });
   const asked: string[] = [];
   return {
     server: url,
