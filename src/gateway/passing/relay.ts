@@ -46,16 +46,9 @@ function relayed(body: Readable, res: ServerResponse, pass: (chunk: Uint8Array) 
   });
 }
 
-/** Passes any other body on as it is. @returns its text, unless it is longer than `mostBytes`. */
-export async function relayBody(body: Readable, res: ServerResponse, mostBytes = 64 << 20): Promise<string | null> {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  for await (const chunk of body as AsyncIterable<Buffer>) {
-    length += chunk.length;
-    if (length <= mostBytes) chunks.push(chunk);
-    await write(res, chunk);
-  }
-  return length <= mostBytes ? Buffer.concat(chunks).toString('utf8') : null;
+/** Passes any other body on as it is. */
+export async function relayBody(body: Readable, res: ServerResponse): Promise<void> {
+  for await (const chunk of body as AsyncIterable<Buffer>) await write(res, chunk);
 }
 
 /** A client that takes nothing for so long has left, although its connection stands: its answer holds the model server for others. */
