@@ -3,6 +3,7 @@ import type { EngineDescription } from '../core/ports/engine.ts';
 import type { EngineRegistry } from '../core/ports/engineRegistry.ts';
 import type { GatewayAddress } from './address.ts';
 import { countOf, objectOf, parsed } from './formats/json.ts';
+import { ownHeaders } from './passing/headers.ts';
 import type { Upstream, UpstreamAddress } from './passing/upstream.ts';
 
 /** The model servers, and where requests for them go. */
@@ -84,8 +85,7 @@ export class Targets {
   }
 
   async #slots(address: UpstreamAddress, signal: AbortSignal): Promise<number | null> {
-    const headers: Record<string, string> =
-      address.token === undefined ? {} : { authorization: `Bearer ${address.token}` };
+    const headers = ownHeaders(address);
     const reply = await this.#upstream.send(address, { method: 'GET', path: '/props', headers, body: null }, signal);
     const text = await reply.body.text();
     return countOf(objectOf(parsed(text))?.['total_slots']);
@@ -108,10 +108,7 @@ export class Targets {
   async hasRoute({ spec, address }: Target, path: string, signal: AbortSignal): Promise<boolean> {
     const known = this.#routes.get(spec)?.get(path);
     if (known !== undefined) return known;
-    const headers = {
-      'content-type': 'application/json',
-      ...(address.token !== undefined && { authorization: `Bearer ${address.token}` }),
-    };
+    const headers = ownHeaders(address);
     let status: number;
     try {
       const reply = await this.#upstream.send(address, { method: 'POST', path, headers, body: '{}' }, signal);

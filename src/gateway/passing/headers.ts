@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import type { UpstreamAddress } from './upstream.ts';
 
 /** Between two hops only, or about a body that is sent in another form. */
 const hopByHop = new Set([
@@ -34,6 +35,12 @@ export function upstreamHeaders(given: IncomingHttpHeaders, token: string | unde
   if (token !== undefined) headers['authorization'] = `Bearer ${token}`;
   return headers;
 }
+
+/** Of a request that the gateway makes on its own account. */
+export const ownHeaders = ({ token }: Pick<UpstreamAddress, 'token'>): Record<string, string> => ({
+  'content-type': 'application/json',
+  ...(token !== undefined && { authorization: `Bearer ${token}` }),
+});
 
 /** What the client gets of the server's. */
 export function answerHeaders(given: IncomingHttpHeaders): Record<string, string | string[]> {

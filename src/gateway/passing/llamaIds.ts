@@ -1,5 +1,6 @@
 import { commonPrefixLength } from '../../base/tokenIds.ts';
 import { listOf, objectOf, parsed, textOf, type JsonObject } from '../formats/json.ts';
+import { ownHeaders } from './headers.ts';
 import type { Upstream, UpstreamAddress } from './upstream.ts';
 
 /** Two continuations of a conversation that differ in their first token. */
@@ -20,11 +21,8 @@ export async function llamaIds(
   signal: AbortSignal,
 ): Promise<readonly number[] | null> {
   const post = async (path: string, sent: object): Promise<JsonObject | null> => {
-    const headers = {
-      'content-type': 'application/json',
-      ...(address.token !== undefined && { authorization: `Bearer ${address.token}` }),
-    };
-    const reply = await upstream.send(address, { method: 'POST', path, headers, body: JSON.stringify(sent) }, signal);
+    const request = { method: 'POST', path, headers: ownHeaders(address), body: JSON.stringify(sent) } as const;
+    const reply = await upstream.send(address, request, signal);
     const text = await reply.body.text();
     return reply.statusCode === 200 ? objectOf(parsed(text)) : null;
   };

@@ -3,7 +3,7 @@ import { CwmError, isCwmError } from '../../protocol/errors.ts';
 import type { GatewayContext, GatewayRequest } from '../context.ts';
 import { countOf, listOf, objectOf, parsed, textOf, type JsonObject } from '../formats/json.ts';
 import { messagesAsChat } from '../formats/messages/messagesFormat.ts';
-import { answerHeaders, upstreamHeaders } from '../passing/headers.ts';
+import { answerHeaders, ownHeaders, upstreamHeaders } from '../passing/headers.ts';
 import { readBody } from '../passing/readBody.ts';
 import { relayBody } from '../passing/relay.ts';
 
@@ -41,12 +41,9 @@ export async function countTokens({ targets, upstream }: GatewayContext, request
       return void res.end();
     }
   }
-  const headers = {
-    'content-type': 'application/json',
-    ...(address.token !== undefined && { authorization: `Bearer ${address.token}` }),
-  };
   const post = async (path: string, sent: object): Promise<JsonObject> => {
-    const reply = await upstream.send(address, { method: 'POST', path, headers, body: JSON.stringify(sent) }, signal);
+    const asking = { method: 'POST', path, headers: ownHeaders(address), body: JSON.stringify(sent) } as const;
+    const reply = await upstream.send(address, asking, signal);
     const answer = objectOf(parsed(await reply.body.text()));
     if (reply.statusCode === 200 && answer) return answer;
     throw new CwmError('EngineRejected', 'The model server does not count the tokens of this request.');
