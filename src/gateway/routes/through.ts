@@ -1,4 +1,5 @@
 import type { GatewayContext, GatewayRequest } from '../context.ts';
+import type { Target } from '../engines.ts';
 import { objectOf, parsed } from '../formats/json.ts';
 import { withFields } from '../formats/spans.ts';
 import { answerHeaders, upstreamHeaders } from '../passing/headers.ts';
@@ -11,11 +12,12 @@ export async function passThrough(gateway: GatewayContext, request: GatewayReque
   const { targets, outside, recorder } = gateway;
   const body = request.req.method === 'POST' ? await readBody(request.req) : null;
   const target = await targets.for(request);
-  if (body === null || !isOnePlace(target)) return await send(gateway, request, body);
+  if (body === null || !isOnePlace(target)) return await send(gateway, target, request, body);
   const lineage = await outside.lineages.of(null, null, (error) => recorder.failed(error, null));
   const room = await makeRoom(gateway, target, null, outside.saltOf(lineage), request.signal);
   try {
-    await send(gateway, request, room.isForeign && outside.lineages.isolation !== 'off' ? withoutReuse(body) : body);
+    const isForeign = room.isForeign && outside.lineages.isolation !== 'off';
+    await send(gateway, target, request, isForeign ? withoutReuse(body) : body);
   } finally {
     room.leave();
   }
@@ -29,12 +31,11 @@ function withoutReuse(body: Buffer): Buffer {
 }
 
 async function send(
-  { targets, upstream }: GatewayContext,
-  request: GatewayRequest,
+  { upstream }: GatewayContext,
+  target: Target,
+  { req, res, address, signal }: GatewayRequest,
   body: Buffer | null,
 ): Promise<void> {
-  const { req, res, address, signal } = request;
-  const target = await targets.for(request);
   const answer = await upstream.send(
     target.address,
     {
