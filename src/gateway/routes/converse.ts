@@ -33,70 +33,73 @@ async function lineageOf(
   return lineage;
 }
 
-/** Passes a request of a conversation on, and records it as a turn unless it is none. */
-const pass =
-  (format: Format, gateway: GatewayContext, isAnswering: () => void) =>
-  async (request: GatewayRequest): Promise<void> => {
-    const { targets, recogniser, outside } = gateway;
-    const { res, signal } = request;
-    const given = await readRequest(format, gateway, request);
-    if (hasMemory(given.asked)) {
-      const { written, client, project, key, importance, whyNot } = given;
-      return await answerWithMemory(format, gateway, {
-        request,
-        body: written.body,
-        chat: format.chat.body(written),
-        client,
-        project,
-        key,
-        importance,
-        whyNot,
-        isAnswering,
-      });
-    }
-    let target = await targets.for(request);
-    const enter = async (): Promise<Passing> => {
-      const recognised = given.recognise();
-      try {
-        const lineage = await lineageOf(gateway, given.project, recognised);
-        const room = await heldLine(res, given.asked.streams && receiptOf(gateway, given, recognised), () =>
-          makeRoom(gateway, target, recognised, outside.saltOf(lineage), signal),
-        );
-        return { recognised, lineage, room };
-      } catch (error) {
-        recogniser.ended(recognised);
-        throw error;
-      }
-    };
-    let passing = await enter();
-    const leave = (): void => {
-      recogniser.ended(passing.recognised);
-      passing.room.leave();
-    };
-    if (!passing.room.isThere && passing.recognised?.conversation) {
-      leave();
-      recogniser.forget(passing.recognised.conversation);
-      passing = await enter();
-    }
-    if (passing.room.isNew) {
-      // What it serves is recorded with the answer, and how many places it has decides what is looked after.
-      const had = target;
-      targets.doubt(had.spec);
-      target = await targets.of(had.spec, signal).catch((error: unknown) => {
-        leave();
-        throw error;
-      });
-      if (isOnePlace(target) !== isOnePlace(had)) {
-        leave();
-        passing = await enter();
-      }
-    }
+/** Passes a request of a conversation on, and records it as a turn unless it is none. @param isAnswering called when the answer begins to stream. */
+async function pass(
+  format: Format,
+  gateway: GatewayContext,
+  request: GatewayRequest,
+  isAnswering: () => void,
+): Promise<void> {
+  const { targets, recogniser, outside } = gateway;
+  const { res, signal } = request;
+  const given = await readRequest(format, gateway, request);
+  if (hasMemory(given.asked)) {
+    const { written, client, project, key, importance, whyNot } = given;
+    return await answerWithMemory(format, gateway, {
+      request,
+      body: written.body,
+      chat: format.chat.body(written),
+      client,
+      project,
+      key,
+      importance,
+      whyNot,
+      isAnswering,
+    });
+  }
+  let target = await targets.for(request);
+  const enter = async (): Promise<Passing> => {
+    const recognised = given.recognise();
     try {
-      await ask(format, gateway, { request, given, target, passing, isAnswering });
-    } finally {
-      leave();
+      const lineage = await lineageOf(gateway, given.project, recognised);
+      const room = await heldLine(res, given.asked.streams && receiptOf(gateway, given, recognised), () =>
+        makeRoom(gateway, target, recognised, outside.saltOf(lineage), signal),
+      );
+      return { recognised, lineage, room };
+    } catch (error) {
+      recogniser.ended(recognised);
+      throw error;
     }
   };
+  let passing = await enter();
+  const leave = (): void => {
+    recogniser.ended(passing.recognised);
+    passing.room.leave();
+  };
+  if (!passing.room.isThere && passing.recognised?.conversation) {
+    leave();
+    recogniser.forget(passing.recognised.conversation);
+    passing = await enter();
+  }
+  if (passing.room.isNew) {
+    // What it serves is recorded with the answer, and how many places it has decides what is looked after.
+    const had = target;
+    targets.doubt(had.spec);
+    target = await targets.of(had.spec, signal).catch((error: unknown) => {
+      leave();
+      throw error;
+    });
+    if (isOnePlace(target) !== isOnePlace(had)) {
+      leave();
+      passing = await enter();
+    }
+  }
+  try {
+    await ask(format, gateway, { request, given, target, passing, isAnswering });
+  } finally {
+    leave();
+  }
+}
 
 function receiptOf(gateway: GatewayContext, { importance, whyLater }: ReadRequest, recognised: Recognised | null) {
   const receipt = receiptHeaders(gateway, recognised, whyLater);
@@ -211,7 +214,7 @@ export const converse =
     const { res } = request;
     let isAnswering = false;
     try {
-      await pass(format, gateway, () => void (isAnswering = true))(request);
+      await pass(format, gateway, request, () => void (isAnswering = true));
     } catch (thrown) {
       if (!res.headersSent || res.destroyed || isAnswering) throw thrown;
       const error = thrown instanceof Refused ? thrown.error : errorOf(thrown);
