@@ -31,7 +31,7 @@ import { messagesFormat } from './formats/messages/messagesFormat.ts';
 import { responsesFormat } from './formats/responses/responsesFormat.ts';
 import { converse } from './routes/converse.ts';
 import { countTokens } from './routes/countTokens.ts';
-import { passThrough } from './routes/through.ts';
+import { passThrough } from './routes/passThrough.ts';
 
 export interface GatewayParts {
   readonly outside: OutsideTurns;

@@ -9,7 +9,7 @@ import { answerHeaders, upstreamHeaders } from '../../src/gateway/passing/header
 import { mostStallMs, relayBody, relayEvents, writeSoon } from '../../src/gateway/passing/relay.ts';
 import { OnePlace } from '../../src/gateway/passing/onePlace.ts';
 import { makeRoom } from '../../src/gateway/routes/room.ts';
-import { passThrough } from '../../src/gateway/routes/through.ts';
+import { passThrough } from '../../src/gateway/routes/passThrough.ts';
 import { withFields } from '../../src/gateway/formats/spans.ts';
 import { CwmError } from '../../src/protocol/errors.ts';
 import { eventually } from '../support/eventually.ts';

@@ -13,12 +13,12 @@ import { answerHeaders } from '../passing/headers.ts';
 import { heldLine } from '../passing/heldLine.ts';
 import { relayBody, relayEvents } from '../passing/relay.ts';
 import type { Recognised } from '../recognition/recogniser.ts';
-import { recordAnswer, type Understood } from './answered.ts';
+import { recordAnswer, type Understood } from './recordAnswer.ts';
 import { readRequest, type ReadRequest } from './readRequest.ts';
 import { receiptHeaders, reuseLine } from './receipt.ts';
 import { isOnePlace, makeRoom, type Room } from './room.ts';
-import { besidesOf, sender } from './sending.ts';
-import { askServer } from './way.ts';
+import { besidesOf, sender } from './sender.ts';
+import { askServer } from './askServer.ts';
 
 /** The lineage whose salt the request carries: that of its conversation, which it has from its first request on. */
 async function lineageOf(

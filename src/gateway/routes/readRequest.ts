@@ -9,7 +9,7 @@ import { clientOf, conversationName, type HeaderOf } from '../recognition/client
 import { projectOf } from '../recognition/project.ts';
 import type { Recognised } from '../recognition/recogniser.ts';
 import { importanceOf, type Importance } from './importance.ts';
-import { namedBy, previousTurn } from './previous.ts';
+import { namedBy, previousTurn } from './previousTurn.ts';
 
 /** A request that was read, before anything is asked for it. */
 export interface ReadRequest {

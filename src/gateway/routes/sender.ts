@@ -6,7 +6,7 @@ import { upstreamHeaders } from '../passing/headers.ts';
 import { hasFirstSystem, heal, noteSystem, type Healed } from '../passing/heal.ts';
 import type { Recognised } from '../recognition/recogniser.ts';
 import { noteRequest } from './receipt.ts';
-import type { Way } from './way.ts';
+import type { Way } from './askServer.ts';
 
 interface Sending {
   readonly request: GatewayRequest;
