@@ -28,7 +28,7 @@ const oldMs = 300_000;
 /** What servers answer to a request without a model and messages; llama-server calls that an error of its own. */
 const refusedThere = new Set([400, 422, 500]);
 /** What servers answer where they have no such route. */
-export const missing: ReadonlySet<number> = new Set([404, 405, 501]);
+export const missingRoute: ReadonlySet<number> = new Set([404, 405, 501]);
 
 interface Known extends Pick<Target, 'description' | 'slots'> {
   readonly atMs: number;
@@ -119,7 +119,7 @@ export class Targets {
       return false;
     }
     const isThere = refusedThere.has(status);
-    if (isThere || missing.has(status)) this.#learnt(spec, path, isThere);
+    if (isThere || missingRoute.has(status)) this.#learnt(spec, path, isThere);
     return isThere;
   }
 

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { chatContent } from '../../src/gateway/formats/messages/messagesContent.ts';
 import { responsesFormat } from '../../src/gateway/formats/responses/responsesFormat.ts';
 import { plainPath } from '../../src/gateway/passing/plainPath.ts';
-import { asMessage } from '../../src/gateway/recording/messages.ts';
+import { asMessage } from '../../src/gateway/recording/asMessage.ts';
 import { RecentAnswers } from '../../src/gateway/recording/recentAnswers.ts';
 import { messageId } from '../support/ids.ts';
 

@@ -12,7 +12,7 @@ import type { CutReason, Message, TokensTaken } from '../../protocol/schemas/ses
 import type { Item } from '../formats/item.ts';
 import type { Conversation, Said } from '../recognition/said.ts';
 import type { Journal } from './journal.ts';
-import { asMessage, type Before } from './messages.ts';
+import { asMessage, type BeforeOf } from './asMessage.ts';
 
 /** An answer that has come, with what led to it. */
 export interface Recording {
@@ -37,7 +37,7 @@ export interface RecorderParts {
   readonly clock: Clock;
   readonly journal: Journal;
   /** The message that one stands behind. */
-  readonly before: Before;
+  readonly before: BeforeOf;
   /** These messages are stored now. */
   readonly onStored: (all: readonly Said[]) => void;
   /** The session of a conversation is gone, so that nothing can go on there. */
@@ -189,7 +189,7 @@ function isBehind(answer: Said, earlier: Said | undefined): boolean {
   return false;
 }
 
-function weighedOf({ answer, importance }: Recording, before: Before): Weighed[] {
+function weighedOf({ answer, importance }: Recording, before: BeforeOf): Weighed[] {
   if (importance === null) return [];
   for (let at = before(answer); at; at = before(at))
     if (at.role === 'user') return [{ message: { id: at.id, sequence: at.length }, importance }];

@@ -1,7 +1,7 @@
 import type { Dispatcher } from 'undici';
 import { isCwmError } from '../../protocol/errors.ts';
 import type { GatewayContext } from '../context.ts';
-import { missing, type Target } from '../engines.ts';
+import { missingRoute, type Target } from '../engines.ts';
 import type { Besides, Format, Wire, Written } from '../formats/format.ts';
 
 /** A request in the form in which a model server is asked. */
@@ -37,7 +37,7 @@ export async function askServer<Reply extends { readonly reply: Dispatcher.Respo
   const way = await wayOf(format, gateway, asked);
   const sent = await send(way);
   const { statusCode, body } = sent.reply;
-  const isMissing = missing.has(statusCode);
+  const isMissing = missingRoute.has(statusCode);
   const isRefused = isMissing || (refused.has(statusCode) && !tellsNoTokens(target));
   if (way.wire === chat || !isRefused) return sent;
   let inChat: string;

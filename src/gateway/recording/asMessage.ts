@@ -5,10 +5,10 @@ import type { Item } from '../formats/item.ts';
 import type { Said } from '../recognition/said.ts';
 
 /** The message that one stands behind; null for the first. */
-export type Before = (said: Said) => Said | null;
+export type BeforeOf = (said: Said) => Said | null;
 
 /** What is said, as a session stores it. Marks what is not stored whole. */
-export function asMessage(said: Said, item: Item, createdAt: string, cut: CutReason | null, before: Before): Message {
+export function asMessage(said: Said, item: Item, createdAt: string, cut: CutReason | null, before: BeforeOf): Message {
   return {
     id: said.id,
     role: item.role,
@@ -20,7 +20,7 @@ export function asMessage(said: Said, item: Item, createdAt: string, cut: CutRea
   };
 }
 
-function contentOf(said: Said, item: Item, before: Before): MessageContent {
+function contentOf(said: Said, item: Item, before: BeforeOf): MessageContent {
   const { role, calls = [], callId = '', reasoning } = item;
   const parts = keptParts(item);
   const missing = notKept(item, parts !== null);
@@ -54,7 +54,7 @@ function notKept({ others = [], parts = [] }: Item, keeps: boolean): readonly st
 const withLines = (text: string, missing: readonly string[]): string =>
   [text, ...missing.map((name) => `[${name.slice(0, name.indexOf(':'))}]`)].filter((line) => line !== '').join('\n');
 
-function nameOfCall(said: Said, callId: string, before: Before): string {
+function nameOfCall(said: Said, callId: string, before: BeforeOf): string {
   for (let at = before(said); at; at = before(at)) {
     const name = at.callNames?.[callId];
     if (name !== undefined) return name;
