@@ -7,7 +7,7 @@ import type { Client } from './clients/clients.ts';
 import type { Figures } from './clients/figures.ts';
 import type { Targets } from './engines.ts';
 import type { Talks } from './memory/talks.ts';
-import type { FirstBytes } from './passing/firstBytes.ts';
+import type { FirstSpellings } from './passing/firstSpellings.ts';
 import type { Healing } from './passing/heal.ts';
 import type { OnePlace } from './passing/onePlace.ts';
 import type { Upstream } from './passing/upstream.ts';
@@ -17,17 +17,29 @@ import type { Recorder } from './recording/recorder.ts';
 
 /** What every route of the gateway uses. */
 export interface GatewayContext {
+  /** Sessions, projects and the KV of model servers, as the core has them for conversations whose prompts another program makes. */
   readonly outside: OutsideTurns;
+  /** Turns of conversations with memory, whose prompts the core makes. */
   readonly clientTurns: ClientTurns;
+  /** Which conversation with memory a request continues. */
   readonly talks: Talks;
+  /** The model servers, and what each of them is. */
   readonly targets: Targets;
+  /** The connections to them. */
   readonly upstream: Upstream;
+  /** Which conversation without memory a request continues. */
   readonly recogniser: Recogniser;
+  /** Makes sessions of conversations, behind the answers. */
   readonly recorder: Recorder;
-  readonly recent: RecentAnswers;
+  /** Answers that a client may continue by their ids, in memory. */
+  readonly recentAnswers: RecentAnswers;
+  /** Who waits for a model server with one slot, or for a session with memory. */
   readonly place: OnePlace;
-  readonly first: FirstBytes;
+  /** How each message was spelled first, which is what the model server can reuse. */
+  readonly spellings: FirstSpellings;
+  /** Whether first spellings and first system prompts take the place of later ones. */
   readonly healing: Healing;
+  /** What `cwm clients` shows. */
   readonly figures: Figures;
   readonly clock: Clock;
   /** Why a client's request is one too many to be recorded now; null: it is none. */

@@ -15,7 +15,7 @@ import { Targets, type GatewayEngines } from './engines.ts';
 import { listModels } from './memory/memoryModels.ts';
 import { Talks } from './memory/talks.ts';
 import { answerFailure, errorFormOf } from './passing/failures.ts';
-import { FirstBytes } from './passing/firstBytes.ts';
+import { FirstSpellings } from './passing/firstSpellings.ts';
 import type { Healing } from './passing/heal.ts';
 import { OnePlace } from './passing/onePlace.ts';
 import { plainPath } from './passing/plainPath.ts';
@@ -82,7 +82,7 @@ export class Gateway {
     this.#parts = parts;
     this.#journal = new Journal(parts.journal);
     const index = new ScratchIndex(scratchFile(parts.scratch));
-    const first = new FirstBytes(new ScratchIndex(scratchFile(parts.scratch), 1 << 17));
+    const spellings = new FirstSpellings(new ScratchIndex(scratchFile(parts.scratch), 1 << 17));
     this.#index = index;
     const recogniser = new Recogniser(index);
     const recorder = new Recorder({
@@ -101,13 +101,13 @@ export class Gateway {
       talks: new Talks(clientTurns, onFailure),
       clock,
       recorder,
-      recent: new RecentAnswers(),
+      recentAnswers: new RecentAnswers(),
       onFailure,
       targets: new Targets(engines, upstream, clock),
       upstream,
       recogniser,
       place: new OnePlace(),
-      first,
+      spellings,
       healing,
       figures: new Figures(),
       whyTooMany: (client) => this.#whyTooMany(client),
@@ -250,7 +250,7 @@ export class Gateway {
   async close(): Promise<void> {
     await this.#context.upstream.close();
     await this.settled();
-    this.#context.first.close();
+    this.#context.spellings.close();
     this.#index.close();
   }
 }

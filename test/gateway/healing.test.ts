@@ -2,7 +2,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { describe, expect, test } from 'vitest';
 import { changedFields, elementsIn, fieldsIn, spliced } from '../../src/gateway/formats/spans.ts';
-import { FirstBytes, type FirstOf } from '../../src/gateway/passing/firstBytes.ts';
+import { FirstSpellings, type SpellingId } from '../../src/gateway/passing/firstSpellings.ts';
 import { answerKey, isExact, spellingKey } from '../../src/gateway/passing/spellingKey.ts';
 import { scratchInMemory } from '../../src/gateway/recognition/scratchFile.ts';
 import { ScratchIndex } from '../../src/gateway/recognition/scratchIndex.ts';
@@ -104,21 +104,21 @@ const written = () => new Promise((resolve) => setImmediate(resolve));
 test('a first spelling holds its own characters in memory, and not the request in which it came', () => {
   setFlagsFromString('--expose-gc');
   const gc = runInNewContext('gc') as () => void;
-  const first = new FirstBytes(new ScratchIndex(scratchInMemory()));
+  const first = new FirstSpellings(new ScratchIndex(scratchInMemory()));
   gc();
   const before = process.memoryUsage().heapUsed;
   for (let turn = 0; turn < 40; turn++) {
     const body = JSON.stringify([turn, 'x'.repeat(1 << 20)]);
-    first.put(`m${turn}` as FirstOf, { raw: body.slice(500, 1000), key: '' });
+    first.put(`m${turn}` as SpellingId, { raw: body.slice(500, 1000), key: '' });
   }
   gc();
   expect(process.memoryUsage().heapUsed - before).toBeLessThan(20 << 20);
-  expect(first.of('m39' as FirstOf)?.raw).toHaveLength(500);
+  expect(first.of('m39' as SpellingId)?.raw).toHaveLength(500);
 });
 
 test('first spellings come back from the file: those of messages, and system prompts that do not fit in memory', async () => {
-  const first = new FirstBytes(new ScratchIndex(scratchInMemory()), undefined, 300);
-  const ids = ['chat system of a', 'chat system of b', 'chat m in a', 'chat m in b'] as string[] as FirstOf[];
+  const first = new FirstSpellings(new ScratchIndex(scratchInMemory()), undefined, 300);
+  const ids = ['chat system of a', 'chat system of b', 'chat m in a', 'chat m in b'] as string[] as SpellingId[];
   for (const id of ids) first.put(id, { raw: `raw of ${id}`, key: 'k' });
   await written();
   expect(ids.map((id) => first.of(id)?.raw)).toEqual(ids.map((id) => `raw of ${id}`));
@@ -126,18 +126,18 @@ test('first spellings come back from the file: those of messages, and system pro
 
 test('a file of first spellings that is too long begins again, and one that cannot be written costs nothing else', async () => {
   const file = scratchInMemory();
-  const first = new FirstBytes(new ScratchIndex(file), 200);
+  const first = new FirstSpellings(new ScratchIndex(file), 200);
   const put = async (id: string): Promise<void> => {
-    first.put(id as FirstOf, { raw: 'x'.repeat(100), key: '' });
+    first.put(id as SpellingId, { raw: 'x'.repeat(100), key: '' });
     await written();
   };
   for (const id of ['m1', 'm2', 'm3']) await put(id);
-  expect(['m1', 'm2', 'm3'].filter((id) => first.of(id as FirstOf))).toEqual(['m3']);
+  expect(['m1', 'm2', 'm3'].filter((id) => first.of(id as SpellingId))).toEqual(['m3']);
   file.write = () => {
     throw new Error('ENOSPC');
   };
   await put('m4');
-  expect(['m3', 'm4'].filter((id) => first.of(id as FirstOf))).toEqual(['m3']);
+  expect(['m3', 'm4'].filter((id) => first.of(id as SpellingId))).toEqual(['m3']);
 });
 
 describe('what means the same as before is sent as it was before', () => {

@@ -100,7 +100,7 @@ export async function answerWithMemory(format: Format, gateway: GatewayContext, 
   figure.lastSession = said.session;
   const item = itemOf(answer, said);
   if (format.previousOf)
-    gateway.recent.put(answerId, {
+    gateway.recentAnswers.put(answerId, {
       wire: format.chat,
       client,
       sent: given.chat,

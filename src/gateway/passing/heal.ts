@@ -6,7 +6,7 @@ import { spliced, type Span } from '../formats/spans.ts';
 import { shortHash, toolsKey } from '../recognition/canonical.ts';
 import type { Conversation, Said } from '../recognition/said.ts';
 import type { Spoken } from '../recognition/recogniser.ts';
-import type { Beginning, FirstBytes, FirstOf } from './firstBytes.ts';
+import type { Beginning, FirstSpellings, SpellingId } from './firstSpellings.ts';
 import { answerKey, isExact, spellingKey } from './spellingKey.ts';
 
 /** How a request leaves the gateway. */
@@ -19,7 +19,7 @@ export interface Healed {
 }
 
 /** An answer of the model: its calls have the spelling that the server's memory has. */
-export function noteAnswer(first: FirstBytes, layout: Layout, { conversation, chain }: Said, item: Item): void {
+export function noteAnswer(first: FirstSpellings, layout: Layout, { conversation, chain }: Said, item: Item): void {
   if (item.calls)
     first.put(idOf(layout, conversation, chain), {
       raw: null,
@@ -28,7 +28,7 @@ export function noteAnswer(first: FirstBytes, layout: Layout, { conversation, ch
     });
 }
 
-const idOf = (layout: Layout, { session }: Conversation, chain: string): FirstOf =>
+const idOf = (layout: Layout, { session }: Conversation, chain: string): SpellingId =>
   `${layout.name} ${chain} in ${session}`;
 
 export interface Healing {
@@ -49,7 +49,7 @@ export interface Healing {
 export function heal(
   { sent, body, layout }: { readonly sent: string; readonly body: JsonObject; readonly layout: Layout },
   turn: Turn,
-  first: FirstBytes,
+  first: FirstSpellings,
   { heals, pins }: Healing,
 ): Healed {
   const as = { sent, parts: 0, isPinned: false };
@@ -143,7 +143,7 @@ class Bytes {
 interface Known {
   readonly sent: string;
   readonly layout: Layout;
-  readonly first: FirstBytes;
+  readonly first: FirstSpellings;
 }
 
 const around = ({ spans }: Part): Span => ({ start: spans[0]?.start ?? 0, end: spans.at(-1)?.end ?? 0 });
@@ -156,7 +156,7 @@ function spelled(
   { sent, layout, first }: Known,
   raw: string,
   part: Parts['said'][number],
-  id: FirstOf,
+  id: SpellingId,
   { role }: Spoken,
 ): string | null | undefined {
   const item = part.items.at(-1);
@@ -189,11 +189,11 @@ function withArguments(layout: Layout, raw: string, given: readonly string[]): s
 const between = '\0';
 
 /** Whether a process has sent a system prompt of the conversation in this form, and has not forgotten it. */
-export const hasFirstSystem = (first: FirstBytes, { name }: Layout, { session }: Conversation): boolean =>
+export const hasFirstSystem = (first: FirstSpellings, { name }: Layout, { session }: Conversation): boolean =>
   first.of(`${name} system of ${session}`) !== undefined;
 
 /** A session of an earlier process has this text as the system prompt of the conversation. */
-export function noteSystem(first: FirstBytes, layout: Layout, { session }: Conversation, text: string): void {
+export function noteSystem(first: FirstSpellings, layout: Layout, { session }: Conversation, text: string): void {
   const lead = layout.leadOf(text);
   first.put(`${layout.name} system of ${session}`, {
     raw: lead.map(({ raw }) => raw).join(between),
@@ -203,7 +203,7 @@ export function noteSystem(first: FirstBytes, layout: Layout, { session }: Conve
 
 /** What the model reads as the system prompt: the first one, where that is pinned. */
 export function systemSent(
-  first: FirstBytes,
+  first: FirstSpellings,
   layout: Layout,
   { session }: Conversation,
   system: string,

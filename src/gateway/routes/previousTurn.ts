@@ -20,15 +20,15 @@ export async function previousTurn(
   client: string,
 ): Promise<Previous | null> {
   if (name === null) return null;
-  const { recogniser, recorder, recent, outside, talks } = gateway;
+  const { recogniser, recorder, recentAnswers, outside, talks } = gateway;
   const { conversations } = recogniser;
   const said = conversations.answer(name as MessageId) ?? conversations.named(client, name);
-  const id = said?.id ?? recent.named(client, name) ?? name;
+  const id = said?.id ?? recentAnswers.named(client, name) ?? name;
   const storedUpTo = async ({ conversation, id: message }: Said): Promise<readonly object[]> => {
     await recorder.storedOf(conversation.session);
     return outside.chatUpTo(conversation.session, message);
   };
-  const known = recent.upTo(id);
+  const known = recentAnswers.upTo(id);
   if (known) return { said, before: known };
   const messages = said ? await storedUpTo(said) : await talks.messagesUpTo(id as MessageId, client);
   // The model would answer as if a file were its name.
@@ -50,10 +50,10 @@ function isPartial({ recogniser }: GatewayContext, said: Said): boolean {
 /** What a request only names of earlier answers, in memory or in the store. */
 export const namedBy = (gateway: GatewayContext, format: Format, client: string): Named => ({
   answer: async (id) => {
-    const recent = gateway.recent.item(id);
+    const recent = gateway.recentAnswers.item(id);
     if (recent) return recent;
     const previous = await nullOn(previousTurn(gateway, format, id, client), 'MessageNotFound');
     return previous?.before.items().at(-1) ?? null;
   },
-  part: (id) => gateway.recent.part(client, id),
+  part: (id) => gateway.recentAnswers.part(client, id),
 });

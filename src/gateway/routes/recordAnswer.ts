@@ -53,7 +53,7 @@ export function recordAnswer(
   try {
     if (isContinued && said.isWhole) {
       const names = { client, serverId: own?.id ?? null, output: own?.output ?? null };
-      gateway.recent.put(answerId, { wire, sent, hasInstructions, item, ...names });
+      gateway.recentAnswers.put(answerId, { wire, sent, hasInstructions, item, ...names });
     }
     recordTurn(gateway, understood, said, how);
   } catch (error) {
@@ -62,7 +62,7 @@ export function recordAnswer(
 }
 
 function recordTurn(
-  { recogniser, recorder, upstream, figures, first }: GatewayContext,
+  { recogniser, recorder, upstream, figures, spellings }: GatewayContext,
   {
     wire,
     sent,
@@ -90,7 +90,7 @@ function recordTurn(
     id: answerId,
     serverId: said.own?.id ?? null,
   });
-  noteAnswer(first, wire.layout, answer, item);
+  noteAnswer(spellings, wire.layout, answer, item);
   if (said.usage) {
     const again = computedAgain(recognised, said.usage);
     const perToken =
@@ -104,7 +104,7 @@ function recordTurn(
     answer,
     importance,
     cut: cutOf(said, hasLeft),
-    system: systemSent(first, wire.layout, conversation, asked.system, isPinned),
+    system: systemSent(spellings, wire.layout, conversation, asked.system, isPinned),
     engine: target.spec,
     description: target.description,
     lineage,

@@ -50,7 +50,7 @@ export function sender(gateway: GatewayContext, { request, written, recognised, 
 
 /** Nothing about the spelling of a request stands in its way. */
 async function healedBody(
-  { healing, first, outside, onFailure }: GatewayContext,
+  { healing, spellings, outside, onFailure }: GatewayContext,
   layout: Layout,
   sent: string,
   recognised: Recognised | null,
@@ -61,12 +61,12 @@ async function healedBody(
   const { conversation, known } = recognised;
   try {
     // Of an earlier process.
-    if (healing.pins && known > 0 && !hasFirstSystem(first, layout, conversation)) {
+    if (healing.pins && known > 0 && !hasFirstSystem(spellings, layout, conversation)) {
       const text = await outside.systemPromptOf(conversation.session);
-      if (text !== null) noteSystem(first, layout, conversation, text);
+      if (text !== null) noteSystem(spellings, layout, conversation, text);
     }
     const body = says ?? objectOf(parsed(sent)) ?? {};
-    return heal({ sent, body, layout }, recognised, first, healing);
+    return heal({ sent, body, layout }, recognised, spellings, healing);
   } catch (error) {
     onFailure(error, 'the first spelling of a prompt could not be found');
     return as;

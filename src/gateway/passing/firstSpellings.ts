@@ -1,9 +1,9 @@
-import { Recent } from '../recent.ts';
+import { LruCache } from './lruCache.ts';
 import type { SessionId } from '../../protocol/ids.ts';
 import { ownText } from '../formats/ownText.ts';
 import type { ScratchIndex } from '../recognition/scratchIndex.ts';
 
-export interface First {
+export interface FirstSpelling {
   /** The message as it was sent first; null: only the model has written it until now. */
   readonly raw: string | null;
   /** What must be equal where the first spelling takes the place of another one. */
@@ -13,7 +13,7 @@ export interface First {
 }
 
 /** A message where it stands in a conversation, or the system prompt or the tools of that, in the form of a layout. */
-export type FirstOf =
+export type SpellingId =
   | `${string} ${string} in ${SessionId}`
   | `${string} system of ${SessionId}`
   | `${string} tools of ${SessionId}`;
@@ -41,13 +41,13 @@ const mostBytes = 2 ** 30;
  * What was said, in the bytes in which the model server saw it first. In memory are the system prompts and tools that were used last, and what
  * took the place of messages lately; the rest is in a file of this process. Without it, a message is sent as the client writes it.
  */
-export class FirstBytes {
+export class FirstSpellings {
   readonly #index: ScratchIndex;
   readonly #mostBytes: number;
   /** What is not in the file yet: it is written behind the request. */
-  readonly #unwritten = new Map<FirstOf, First>();
-  readonly #heads: Recent<FirstOf, First>;
-  readonly #beginnings = new Recent<FirstOf, Beginning>(
+  readonly #unwritten = new Map<SpellingId, FirstSpelling>();
+  readonly #heads: LruCache<SpellingId, FirstSpelling>;
+  readonly #beginnings = new LruCache<SpellingId, Beginning>(
     mostHealed,
     ({ healed }) => lengthOfAll(healed),
     mostBeginnings,
@@ -57,21 +57,21 @@ export class FirstBytes {
   constructor(index: ScratchIndex, most = mostBytes, mostOfHeads = mostHeads) {
     this.#index = index;
     this.#mostBytes = most;
-    this.#heads = new Recent(mostOfHeads, ({ raw }) => 256 + (raw ?? '').length);
+    this.#heads = new LruCache(mostOfHeads, ({ raw }) => 256 + (raw ?? '').length);
   }
 
   /** @throws what the system says. */
-  of(id: FirstOf): First | undefined {
+  of(id: SpellingId): FirstSpelling | undefined {
     const known = this.#unwritten.get(id) ?? (isOfHead(id) ? this.#heads.get(id) : undefined);
     if (known) return known;
     const value = this.#index.newest(id);
     if (value === null) return undefined;
-    const first = JSON.parse(value) as First;
+    const first = JSON.parse(value) as FirstSpelling;
     if (isOfHead(id)) this.#heads.put(id, first);
     return first;
   }
 
-  put(id: FirstOf, { raw, ...first }: First): void {
+  put(id: SpellingId, { raw, ...first }: FirstSpelling): void {
     const own = { ...first, raw: raw === null ? null : ownText(raw) };
     if (isOfHead(id)) this.#heads.put(id, own);
     if (this.#unwritten.size === 0) setImmediate(() => this.#write());
@@ -79,11 +79,11 @@ export class FirstBytes {
   }
 
   /** @param id of its last message. */
-  beginning(id: FirstOf): Beginning | undefined {
+  beginning(id: SpellingId): Beginning | undefined {
     return this.#beginnings.get(id);
   }
 
-  putBeginning(id: FirstOf, beginning: Beginning): void {
+  putBeginning(id: SpellingId, beginning: Beginning): void {
     this.#beginnings.put(id, beginning);
   }
 
@@ -105,6 +105,6 @@ export class FirstBytes {
   }
 }
 
-const isOfHead = (id: FirstOf): boolean => / (system|tools) of /.test(id);
+const isOfHead = (id: SpellingId): boolean => / (system|tools) of /.test(id);
 
 const lengthOfAll = (healed: Beginning['healed']): number => healed.reduce((sum, { by }) => sum + 64 + by.length, 0);

@@ -1,5 +1,5 @@
-/** What was used last, as far as it fits. */
-export class Recent<Key, Value> {
+/** Values by their keys. The one that was used least lately goes first, once all of them together are too long or too many. */
+export class LruCache<Key, Value> {
   readonly #all = new Map<Key, Value>();
   readonly #mostLength: number;
   readonly #lengthOf: (value: Value) => number;
