@@ -4,9 +4,10 @@ import type { Reporter } from '../../core/ports/reporter.ts';
 import { isCwmError } from '../../protocol/errors.ts';
 import type { MessageId, SessionId } from '../../protocol/ids.ts';
 import type { GatewayContext } from '../context.ts';
+import { clientTags } from '../clients/clientTags.ts';
 import type { Item } from '../formats/item.ts';
 import type { AnswerUnderWay } from './memoryAnswer.ts';
-import { tagsOf, type MemoryAsker, type Place, type Talk } from './talks.ts';
+import type { MemoryAsker, Place, Talk } from './talks.ts';
 
 export interface SaidTurn extends ClientAnswer {
   readonly session: SessionId;
@@ -61,7 +62,7 @@ export async function turnOf(
       isReady = isThere;
     }
   }
-  const tags = [...tagsOf(asker.client)];
+  const tags = [...clientTags(asker.client)];
   const session = await clientTurns.begin({ project: asker.project, engine, tags, system: asker.system }, signal);
   return runIn(gateway, talks.begun(asker, session.id), null, given, signal, reporter);
 }

@@ -1,5 +1,6 @@
 import type { ClientTurns, KnownMessage } from '../../core/sessions/memory/clientTurns.ts';
 import { contentParts } from '../../core/ports/openAiMessages.ts';
+import { clientTags } from '../clients/clientTags.ts';
 import { otherName } from '../formats/content.ts';
 import { nullOn } from '../../protocol/errors.ts';
 import type { MessageId, ProjectUri, SessionId } from '../../protocol/ids.ts';
@@ -109,7 +110,7 @@ export class Talks {
   /** A talk whose session was just made. */
   begun({ client, project, key, system }: MemoryAsker, session: SessionId): Talk {
     const keys = new Set(key === null ? [] : [key]);
-    return { session, tags: tagsOf(client), project, systemKey: shortHash(system), keys, calls: new Set() };
+    return { session, tags: clientTags(client), project, systemKey: shortHash(system), keys, calls: new Set() };
   }
 
   /**
@@ -202,14 +203,8 @@ export class Talks {
   }
 }
 
-/** The tag that names a client; none where its name has nothing that a tag can have. */
-export const tagsOf = (client: string): readonly string[] => {
-  const name = client.replaceAll(/[^A-Za-z0-9_-]+/g, '-').slice(0, 32);
-  return /^[A-Za-z0-9]/.test(name) ? [name] : [];
-};
-
 const isOf = ({ tags }: Talk, client: string): boolean => {
-  const [name] = tagsOf(client);
+  const [name] = clientTags(client);
   return name === undefined ? tags.length === 0 : tags.includes(name);
 };
 

@@ -9,6 +9,7 @@ import type { Lineage } from '../../core/ports/lineages.ts';
 import { isCwmError } from '../../protocol/errors.ts';
 import type { SessionId } from '../../protocol/ids.ts';
 import type { CutReason, Message, TokensTaken } from '../../protocol/schemas/session.ts';
+import { clientTags } from '../clients/clientTags.ts';
 import type { Item } from '../formats/item.ts';
 import type { Conversation, Said } from '../recognition/said.ts';
 import type { Journal } from './journal.ts';
@@ -160,7 +161,7 @@ export class Recorder {
       project: conversation.project,
       lineage,
       engine,
-      tags: [outsideTag, ...(tagOf(conversation.client) ?? [])],
+      tags: [outsideTag, ...clientTags(conversation.client)],
     };
     const after = added[0]?.said.beforeId ?? null;
     try {
@@ -202,9 +203,3 @@ function unstored(answer: Said): { readonly said: Said; readonly item: Item }[] 
   for (let at: Said | null = answer; at?.item; at = at.before) found.push({ said: at, item: at.item });
   return found.reverse();
 }
-
-/** A client's name as a tag; null for one that is none. */
-const tagOf = (client: string): [string] | null => {
-  const name = client.replaceAll(/[^A-Za-z0-9_-]+/g, '-').slice(0, 32);
-  return /^[A-Za-z0-9]/.test(name) ? [name] : null;
-};
