@@ -42,8 +42,8 @@ export type Spoken = Pick<Said, 'chain' | 'role'>;
 export class Recogniser {
   readonly conversations: Conversations;
   readonly known: KnownConversations;
-  /** Conversations that were used last, by their client and project. */
-  readonly #byPlace = new Map<string, Conversation[]>();
+  /** Conversations that were used last, by who asks. */
+  readonly #byAsker = new Map<string, Conversation[]>();
 
   constructor(index: ScratchIndex, known = new KnownConversations(index)) {
     this.known = known;
@@ -60,8 +60,7 @@ export class Recogniser {
       match.last !== null &&
       (match.last.conversation.session === meant?.session || goesOn(match.last, match.known, items));
     const known = isContinued ? match.known : 0;
-    const place = placeOf(asker);
-    const recent = { conversations: this.#byPlace.get(place) ?? [], nowMs };
+    const recent = { conversations: this.#byAsker.get(askerKey(asker)) ?? [], nowMs };
     const there = isContinued ? (match.last?.conversation ?? null) : null;
     if (isAuxiliary(asked, { continued: there, named: meant }, recent))
       return { kind: 'auxiliary', conversation: there ?? named };
@@ -122,20 +121,20 @@ export class Recogniser {
   forget(conversation: Conversation): void {
     this.conversations.forget(conversation);
     this.known.forget(conversation);
-    for (const [place, all] of this.#byPlace)
-      this.#byPlace.set(
-        place,
+    for (const [asker, all] of this.#byAsker)
+      this.#byAsker.set(
+        asker,
         all.filter(({ session }) => session !== conversation.session),
       );
   }
 
-  /** Requests about it come from where it was used last, whichever process it began in. */
-  #usedIn(place: string, conversation: Conversation): void {
-    const others = (this.#byPlace.get(place) ?? []).filter(({ session }) => session !== conversation.session);
-    this.#byPlace.delete(place);
-    this.#byPlace.set(place, [conversation, ...others].slice(0, mostRecent));
-    const [oldest] = this.#byPlace.keys();
-    if (this.#byPlace.size > mostPlaces && oldest !== undefined) this.#byPlace.delete(oldest);
+  /** Requests about it come from who used it last, whichever process it began in. */
+  #usedBy(asker: string, conversation: Conversation): void {
+    const others = (this.#byAsker.get(asker) ?? []).filter(({ session }) => session !== conversation.session);
+    this.#byAsker.delete(asker);
+    this.#byAsker.set(asker, [conversation, ...others].slice(0, mostRecent));
+    const [oldest] = this.#byAsker.keys();
+    if (this.#byAsker.size > mostAskers && oldest !== undefined) this.#byAsker.delete(oldest);
   }
 
   #note(
@@ -149,7 +148,7 @@ export class Recogniser {
     const now = { system, systemKey: shortHash(system), toolsKey: toolsKey(tools) };
     const isFirst = conversation.usedMs === 0;
     const found = breakOf(isFirst ? null : { ...conversation }, now, isBranch);
-    this.#usedIn(placeOf(asker), conversation);
+    this.#usedBy(askerKey(asker), conversation);
     conversation.usedMs = nowMs;
     conversation.system = system;
     conversation.systemKey = now.systemKey;
@@ -164,9 +163,9 @@ export class Recogniser {
 /** Conversations of one client in one project that an errand may be about. */
 const mostRecent = 8;
 /** Who asks names itself. */
-const mostPlaces = 256;
+const mostAskers = 256;
 
-const placeOf = ({ client, project }: Asker): string => `${client}\n${project ?? ''}`;
+const askerKey = ({ client, project }: Asker): string => `${client}\n${project ?? ''}`;
 
 /**
  * Whether a request goes on with what is known. Conversations often begin with the same words, so that a beginning without an answer is
