@@ -87,8 +87,8 @@ export async function answerWithMemory(format: Format, gateway: GatewayContext, 
   const asker = { client, project: given.project, key: given.key, system: asked.system };
   let said: SaidTurn;
   try {
-    const given = { asker, engine, items: asked.items, turn, answer, answerId };
-    const run = (): Promise<SaidTurn> => turnOf(gateway, given, signal, reporter);
+    const memoryTurn = { asker, engine, items: asked.items, turn, answer, answerId };
+    const run = (): Promise<SaidTurn> => turnOf(gateway, memoryTurn, signal, reporter);
     said = await (out ? beating(run, out.holdIfQuiet) : run());
   } catch (error) {
     if (out?.fail(error)) return;

@@ -2,7 +2,7 @@ import { randomId } from '../../base/hash.ts';
 import type { MessageId, ProjectUri, SessionId } from '../../protocol/ids.ts';
 import type { Item } from '../formats/item.ts';
 import { canonical, chainOf, rootOf, shortHash } from './canonical.ts';
-import { entryOf, keys, nameOf, placeOf, serverNameOf, type Restored } from './places.ts';
+import { entryOf, indexedMessageOf, keys, nameOf, serverNameOf, type Restored } from './indexedMessage.ts';
 import { bestOf, isMeant, isSame, type Conversation, type Said } from './said.ts';
 import type { ScratchIndex } from './scratchIndex.ts';
 
@@ -201,8 +201,8 @@ export class Conversations {
   /** Puts messages in that are known from earlier. @throws what the system says. */
   restore(all: readonly Restored[]): void {
     this.#index.add(
-      all.map(({ place, answerKeys, client, serverId }) =>
-        entryOf(place, answerKeys, serverNameOf(client, { serverId })),
+      all.map(({ message, answerKeys, client, serverId }) =>
+        entryOf(message, answerKeys, serverNameOf(client, { serverId })),
       ),
     );
   }
@@ -288,9 +288,9 @@ export class Conversations {
   }
 
   #saidOf(value: string): Said | null {
-    const { session, ...place } = placeOf(value);
+    const { session, ...message } = indexedMessageOf(value);
     const conversation = this.#conversationOf(session);
-    return conversation && { ...place, conversation, answerKeys: [], waiting: 0, item: null, before: null };
+    return conversation && { ...message, conversation, answerKeys: [], waiting: 0, item: null, before: null };
   }
 
   /**

@@ -1,7 +1,7 @@
 import { SerialQueue } from '../../base/serialQueue.ts';
 import { listOf, objectOf, parsed, textOf, countOf } from '../formats/json.ts';
 import type { LineageId, MessageId, ProjectUri, SessionId } from '../../protocol/ids.ts';
-import type { Place, Restored } from '../recognition/places.ts';
+import type { IndexedMessage, Restored } from '../recognition/indexedMessage.ts';
 import type { Conversation, Said } from '../recognition/said.ts';
 import { newHead, type Head } from '../recognition/knownConversations.ts';
 import { rootOf } from '../recognition/canonical.ts';
@@ -87,7 +87,7 @@ export class Journal {
     const heads = new Map<SessionId, { -readonly [Field in keyof Head]: Head[Field] }>();
     /** By which clients name them, the newest last. */
     const named = new Map<string, SessionId>();
-    const places = new Map<string, Place>();
+    const messages = new Map<string, IndexedMessage>();
     let batch: Restored[] = [];
     const write = (): void => {
       recogniser.conversations.restore(batch);
@@ -124,11 +124,11 @@ export class Journal {
         }
         continue;
       }
-      const before = row['b'] === null ? null : places.get(textOf(row['b']));
+      const before = row['b'] === null ? null : messages.get(textOf(row['b']));
       // A line that was written in part was written again.
-      if (before === undefined || places.has(textOf(row['m']))) continue;
+      if (before === undefined || messages.has(textOf(row['m']))) continue;
       const isAnswer = countOf(row['a']) === 1;
-      const place: Place = {
+      const message: IndexedMessage = {
         session: session.id,
         id: row['m'] as MessageId,
         beforeId: before?.id ?? null,
@@ -141,10 +141,10 @@ export class Journal {
         ...(countOf(row['l']) === 1 && { isPartial: true }),
         ...(objectOf(row['n']) && { callNames: row['n'] as Readonly<Record<string, string>> }),
       };
-      places.set(place.id, place);
+      messages.set(message.id, message);
       if (isAnswer) head.hasAnswered = true;
       batch.push({
-        place,
+        message,
         answerKeys: textOf(row['q']).split(' ').filter(Boolean),
         client: head.client,
         serverId: textOf(row['i']) || undefined,

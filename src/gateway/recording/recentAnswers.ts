@@ -1,6 +1,7 @@
 import type { Answered, Before, Wire } from '../formats/format.ts';
 import type { Item } from '../formats/item.ts';
 import { objectOf, parsed, textOf } from '../formats/json.ts';
+import { nameOf } from '../recognition/indexedMessage.ts';
 
 /** One answer with the prompt that it answers. */
 export interface RecentAnswer extends Answered {
@@ -72,8 +73,6 @@ export class RecentAnswers {
     return answer?.wire.before?.(answer) ?? null;
   }
 }
-
-const nameOf = (client: string, id: string): string => `${client}\n${id}`;
 
 const partIdsOf = ({ output }: Answered): readonly string[] =>
   (output ?? []).map((part) => textOf(objectOf(parsed(part))?.['id']));

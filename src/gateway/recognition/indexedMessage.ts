@@ -2,8 +2,8 @@ import type { MessageId, SessionId } from '../../protocol/ids.ts';
 import type { Item } from '../formats/item.ts';
 import type { Entry } from './scratchIndex.ts';
 
-/** A message of an earlier process, as it is found again. */
-export interface Place {
+/** A stored message, as the index on the disk has it: where it stands, and nothing of what it says. */
+export interface IndexedMessage {
   readonly session: SessionId;
   readonly id: MessageId;
   readonly beforeId: MessageId | null;
@@ -17,20 +17,22 @@ export interface Place {
   readonly isPartial?: boolean;
 }
 
+/** A message of an earlier process, with what the index finds it by. */
 export interface Restored {
-  readonly place: Place;
+  readonly message: IndexedMessage;
   readonly answerKeys: readonly string[];
   /** Who may name it by the server's id. */
   readonly client: string;
   readonly serverId?: string | undefined;
 }
 
+/** What a client calls something by an id that a model server gave it: two clients do not meet. */
 export const nameOf = (client: string, serverId: string): string => `${client}\n${serverId}`;
 
 export const serverNameOf = (client: string, { serverId }: Pick<Restored, 'serverId'>): string | null =>
   serverId === undefined ? null : nameOf(client, serverId);
 
-/** By which a message is found in the index. */
+/** By which the index finds a message. */
 export const keys = {
   chain: (chain: string): string => `chain ${chain}`,
   own: (chain: string, session: SessionId): string => `chain ${chain} of ${session}`,
@@ -40,8 +42,8 @@ export const keys = {
   server: (name: string): string => `server ${name}`,
 };
 
-export function entryOf(place: Place, answerKeys: readonly string[], serverName: string | null): Entry {
-  const { session, id, beforeId, beforeChain, length, chain, isAnswer, hasAnswer, role, callNames, isPartial } = place;
+export function entryOf(message: IndexedMessage, answerKeys: readonly string[], serverName: string | null): Entry {
+  const { session, id, beforeId, beforeChain, length, chain, isAnswer, hasAnswer, role, callNames, isPartial } = message;
   const row = [session, id, beforeId, beforeChain, length, chain, isAnswer, hasAnswer, role, callNames, isPartial];
   return {
     keys: [
@@ -70,7 +72,8 @@ type Row = [
   unknown,
 ];
 
-export function placeOf(value: string): Place {
+/** @param value of an {@link entryOf}. */
+export function indexedMessageOf(value: string): IndexedMessage {
   const row = JSON.parse(value) as Row;
   const [session, id, beforeId, beforeChain, length, chain, isAnswer, hasAnswer, role, callNames, isPartial] = row;
   return {
