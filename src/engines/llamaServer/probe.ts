@@ -16,7 +16,7 @@ import { answerIds } from './text/tokenizing.ts';
 import { checkSlot, probeRequest, readCanary, weigh } from './completion.ts';
 import type { ServerIdentity } from './serverIdentity.ts';
 import { saveSlot } from './slots/slotActions.ts';
-import type { FolderTrial, SlotFolder } from './slots/slotFile.ts';
+import type { FolderTrial, SlotFolder } from './slots/slotFolder.ts';
 import { completionSchema, type Completion } from './wire.ts';
 
 export interface ProbeParts {

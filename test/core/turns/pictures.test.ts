@@ -6,7 +6,7 @@ import { blockHashChain } from '../../../src/base/kvBlockHash.ts';
 import type { ChatMessage } from '../../../src/core/ports/engine.ts';
 import { parsePictures, saltWithPictures } from '../../../src/core/prompt/pictures.ts';
 import { withDraft } from '../../../src/core/prompt/withDraft.ts';
-import { slotHash } from '../../../src/engines/llamaServer/slots/slotFile.ts';
+import { slotHash } from '../../../src/engines/llamaServer/slots/slotHandle.ts';
 import type { MessageContent } from '../../../src/protocol/schemas/session.ts';
 import { codeOf, coreFixture, never, type CoreFixture } from '../coreFixture.ts';
 import { fc } from '../../support/fc.ts';

@@ -3,7 +3,7 @@ import { readdir, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { LlamaServerEngine } from '../../../src/engines/llamaServer/llamaServerEngine.ts';
-import { SlotFolder } from '../../../src/engines/llamaServer/slots/slotFile.ts';
+import { SlotFolder } from '../../../src/engines/llamaServer/slots/slotFolder.ts';
 import { systemClock, systemSleep } from '../../../src/base/clock.ts';
 import { contextOf, failure, makeRig, never, someIds, type Rig } from './rig.ts';
 

@@ -3,7 +3,8 @@ import type { LeftKv } from '../../../core/ports/engine.ts';
 import type { HomeSlot } from './homeSlot.ts';
 import type { Place } from './place.ts';
 import { saveSlot } from './slotActions.ts';
-import { formatHandle, slotFileName, type SlotFolder } from './slotFile.ts';
+import type { SlotFolder } from './slotFolder.ts';
+import { formatHandle, slotFileName } from './slotHandle.ts';
 
 /**
  * Has the server write its only slot as it is, into a file under a name that no record has, and computes nothing: another conversation waits for

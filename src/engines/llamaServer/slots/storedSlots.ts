@@ -1,9 +1,10 @@
 import type { KvContext, PersistEvidence, RestoreEvidence, ReuseEvidence } from '../../../core/ports/engine.ts';
 import type { HomeSlot } from './homeSlot.ts';
 import type { Place } from './place.ts';
-import { RestoreTrials } from './restoreTrial.ts';
+import { RestoreTrials } from './restoreTrials.ts';
 import { eraseSlot, restoreSlot, saveSlot } from './slotActions.ts';
-import { formatHandle, parseHandle, slotFileName, type SlotFolder } from './slotFile.ts';
+import type { SlotFolder } from './slotFolder.ts';
+import { formatHandle, parseHandle, slotFileName } from './slotHandle.ts';
 import type { SlotRequests } from './slotRequests.ts';
 
 /** How often a save is repeated when another client used the slot in between. */

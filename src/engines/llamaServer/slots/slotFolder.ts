@@ -1,8 +1,7 @@
-import { open, readdir, rename, stat, unlink, type FileHandle } from 'node:fs/promises';
+import { open, readdir, rename, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { systemClock } from '../../../base/clock.ts';
 import { randomSalt, sha256Hex } from '../../../base/hash.ts';
-import { encodeTokenIds } from '../../../base/tokenIds.ts';
 import type { BlockLocation, KvContext } from '../../../core/ports/engine.ts';
 import { isCwmError } from '../../../protocol/errors.ts';
 import {
@@ -14,68 +13,13 @@ import {
   type BlockLayout,
 } from '../../files/blockFile.ts';
 import { thinCheckpoints } from './slotCheckpoints.ts';
+import { idsIn } from './slotFileIds.ts';
+import { parseHandle, slotFileName, slotHash } from './slotHandle.ts';
 
-/**
- * Names the one file that holds a context. llama-server knows no salts, so the salt is in the name: a file of another
- * conversation, or of a generation that was given up, is never the one that is asked for. Nor is one that was made under other start
- * options of the server, which compute other KV for the same ids.
- */
-export const slotHash = ({ ids, salt }: Pick<KvContext, 'ids' | 'salt'>, kvOptions = '', tokens?: number): string =>
-  tokens !== undefined
-    ? sha256Hex(`cwm slot 3\0${salt}\0${kvOptions}\0${tokens}\0`, encodeTokenIds(ids))
-    : kvOptions === ''
-      ? sha256Hex(`cwm slot 1\0${salt}\0`, encodeTokenIds(ids))
-      : sha256Hex(`cwm slot 2\0${salt}\0${kvOptions}\0`, encodeTokenIds(ids));
-
-/** llama-server takes a plain name and no path. The prefix marks our files among others in the same folder. */
-export const slotFileName = (hash: string): string => `cwm-${hash}.slot`;
-
-/** The mark `ggsq`, the version of the format, and the number of 4-byte values behind them: each 4 bytes. */
-const headBytes = 12;
-const mark = 0x67677371;
-/** Versions that begin with the ids themselves, and those that pack them. */
-const [plainVersion, packedVersions] = [2, [3, 4]] as const;
-/** Of packed ids: a value that is no id, the version of the form, and the number of ids. Pictures stand behind the ids. */
-const packedHead = [0xffffffff, 1] as const;
-const mostIds = 100_000_000;
 /** With which the names of files begin that no record has yet. */
 const draftMark = '0'.repeat(16);
 /** Older ones are nobody's, in milliseconds. */
 const draftLastsMs = 600_000;
-
-/** The ids at the beginning of a slot's file; null for a form that is not known here. */
-async function idsIn(file: FileHandle): Promise<readonly number[] | null> {
-  const values = async (count: number, at: number): Promise<number[] | null> => {
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(4 * count), 0, 4 * count, at);
-    return bytesRead < 4 * count ? null : Array.from({ length: count }, (_, index) => buffer.readUInt32LE(4 * index));
-  };
-  const [found, version, count = 0] = (await values(3, 0)) ?? [];
-  if (found !== mark || version === undefined || count > mostIds) return null;
-  if (version === plainVersion) return values(count, headBytes);
-  const [first, form, packed = 0] = (await values(3, headBytes)) ?? [];
-  const isKnown =
-    packedVersions.some((known) => known === version) && first === packedHead[0] && form === packedHead[1];
-  return isKnown && packed <= count ? values(packed, headBytes + 12) : null;
-}
-
-/** The result of `persist`: the file, and the number of bytes by the server's account. */
-export interface SlotHandle {
-  readonly hash: string;
-  readonly sizeBytes: number;
-  /** In the file, where these are not the tokens of the context: it is as the server had it when it lost the conversation. */
-  readonly tokens?: number;
-}
-
-export const formatHandle = ({ hash, sizeBytes, tokens }: SlotHandle): string =>
-  [slotFileName(hash), sizeBytes, ...(tokens === undefined ? [] : [tokens])].join(':');
-
-/** Null for a foreign handle. */
-export function parseHandle(handle: string | null): SlotHandle | null {
-  const match = /^cwm-([0-9a-f]{64})\.slot:(\d{1,15})(?::(\d{1,9}))?$/.exec(handle ?? '');
-  if (!match) return null;
-  const [, hash = '', sizeBytes, tokens] = match;
-  return { hash, sizeBytes: Number(sizeBytes), ...(tokens !== undefined && { tokens: Number(tokens) }) };
-}
 
 const newTrialHash = (): string => sha256Hex('cwm slot probe\0', randomSalt());
 
