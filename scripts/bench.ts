@@ -33,6 +33,7 @@ import { recall } from '../bench/recall.ts';
 import { projectBase } from '../bench/projectBase.ts';
 import { checkpoints } from '../bench/checkpoints.ts';
 import { sharing } from '../bench/sharing.ts';
+import { start } from '../bench/start/start.ts';
 import { thaw } from '../bench/thaw/thaw.ts';
 import { tree } from '../bench/tree.ts';
 import { switching } from '../bench/switching.ts';
@@ -66,6 +67,7 @@ const benchmarks: readonly Benchmark[] = [
   memory,
   counters,
   tracker,
+  start,
   encryption,
   embeddedSpeed,
   thaw,

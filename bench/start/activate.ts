@@ -1,0 +1,29 @@
+// Loads the bundle of the extension as VS Code does, and activates it: `node activate.ts DIST STORAGE [bare]`. Prints what it took.
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { standIn, standInForVscode } from './vscodeStandIn.ts';
+
+/** Milliseconds, and what the extension logged as an error. */
+export interface Activation {
+  readonly loadMs: number;
+  readonly activateMs: number;
+  readonly failures: readonly string[];
+}
+
+const [dist = '', storage = '', kind] = process.argv.slice(2);
+const failures: string[] = [];
+standInForVscode(dist, standIn('vscode', storage, failures));
+const started = performance.now();
+let [loaded, activated] = [started, started];
+if (kind !== 'bare') {
+  const extension = (await import(pathToFileURL(path.join(dist, 'extension.js')).href)) as {
+    readonly activate: (context: unknown) => unknown;
+  };
+  loaded = performance.now();
+  extension.activate(standIn('context', storage, failures));
+  activated = performance.now();
+}
+const took: Activation = { loadMs: loaded - started, activateMs: activated - loaded, failures };
+process.stdout.write(JSON.stringify(took));
+// What it looks for afterwards is no part of the start.
+process.exit(0);
