@@ -1,8 +1,8 @@
-import { mkdtempSync } from 'node:fs';
+import { mkdtempSync, readdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { McpClient, type ClientOptions } from '../mcp/support/mcpClient.ts';
+import { eras, McpClient, type ClientOptions } from '../mcp/support/mcpClient.ts';
 import { wholeBackends } from '../security/support/wholeBackend.ts';
 import { startCli, type CliProcess } from './support/cliProcess.ts';
 
@@ -41,6 +41,20 @@ describe('cwm mcp', () => {
     expect(health).toMatchObject({ status: 'healthy', components: [{ name: 'store' }, { status: 'healthy' }] });
     client.end();
     expect(await outcome).toMatchObject({ code: 0, stderr: '' });
+  });
+
+  it.each(eras)('a client that only lists what there is starts no backend; its first call does (%s)', async (era) => {
+    const storage = mkdtempSync(join(tmpdir(), 'cwm-lists-'));
+    const { client, outcome } = await mcp(storage, { era });
+    const { result } = await client.request('tools/list');
+    expect(result).toMatchObject({ tools: expect.arrayContaining([expect.objectContaining({ name: 'window_list' })]) });
+    await client.request('prompts/list');
+    expect(readdirSync(storage)).toEqual([]);
+    expect((await client.call('window_list')).structuredContent).toMatchObject({ total: 0 });
+    expect(readdirSync(storage)).toContain('backend.json');
+    client.end();
+    expect(await outcome).toMatchObject({ code: 0, stderr: '' });
+    expect((await startCli(['stop', '--storage', storage]).outcome).code).toBe(0);
   });
 
   it('serves several clients at once, in either form; when one leaves, the others stay', async () => {

@@ -43,7 +43,8 @@ export const keys = {
 };
 
 export function entryOf(message: IndexedMessage, answerKeys: readonly string[], serverName: string | null): Entry {
-  const { session, id, beforeId, beforeChain, length, chain, isAnswer, hasAnswer, role, callNames, isPartial } = message;
+  const { session, id, beforeId, beforeChain, length, chain, isAnswer, hasAnswer, role, callNames, isPartial } =
+    message;
   const row = [session, id, beforeId, beforeChain, length, chain, isAnswer, hasAnswer, role, callNames, isPartial];
   return {
     keys: [
