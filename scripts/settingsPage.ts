@@ -33,7 +33,7 @@ export const firstKeys: Readonly<Record<string, keyof typeof backendSettings | {
   'security.key_file': 'encryptionKeyFile',
   'security.require_tls': 'requireTls',
   'security.enable_cache_salt': {
-    why: 'Without a salt, sessions would share KV, and one could measure what another asked. It is always on.',
+    why: 'Without a salt, sessions would share KV, and one could measure what another asked. Our own sessions always have one; `isolation` says which conversations of the gateway share it.',
   },
   'security.audit_log_path': { why: 'The audit log is part of the store, so that it is verified and moved with it.' },
   'security.audit_retention': { why: 'Entries are chained; one that is removed would look like a forgery.' },

@@ -19,6 +19,8 @@ export interface AgentTool<Input, Output> {
   /** For the model that chooses a tool. */
   readonly description: string;
   readonly effect: ToolEffect;
+  /** Without a field it only reads, whatever its effect: a client that may only read has it, too, and is refused with one. */
+  readonly readsWithoutFields?: true;
   /** It asks the model server, and so spends its time. */
   readonly asksModel?: true;
   /** @throws CwmError what the backend answered, or InvalidParameter. */

@@ -78,18 +78,23 @@ const autoFreezeConfig: AgentTool<Input<'auto_freeze_config'>, Output<'auto_free
   description:
     'Shows when sessions are saved without being asked for, after the changes that are given. Without a field it changes nothing.',
   effect: 'changes',
+  readsWithoutFields: true,
   async run(backend, input) {
     if (input.include_prompt === false)
       throw new CwmError('InvalidParameter', 'A checkpoint without its token ids could not be loaded or proven.');
-    const policy = await backend.call('autoFreezeConfig', {
-      enabled: input.enabled,
-      tokenThreshold: input.token_threshold,
-      tokenCountThreshold: input.token_count_threshold,
-      cooldownSeconds: input.cooldown_seconds,
-      idleMinutes: input.idle_timeout_minutes,
-      namePattern: input.window_name_pattern,
-      tags: input.tags,
-    });
+    const { include_prompt: _, ...changes } = input;
+    const policy =
+      Object.keys(changes).length === 0
+        ? await backend.call('autoFreezePolicy', {})
+        : await backend.call('autoFreezeConfig', {
+            enabled: input.enabled,
+            tokenThreshold: input.token_threshold,
+            tokenCountThreshold: input.token_count_threshold,
+            cooldownSeconds: input.cooldown_seconds,
+            idleMinutes: input.idle_timeout_minutes,
+            namePattern: input.window_name_pattern,
+            tags: input.tags,
+          });
     return {
       enabled: policy.enabled,
       token_threshold: policy.tokenThreshold,

@@ -29,7 +29,8 @@ export interface BackendArguments {
   readonly embeddedArgs: readonly string[];
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
-  readonly ratePerMinute: number | null;
+  readonly ratePerMinute: number;
+  readonly gatewayRatePerMinute: number;
   readonly maxOperations: number;
   /** Whether plain http to another machine is refused. */
   readonly requiresTls: boolean;
@@ -90,6 +91,7 @@ export function parseBackendArguments(args: readonly string[], env: NodeJS.Proce
     logLevel: settings.logLevel,
     logFormat: settings.logFormat,
     ratePerMinute: settings.rateLimit,
+    gatewayRatePerMinute: settings.gatewayRateLimit,
     maxOperations: settings.maxOperations,
     requiresTls: settings.requireTls === 'on',
     continueFrom: settings.continueFrom,

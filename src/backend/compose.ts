@@ -53,7 +53,7 @@ export interface CompositionOptions {
   /** Default: on. */
   readonly requiresTls?: boolean;
   /** As passed to the backend; null is the default. */
-  readonly ratePerMinute: number | null;
+  readonly ratePerMinute: number;
   /** Default: those of `defaultLimits`. */
   readonly limits?: Partial<SpaceLimits>;
   /** Default: none. */
@@ -244,9 +244,14 @@ export const composeServices =
           }));
           return { url, items: await Promise.all(titled) };
         },
-        putGatewayClient: ({ name, ...change }) => gateway.putClient(name, change),
+        putGatewayClient: async ({ name, ...change }) => {
+          const put = await gateway.putClient(name, change);
+          emit({ type: 'client', client: name });
+          return put;
+        },
         deleteGatewayClient: async ({ name }) => {
           await gatewayClients.delete(name);
+          emit({ type: 'client', client: name });
           return {};
         },
         openApi: async () => openApiDocument(),

@@ -91,7 +91,7 @@ export const currentSource = (): string => scope.getStore()?.source ?? clientKin
 /** Every client over TCP, whatever it says of itself: the socket is how the user's own clients come. */
 export const httpClientKind = 'http';
 
-/** The product has no client of these kinds yet (docs/roadmap.md); programs of other people may name themselves so. */
+/** MCP servers, clients over TCP, and programs of other people that name themselves a gateway: ours has limits of its own. */
 const agentKinds: ReadonlySet<string> = new Set(['mcp', 'gateway', httpClientKind]);
 
 /**

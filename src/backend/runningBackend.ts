@@ -5,6 +5,7 @@ import { randomSalt } from '../base/hash.ts';
 import type { Change, NamedEvent } from '../protocol/signals.ts';
 import { backendLogFile, lastEndFile, type BackendRecord, type LastEnd } from '../protocol/backendRecord.ts';
 import { CwmError } from '../protocol/errors.ts';
+import { backendSettings } from '../protocol/settings/backendSettings.ts';
 import { apiVersions, productVersion, type ApiVersions } from '../protocol/version.ts';
 import { systemClock, type Clock } from '../base/clock.ts';
 import { currentCaller } from './api/currentCaller.ts';
@@ -23,7 +24,7 @@ import type { LogFormat, LogLevel } from '../protocol/log.ts';
 import { LogFile, type Log } from './process/logFile.ts';
 import { networkFileSystem, networkWarning } from './health/networkFileSystem.ts';
 import { OperationLimit } from './api/operationLimit.ts';
-import { limitsByKind, RateLimiter } from './api/rateLimit.ts';
+import { changeLimits, gatewayRequests, limitsOf, RateLimiter } from './api/rateLimit.ts';
 import { OwnPlace } from './process/ownPlace.ts';
 import { makeOwnStorage } from './process/ownStorage.ts';
 import { Retirement } from './process/retirement.ts';
@@ -46,8 +47,10 @@ export interface BackendOptions {
   readonly logLevel?: LogLevel;
   /** Default: `json`. */
   readonly logFormat?: LogFormat;
-  /** Changes that every client may ask for in a minute; 0 is no limit, null the default ({@link limitsByKind}). */
-  readonly ratePerMinute?: number | null;
+  /** Changes that each agent may ask for in a minute; 0 is no limit. Default: 60. */
+  readonly ratePerMinute?: number;
+  /** Requests of each client of the gateway that are recorded in a minute; 0 is no limit. Default: 600. */
+  readonly gatewayRatePerMinute?: number;
   /** Operations that run at once; 0 is no limit. Default: 10. */
   readonly maxOperations?: number;
   /** By which the changes of a minute are counted. Default: the system's. */
@@ -232,9 +235,13 @@ class StartedBackend implements RunningBackend {
     let address = '';
     const { api = apiVersions } = this.#options;
     const { readOnlyWhy = null } = services;
-    const { ratePerMinute = null, clock = systemClock } = this.#options;
-    // Clients of the gateway often ask many times a minute: too many are only those that the user says.
-    const gatewayRates = new RateLimiter(limitsByKind(ratePerMinute ?? 0), clock);
+    const { rateLimit, gatewayRateLimit } = backendSettings;
+    const {
+      ratePerMinute = rateLimit.default,
+      gatewayRatePerMinute = gatewayRateLimit.default,
+      clock = systemClock,
+    } = this.#options;
+    const gatewayRates = new RateLimiter(() => limitsOf(gatewayRatePerMinute), clock, gatewayRequests);
     services.gateway?.limitBy?.((client) => gatewayRates.whyRefused(client));
     const dispatch = makeDispatch({
       operations: services.operations,
@@ -250,7 +257,7 @@ class StartedBackend implements RunningBackend {
         openGateway: async () => ({ url: await tcp.open() }),
       },
       limit: this.#limit,
-      rates: new RateLimiter(limitsByKind(ratePerMinute), clock),
+      rates: new RateLimiter(changeLimits(ratePerMinute), clock),
       readOnlyWhy: readOnlyWhy && (() => this.#retirement.refusal(readOnlyWhy)),
       noMoreWhy: () => this.#retirement.noMoreWhy,
     });

@@ -12,6 +12,7 @@ import { trustProject } from './projects/trustProject.ts';
 import {
   autoFreezeCheck,
   autoFreezeConfig,
+  autoFreezePolicy,
   closeProject,
   openedProject,
   openProject,
@@ -169,6 +170,7 @@ export const operations: { readonly [Name in CoreRouteName]: Operation<Name> } =
   openedProject: { run: openedProject },
   closeProject: { run: closeProject },
   autoFreezeConfig: { run: autoFreezeConfig },
+  autoFreezePolicy: { run: autoFreezePolicy },
   autoFreezeCheck: { run: autoFreezeCheck },
   recordProject: { run: recordProject },
   trustProject: { run: trustProject },

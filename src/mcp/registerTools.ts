@@ -4,6 +4,7 @@ import type { AgentTool, ToolEffect } from '../agent/agentTool.ts';
 import { agentTools, agentToolShapes, type AgentToolName } from '../agent/agentTools.ts';
 import { askBeforeDelete } from './askPerson.ts';
 import { failed } from './failure.ts';
+import { CwmError } from '../protocol/errors.ts';
 import type { McpParts } from './mcpParts.ts';
 import { requestBackend } from './requestBackend.ts';
 import { parseInput, shown } from './toolSchema.ts';
@@ -25,8 +26,10 @@ export function registerTools(server: McpServer, parts: McpParts): void {
   }
 }
 
-export const mayCall = ({ tools }: Pick<McpParts, 'tools'>, name: AgentToolName): boolean =>
-  tools === 'all' || agentTools[name].effect === 'reads';
+export const mayCall = ({ tools }: Pick<McpParts, 'tools'>, name: AgentToolName): boolean => {
+  const { effect, readsWithoutFields }: AgentTool<never, object> = agentTools[name];
+  return tools === 'all' || effect === 'reads' || readsWithoutFields === true;
+};
 
 /** Made once: over HTTP, each request has a server of its own, and schemas take longer than most calls. */
 let described: readonly DescribedTool[] | undefined;
@@ -65,6 +68,10 @@ async function callTool(
     // The pair of a tool and its own input; the types of a table lose that.
     const tool = agentTools[name] as AgentTool<unknown, Record<string, unknown>>;
     const input = parseInput(schema, given);
+    if (parts.tools !== 'all' && tool.effect !== 'reads' && Object.keys(input as object).length > 0)
+      throw new CwmError('AccessDenied', 'This client may call tools that read alone, so that nothing was changed.', {
+        hint: 'Call it without a field.',
+      });
     const backend = requestBackend(ctx, parts);
     if (name === 'window_delete') {
       const { window_name, force } = input as { window_name: string; force?: boolean };

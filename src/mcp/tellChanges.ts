@@ -80,6 +80,7 @@ function urisOf(change: Change): string[] {
       return [uris.health, uris.stats];
     case 'state':
     case 'project':
+    case 'client':
     case 'heartbeat':
     case 'resync':
       return [];

@@ -15,6 +15,8 @@ export type Change =
   | { type: 'window'; window: string }
   | { type: 'engine'; spec: string }
   | { type: 'project'; project: string }
+  /** A client of the gateway: its token, what it may do, or that it is gone. */
+  | { type: 'client'; client: string }
   | { type: 'heartbeat' }
   | { type: 'resync' };
 
@@ -37,6 +39,7 @@ export type NamedEvent =
   | { name: 'WindowChanged'; data: { window: string } }
   | { name: 'EngineChanged'; data: { engine: string } }
   | { name: 'ProjectChanged'; data: { project: string } }
+  | { name: 'ClientChanged'; data: { client: string } }
   | { name: 'Heartbeat'; data: { timestamp: string } }
   /** Events are missing: pull everything. */
   | { name: 'Resync'; data: Record<string, never> };
@@ -62,6 +65,7 @@ const changeFields = {
   window: { window: 'string' },
   engine: { spec: 'string' },
   project: { project: 'string' },
+  client: { client: 'string' },
   heartbeat: {},
   resync: {},
 } as const satisfies Record<Change['type'], object>;

@@ -30,6 +30,9 @@ export const commandInputs = {
   /** Whether the open folder may choose model server, model and tools of new sessions, and its MCP servers may be started. */
   'cwm.trustFolder': { trusted: 'boolean?' },
   /** `action`: `show`, `make` (of `paths`), `renew` or `delete`. */
+  /** `project` is its URI; without it that of this folder. */
+  'cwm.recordProject': { project: 'string?' },
+  'cwm.dontRecordProject': { project: 'string?' },
   'cwm.projectBase': { action: 'string?', paths: 'strings?', memories: 'boolean?', confirmed: 'boolean?' },
   /** `confirmed`: also where the model server must compute the conversation again. */
   'cwm.moveToBase': { session: 'string?', confirmed: 'boolean?' },
@@ -165,6 +168,8 @@ export const commandTitles: Readonly<Record<CommandId, string>> = {
   'cwm.sessionSettings': 'Session Settings…',
   'cwm.systemPrompts': 'System Prompts…',
   'cwm.trustFolder': 'Trust This Folder…',
+  'cwm.recordProject': 'Record This Project',
+  'cwm.dontRecordProject': "Don't Record This Project",
   'cwm.projectBase': 'Base of This Folder…',
   'cwm.moveToBase': 'Move to the Base of the Project',
   'cwm.adoptProject': 'Adopt a Project…',
@@ -249,6 +254,8 @@ interface CommandOutputs {
   'cwm.switchSession': Session;
   'cwm.sessionSettings': Session;
   'cwm.trustFolder': RouteOutput<'trustProject'>;
+  'cwm.recordProject': RouteOutput<'recordProject'>;
+  'cwm.dontRecordProject': RouteOutput<'recordProject'>;
   'cwm.projectBase': RouteOutput<'projectBase'>;
   /** Null: the user did not agree to what it costs. */
   'cwm.moveToBase': RouteOutput<'moveToBase'> | null;
@@ -328,12 +335,15 @@ export interface ContextKeys {
   'cwm.hasFolder': boolean;
   /** Whether the tree shows only sessions with some text. */
   'cwm.isFiltered': boolean;
+  /** Whether this folder's project is recorded. */
+  'cwm.isRecorded': boolean;
 }
 export const contextKeys = [
   'cwm.connection',
   'cwm.scope',
   'cwm.hasFolder',
   'cwm.isFiltered',
+  'cwm.isRecorded',
 ] as const satisfies readonly (keyof ContextKeys)[];
 
 /**
@@ -356,6 +366,8 @@ export const treeContextValues = [
   'branch.other.active',
   'window',
   'window.pinned',
+  'project.recorded',
+  'project.unrecorded',
   'client.recorded',
   'client.unrecorded',
   'more',

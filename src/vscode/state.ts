@@ -54,6 +54,8 @@ export interface ProjectRow {
   readonly sessions: number;
   /** Whether its folder is not there any more. */
   readonly isGone: boolean;
+  /** Whether anything of it is saved without being asked for. */
+  readonly isRecorded: boolean;
 }
 
 /** On which machine the extension and its backend run, where the editor works on another one. */
@@ -78,6 +80,8 @@ export interface State {
   readonly project: ProjectState;
   readonly scope: ContextKeys['cwm.scope'];
   readonly currentSession: CurrentSession;
+  /** Whether anything of this folder's project is saved without being asked for, as the user said for good. */
+  readonly isRecorded: boolean;
   /** What the titles of the sessions in the tree have in them; empty: no filter. */
   readonly filter: string;
   /** All rows of sessions that the tree has loaded. */
@@ -107,6 +111,7 @@ export const initialState: State = {
   project: { kind: 'none' },
   scope: 'folder',
   currentSession: { kind: 'unknown' },
+  isRecorded: true,
   filter: '',
   sessions: { kind: 'unknown' },
   projects: null,

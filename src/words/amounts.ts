@@ -27,4 +27,14 @@ export function folderWords(project: string): string {
   }
 }
 
+/** Last part of a folder's URI, readable. */
+export function folderName(uri: string): string {
+  const last = uri.split('/').findLast((part) => part !== '') ?? uri;
+  try {
+    return readableLine(decodeURIComponent(last));
+  } catch {
+    return readableLine(last);
+  }
+}
+
 export const capitalised = (word: string): string => word.charAt(0).toUpperCase() + word.slice(1);

@@ -1,7 +1,8 @@
 import { formatCount } from '../base/format.ts';
 import type { RouteOutput } from '../protocol/api.ts';
-import { plural } from './amounts.ts';
+import { folderWords, plural } from './amounts.ts';
 import { type Row, rowIf, type ShowTime } from './rows.ts';
+import { notRecorded } from './session.ts';
 
 export type GatewayClient = RouteOutput<'gatewayClients'>['items'][number];
 
@@ -27,7 +28,7 @@ export const breakCauses = ({ breaks: { system, tools, messages } }: GatewayClie
 
 /** What a client may not do: empty for most. */
 export const clientLimits = ({ records, tools }: GatewayClient): string[] => [
-  ...(records ? [] : ['not recorded']),
+  ...(records ? [] : [notRecorded]),
   ...(tools === 'all' ? [] : ['read-only tools']),
 ];
 
@@ -35,7 +36,7 @@ export const clientLimits = ({ records, tools }: GatewayClient): string[] => [
 export function clientRows(client: GatewayClient, showTime: ShowTime): Row[] {
   const { promptTokens, cachedTokens } = client;
   return [
-    ...rowIf('Project', client.project ?? ''),
+    ...rowIf('Project', client.project && folderWords(client.project)),
     ['Sessions', formatCount(client.sessions)],
     ...rowIf('Last session', sessionName(client) ?? ''),
     ['Turns', `${formatCount(client.turns)} of ${plural(client.requests, 'request')}`],

@@ -209,3 +209,12 @@ export const adoptedSentence = ({ project, from, sessions, memories = 0 }: Route
   const what = [plural(sessions, 'session'), ...(memories > 0 ? [plural(memories, 'memory', 'memories')] : [])];
   return `${what.join(' and ')} of ${folderWords(from)} now ${sessions + memories === 1 ? 'belongs' : 'belong'} to ${folderWords(project)}.`;
 };
+
+/** Of a project, a session or a client of which nothing is saved without being asked for. */
+export const notRecorded = 'not recorded';
+
+/** What came of saying whether a project is recorded. */
+export const recordedSentence = ({ project, recorded, dropped }: RouteOutput<'recordProject'>): string =>
+  recorded
+    ? `Checkpoints of ${folderWords(project)} are made without being asked for.`
+    : `Nothing of ${folderWords(project)} is saved without being asked for. ${plural(dropped, 'checkpoint')} deleted.`;

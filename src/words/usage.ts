@@ -27,7 +27,7 @@ export function usageWords(usage: Usage, now: Date): UsageWords {
       ['- of the embedded model server', ofAll ? formatBytes(kv.bytes) : bytesOfLimit(kv.bytes, kv.budgetBytes)],
       ['- of windows', `${formatBytes(kv.windowBytes)}, ${formatBytes(kv.pinnedBytes)} of it pinned`],
       ['- of no window', formatBytes(kv.looseBytes)],
-      ['- on other model servers, as their windows recorded it', formatBytes(kv.elsewhereBytes)],
+      ['- on other model servers, as windows and checkpoints recorded it', formatBytes(kv.elsewhereBytes)],
       ...(ofAll ? [['Budget for KV of all model servers', formatBytes(ofAll)] as const] : []),
       ['Records of sessions and windows', formatBytes(usage.recordBytes)],
       ['Trash', formatBytes(usage.trashBytes)],

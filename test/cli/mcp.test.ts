@@ -99,7 +99,7 @@ describe('cwm mcp', () => {
   it('S0-62 an agent that runs away is slowed down, with when to try again', async () => {
     const { storage } = await start();
     const { client, child, outcome } = await mcp(storage, { era: 'legacy' });
-    const calls = Array.from({ length: 12 }, () => client.call('auto_freeze_config'));
+    const calls = Array.from({ length: 12 }, () => client.call('auto_freeze_config', { enabled: true }));
     const refused = (await Promise.all(calls)).filter(({ isError }) => isError);
     expect(refused.length).toBeGreaterThan(0);
     expect(refused[0]?.content[0]?.text).toMatch(/\(CWM-7002\) Wait \d+ s/);

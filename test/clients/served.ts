@@ -31,7 +31,7 @@ export async function served(cleanUps: (() => Promise<unknown>)[], engine: strin
   const compose = composeServices({
     defaultEngine: engine,
     embeddedArgs: ['--model', gemmaModel()],
-    ratePerMinute: null,
+    ratePerMinute: 60,
   });
   const start = async (address: string) => {
     const http = { address, remote: false, tokenFile };

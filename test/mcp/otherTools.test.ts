@@ -63,16 +63,39 @@ test('S0-15 a check of health asks the parts now, and can be about one of them',
   expect(backend.calls).toEqual([{ name: 'health', input: { probe: true } }]);
 });
 
+const policy = {
+  enabled: true,
+  tokenThreshold: 0.5,
+  tokenCountThreshold: 0,
+  cooldownSeconds: 60,
+  idleMinutes: 10,
+  namePattern: 'auto-{session_id}',
+  tags: ['auto-freeze'],
+};
+
+test.each(['all', 'read'] as const)(
+  'S0-16 without a field the policy is only read, so that it is no change of the hour, and a client that may %s sees it',
+  async (tools) => {
+    const backend = new FakeBackend({ autoFreezePolicy: () => policy });
+    const client = await openClient({ era: 'modern', backend, tools });
+    const { structuredContent } = await client.call('auto_freeze_config', {});
+    expect(structuredContent).toMatchObject({ token_threshold: 0.5, window_name_pattern: 'auto-{session_id}' });
+    expect(await client.call('auto_freeze_config', { include_prompt: tools !== 'read' })).toMatchObject(
+      tools === 'read' ? { isError: true } : {},
+    );
+    expect(backend.calls.every(({ name }) => name === 'autoFreezePolicy')).toBe(true);
+  },
+);
+
+test('a client that may only read is refused a change of the policy', async () => {
+  const backend = new FakeBackend({ autoFreezeConfig: () => policy });
+  const client = await openClient({ era: 'modern', backend, tools: 'read' });
+  const { isError, content } = await client.call('auto_freeze_config', { enabled: false });
+  expect([isError, content[0]?.text]).toEqual([true, expect.stringContaining('CWM-8001')]);
+  expect(backend.calls).toEqual([]);
+});
+
 test('S0-16 the policy of automatic checkpoints is shown, and changed where a field is given', async () => {
-  const policy = {
-    enabled: true,
-    tokenThreshold: 0.5,
-    tokenCountThreshold: 0,
-    cooldownSeconds: 60,
-    idleMinutes: 10,
-    namePattern: 'auto-{session_id}',
-    tags: ['auto-freeze'],
-  };
   const backend = new FakeBackend({ autoFreezeConfig: () => policy });
   const client = await openClient({ era: 'modern', backend });
   const { structuredContent } = await client.call('auto_freeze_config', { token_threshold: 0.5 });

@@ -62,7 +62,7 @@ describe('S0-61 what the backend writes into the audit log', () => {
           version: expect.any(String) as unknown,
           engine,
           embedded: '',
-          ratePerMinute: null,
+          ratePerMinute: 60,
           encryption: 'off',
         },
       },
@@ -168,7 +168,7 @@ describe('S0-61 what the backend writes into the audit log', () => {
     expect(
       told(third).map(({ event, settings }) => [event, (settings as { ratePerMinute: unknown }).ratePerMinute]),
     ).toEqual([
-      ['CONFIG_CHANGE', null],
+      ['CONFIG_CHANGE', 60],
       ['CONFIG_CHANGE', 100],
     ]);
   });

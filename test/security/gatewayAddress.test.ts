@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { until } from '../support/until.ts';
 import { wholeBackends } from './support/wholeBackend.ts';
 
 const start = wholeBackends();
@@ -38,12 +39,27 @@ test('a port that another program has is an error that names it, and the backend
   expect((await client.call('gatewayClients', {})).url).toBeNull();
 });
 
+test('V2 whoever changes a client, every editor hears of it: a new one, what it may do, and that it is gone', async () => {
+  const { client } = await start({ port: 0 });
+  const heard: unknown[] = [];
+  client.onSignal(({ change }) => void heard.push(change));
+  await client.call('putGatewayClient', { name: 'codex' });
+  await client.call('putGatewayClient', { name: 'codex', records: false, rotate: false });
+  await client.call('deleteGatewayClient', { name: 'codex' });
+  const told = { type: 'client', client: 'codex' };
+  await until(
+    'three signals',
+    () => heard.filter((change) => JSON.stringify(change) === JSON.stringify(told)).length === 3,
+  );
+});
+
 test('S0-62 the rate that the user sets limits what is recorded of a client of the gateway, and no answer', async () => {
-  const { client } = await start({ port: 0, ratePerMinute: 1 });
+  const { client } = await start({ port: 0, gatewayRatePerMinute: 1 });
   const { url, token } = await client.call('putGatewayClient', { name: 'codex', rotate: true });
   const headers = { 'content-type': 'application/json', 'x-api-key': token ?? '' };
   const list = (await (await fetch(`${url}/v1/models`, { headers })).json()) as { readonly data: { id: string }[] };
   const recorded: (string | null)[] = [];
+  let why: string | null = null;
   for (let number = 0; number < 12; number++) {
     const messages = [{ role: 'user', content: `Question ${number}` }];
     const answer = await fetch(`${url}/v1/chat/completions`, {
@@ -53,7 +69,9 @@ test('S0-62 the rate that the user sets limits what is recorded of a client of t
     });
     expect(answer.status).toBe(200);
     recorded.push(answer.headers.get('x-cwm-recorded'));
+    why = answer.headers.get('x-cwm-why');
   }
   // A burst of ten is allowed after a pause.
   expect(recorded).toEqual([...Array.from({ length: 10 }, () => 'yes'), 'no', 'no']);
+  expect(why).toMatch(/limit of 1 requests a minute.*cwm\.limits\.gatewayRequestsPerMinute.*--gateway-rate-limit/);
 });

@@ -9,6 +9,7 @@ import {
   showMore,
   showThisFolder,
 } from '../../src/vscode/commands/editor/sessionsTree.ts';
+import { dontRecordProject, recordProject } from '../../src/vscode/commands/projects/recordProject.ts';
 import { activate } from '../../src/vscode/commands/sessions/createSession.ts';
 import { BackendConnection } from '../../src/vscode/connection/backendConnection.ts';
 import { Puller, pageSize } from '../../src/vscode/following/puller.ts';
@@ -79,6 +80,7 @@ vi.mock('vscode', () => ({
     },
   },
   window: {
+    showInformationMessage: async () => undefined,
     createTreeView: (_: string, options: unknown) => {
       editor.trees.push(options);
       return Object.assign(editor.view, {
@@ -104,18 +106,24 @@ const known = (name: string, sessions: number, isGone = false) => ({
 
 /** A tree over a backend with these sessions. */
 async function treeOf(sessions: ReturnType<typeof aSession>[], projects = [known('a', 1), known('empty', 0)]) {
+  const unrecorded = new Set<string>();
   let failures = 0;
   const failNext = (): void => void failures++;
   const backend = new FakeBackend({
     health: () => healthAnswer,
-    currentSession: () => ({ session: null }),
+    currentSession: ({ project }) => ({ session: null, recorded: !unrecorded.has(project) }),
+    recordProject: ({ project, recorded }) => {
+      if (recorded) unrecorded.delete(project);
+      else unrecorded.add(project);
+      return { project, recorded, dropped: 0 };
+    },
     listBranches: () => ({ items: [] }),
     listWindows: () => {
       if (failures-- > 0) throw new CwmError('OperationTimeout', 'It takes too long.');
       return { items: [], total: 0, hasMore: false };
     },
     listProjects: () => ({
-      items: projects,
+      items: projects.map((each) => ({ ...each, recorded: !unrecorded.has(each.project) })),
       withoutProject: sessions.filter(({ project }) => project === null).length,
     }),
     listSessions: ({ project, withoutProject, search, limit, offset }) => {
@@ -193,6 +201,44 @@ describe('V2 the tree of projects', () => {
     expect(editor.view.description).toBe('');
   });
 
+  test('a project that is not recorded says so in its row, and beside the title where it has none, and its menu switches that', async () => {
+    const projects = [known('a', 1), known('here', 1)];
+    const { app, state, puller, tree } = await treeOf([inProject('mine', here.uri)], projects);
+    const shown = async () =>
+      (await tree.getChildren()).map((node) => {
+        const { description, icon, contextValue } = treeRow(node, state.current, now);
+        return [description, icon, contextValue];
+      });
+    await showThisFolder(app, {});
+    await dontRecordProject(app, {});
+    await puller.follow({ type: 'project', project: here.uri });
+    expect(editor.view.description).toBe('not recorded');
+    await showAllFolders(app, {});
+    expect(editor.view.description).toBe('all folders');
+    const recorded = ['1 session', 'folder', 'project.recorded'];
+    expect(await shown()).toEqual([
+      ['this folder · not recorded · 1 session', 'eye-closed', 'project.unrecorded'],
+      recorded,
+    ]);
+    const [row, other] = await tree.getChildren();
+    await recordProject(app, row as never);
+    await dontRecordProject(app, other as never);
+    await puller.follow({ type: 'project', project: here.uri });
+    expect(await shown()).toEqual([
+      ['this folder · 1 session', 'folder-opened', 'project.recorded'],
+      ['not recorded · 1 session', 'eye-closed', 'project.unrecorded'],
+    ]);
+    await showThisFolder(app, {});
+    expect(editor.view.description).toBe('');
+  });
+
+  test('a session of which nothing is saved unasked says so in its row', () => {
+    const row = (recorded: boolean) =>
+      treeRow({ kind: 'session', session: 's', value: aSession({ recorded }) }, aState(), now).description;
+    expect(row(false)).toContain('open · not recorded · ');
+    expect(row(true)).not.toContain('recorded');
+  });
+
   test('a change of a session fetches only projects that are open in the tree', async () => {
     const { app, backend, puller, tree } = await treeOf([inProject('s', 'file:///home/me/a')]);
     await showAllFolders(app, {});
@@ -246,7 +292,7 @@ describe('V2 the tree of projects', () => {
     const project = (uri: string | null): TreeNode => ({
       kind: 'project',
       project: uri === null ? null : parseProjectUri(uri),
-      value: { uri: null, name: '', sessions: 1, isGone: false },
+      value: { uri: null, name: '', sessions: 1, isGone: false, isRecorded: true },
     });
     const drop = async (dragged: TreeNode, target: TreeNode | undefined): Promise<unknown[]> => {
       const data: Data = new Map();

@@ -19,16 +19,16 @@ const codex: GatewayClient = {
   breaks: { system: 1, tools: 0, messages: 0 },
   lastBreak: 'the system prompt changed at "Today"',
   lastRequestAt: null,
-  project: 'project://demo',
+  project: 'file:///home/me/pear%20tree',
 };
 
 describe('a client of the gateway, as its row shows it', () => {
   const descriptionOf = (change: Partial<GatewayClient> = {}): string | null =>
     clientRow({ ...codex, ...change }, new Date(0)).description;
 
-  test('names its last session, what was reused, and what was computed again with the seconds that took', () => {
+  test('names the folder of its project, its last session, what was reused, and what was computed again with the seconds that took', () => {
     expect(descriptionOf()).toBe(
-      'project://demo · Mend the build · 4 turns · 54 % reused · computed again: 9,100 (12.5 s) · breaks: 1 system prompt',
+      'pear tree · Mend the build · 4 turns · 54 % reused · computed again: 9,100 (12.5 s) · breaks: 1 system prompt',
     );
     expect(descriptionOf({ lastSessionTitle: null })).toContain(' · s1 · ');
   });
@@ -37,6 +37,7 @@ describe('a client of the gateway, as its row shows it', () => {
     const tooltipOf = (lastRequestAt: string | null) =>
       clientRow({ ...codex, lastRequestAt }, new Date('2026-11-29T12:05:00.000Z')).tooltip;
     expect(tooltipOf('2026-11-29T12:00:00.000Z')).toMatch(/Last request.*5 min(utes)? ago/);
+    expect(tooltipOf(null)).toContain('/home/me/pear tree');
     expect(tooltipOf(null)).toMatch(/Last request.*none since the backend started/);
   });
 

@@ -1,4 +1,6 @@
 import { CwmError } from '../../protocol/errors.ts';
+import { backendSettings } from '../../protocol/settings/backendSettings.ts';
+import { whereSet } from './rateLimit.ts';
 
 /** Lets a limited number of operations run at once; refuses the next one instead of queueing it (S0-62). */
 export class OperationLimit {
@@ -6,7 +8,7 @@ export class OperationLimit {
   readonly #running = new Set<Promise<unknown>>();
 
   /** @param max 0: no limit. Default: 10. */
-  constructor(max = 10) {
+  constructor(max: number = backendSettings.maxOperations.default) {
     this.max = max === 0 ? Infinity : max;
   }
 
@@ -18,6 +20,7 @@ export class OperationLimit {
   async run<T>(operation: () => Promise<T>): Promise<T> {
     if (this.#running.size >= this.max) {
       throw new CwmError('TooManyOperations', `${this.#running.size} operations are running, which is the limit.`, {
+        hint: `Wait for a running operation to end, or raise ${whereSet(backendSettings.maxOperations)}.`,
         context: { running: this.#running.size, limit: this.max },
       });
     }

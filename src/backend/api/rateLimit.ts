@@ -1,5 +1,6 @@
 import type { Clock } from '../../base/clock.ts';
 import { CwmError, toCwmError } from '../../protocol/errors.ts';
+import { backendSettings } from '../../protocol/settings/backendSettings.ts';
 import { isAgent } from '../requestScope.ts';
 
 export interface RateLimits {
@@ -9,26 +10,28 @@ export interface RateLimits {
   readonly burst: number;
 }
 
-/** S0-62. */
-export const agentLimits: RateLimits = { perMinute: 60, perHour: 1000, burst: 10 };
+/**
+ * What a client may do that may do so much in a minute: at the default of 60, 1,000 in an hour and 10 at once; other numbers are in proportion,
+ * but 10 at once are always allowed. Null for 0, which is no limit (S0-62).
+ */
+export function limitsOf(perMinute: number): RateLimits | null {
+  if (perMinute === 0) return null;
+  const factor = perMinute / 60;
+  return { perMinute, perHour: Math.ceil(1000 * factor), burst: Math.max(10, Math.ceil(10 * factor)) };
+}
 
 /**
- * Limits for a client by its kind, or null for none.
- *
- * By default only agents have limits. A client that can open the socket runs as the user, so this is no protection against attackers: it
- * stops a program that runs away.
- *
- * @param perMinute for clients of every kind; 0 is no limit, null the default.
+ * Limits of the changes that clients of the API ask for. Only agents have any: never the editor, and never the user's own command line. A
+ * client that can open the socket runs as the user, so this is no protection against attackers: it stops a program that runs away.
  */
-export const limitsByKind =
-  (perMinute: number | null) =>
-  (client: string): RateLimits | null => {
-    if (perMinute === null) return isAgent(client) ? agentLimits : null;
-    if (perMinute === 0) return null;
-    const { perHour, burst } = agentLimits;
-    const factor = perMinute / agentLimits.perMinute;
-    return { perMinute, perHour: Math.ceil(perHour * factor), burst: Math.max(burst, Math.ceil(burst * factor)) };
-  };
+export const changeLimits =
+  (perMinute: number) =>
+  (client: string): RateLimits | null =>
+    isAgent(client) ? limitsOf(perMinute) : null;
+
+/** Where the user sets a limit: VS Code starts the backend as well as the command line does. */
+export const whereSet = ({ setting, flag }: { readonly setting: string; readonly flag: string }): string =>
+  `${setting} in VS Code's settings, or --${flag} of "cwm serve"`;
 
 const minuteMs = 60_000;
 const hourMs = 60 * minuteMs;
@@ -39,24 +42,42 @@ interface ClientBuckets {
   readonly ofHour: Bucket;
 }
 
-/** Counts the changes that each client asks for. */
+/** What is counted, and where the user sets how many. */
+interface Counted {
+  readonly what: string;
+  readonly where: string;
+}
+
+const changes: Counted = { what: 'changes', where: whereSet(backendSettings.rateLimit) };
+/** Of a client of the gateway. */
+export const gatewayRequests: Counted = { what: 'requests', where: whereSet(backendSettings.gatewayRateLimit) };
+
+/** Counts the changes, or requests, that each client asks for. */
 export class RateLimiter {
   readonly #limitsOf: (client: string) => RateLimits | null;
+  readonly #counted: Counted;
   readonly #clock: Pick<Clock, 'elapsedMs'>;
   readonly #clients = new Map<string, ClientBuckets>();
 
-  constructor(limitsOf: (client: string) => RateLimits | null, clock: Pick<Clock, 'elapsedMs'>) {
+  /** @param counted default: changes. */
+  constructor(
+    limitsOf: (client: string) => RateLimits | null,
+    clock: Pick<Clock, 'elapsedMs'>,
+    counted: Counted = changes,
+  ) {
     this.#limitsOf = limitsOf;
+    this.#counted = counted;
     this.#clock = clock;
   }
 
-  /** Why a client may not ask for a change now; null: it may, and this one counts. A client of another program is answered all the same. */
+  /** Why a client may not ask now, and where the user changes that; null: it may, and this one counts. A client of another program is answered all the same. */
   whyRefused(client: string): string | null {
     try {
       this.take(client);
       return null;
     } catch (error) {
-      return toCwmError(error).message;
+      const { message } = toCwmError(error);
+      return `${message} It is set by ${this.#counted.where}.`;
     }
   }
 
@@ -69,11 +90,12 @@ export class RateLimiter {
     const waitMs = Math.max(ofMinute.waitMs(nowMs), ofHour.waitMs(nowMs));
     if (waitMs > 0) {
       const seconds = Math.ceil(waitMs / 1000);
+      const { what, where } = this.#counted;
       throw new CwmError(
         'TooManyRequests',
-        `This client has reached its limit of ${limits.perMinute} changes a minute.`,
+        `This client has reached its limit of ${limits.perMinute} ${what} a minute.`,
         {
-          hint: `Wait ${seconds} s, or start the backend with a higher --rate-limit.`,
+          hint: `Wait ${seconds} s, or raise ${where}. A change takes effect at the next start of the backend.`,
           context: { retry_after_seconds: seconds, perMinute: limits.perMinute, perHour: limits.perHour },
         },
       );

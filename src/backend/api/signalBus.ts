@@ -117,6 +117,8 @@ function named(change: Change): NamedEvent | null {
       return { name: 'EngineChanged', data: { engine: change.spec } };
     case 'project':
       return { name: 'ProjectChanged', data: { project: change.project } };
+    case 'client':
+      return { name: 'ClientChanged', data: { client: change.client } };
     case 'resync':
       return { name: 'Resync', data: {} };
     case 'heartbeat':

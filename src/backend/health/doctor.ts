@@ -161,7 +161,11 @@ function engineFindings(engine: EngineStatus): Finding[] {
     ),
     blockTokens === null
       ? finding('KV blocks', 'unknown', 'the engine does not tell their size, so no thaw can be proven')
-      : finding('KV blocks', 'ok', `${blockTokens} tokens each: the grain of reuse`),
+      : finding(
+          'KV blocks',
+          'ok',
+          blockTokens === 1 ? 'none: reuse ends at any token' : `${blockTokens} tokens each: the grain of reuse`,
+        ),
     ...notices.map((notice) => finding('notice', 'warning', notice)),
   ];
 }

@@ -52,6 +52,8 @@ export interface BranchSwitch {
 export interface ListedProject extends KnownProject {
   /** As {@link ProjectStore.currentSession}. */
   readonly currentSession: SessionId | null;
+  /** As {@link ProjectStore.isRecorded}. */
+  readonly isRecorded: boolean;
 }
 
 export interface ProjectStore {

@@ -29,13 +29,15 @@ export const currentSessionOf = async (
   project: ProjectUri | null,
 ): Promise<SessionId | null> => (project === null ? null : store.projects.currentSession(project));
 
-/** The current session of a project; null when there is none, or when it was deleted. */
+/** The current session of a project, null when there is none or it was deleted, and whether the project is recorded. */
 export async function currentSession(
   core: CoreContext,
   input: RouteInput<'currentSession'>,
 ): Promise<RouteOutput<'currentSession'>> {
-  const id = await core.store.projects.currentSession(parseProjectUri(input.project));
-  return { session: id && (await core.store.sessions.get(id)) };
+  const { projects, sessions } = core.store;
+  const project = parseProjectUri(input.project);
+  const [id, recorded] = [await projects.currentSession(project), await projects.isRecorded(project)];
+  return { session: id && (await sessions.get(id)), recorded };
 }
 
 /** @throws CwmError InvalidSessionId, SessionNotFound. */

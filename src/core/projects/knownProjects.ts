@@ -95,9 +95,15 @@ export async function listProjects(
     (uri): uri is ProjectUri => uri !== null && known.every(({ project }) => project !== uri),
   );
   const items = [];
-  const unlisted = unknown.map((project) => ({ project, name: null, id: null, currentSession: null }));
+  const unlisted = unknown.map((project) => ({
+    project,
+    name: null,
+    id: null,
+    currentSession: null,
+    isRecorded: true,
+  }));
   // One after another: of folders on a drive that does not answer, one takes a thread, and not each of them.
-  for (const { project, name, id, currentSession } of [...known, ...unlisted]) {
+  for (const { project, name, id, currentSession, isRecorded } of [...known, ...unlisted]) {
     const isThere = await core.folders.exists(project, signal);
     items.push({
       project,
@@ -106,6 +112,7 @@ export async function listProjects(
       sessions: counts.get(project) ?? 0,
       isGone: isThere === false,
       currentSession,
+      recorded: isRecorded,
     });
   }
   return {

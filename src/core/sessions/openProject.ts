@@ -10,6 +10,7 @@ import { enter } from '../projects/clients.ts';
 import { noteProject } from '../projects/knownProjects.ts';
 import { resolveProject } from '../projects/resolveProject.ts';
 import { dropCheckpoint } from '../windows/checkpoints/rollingCheckpoint.ts';
+import type { CheckpointPolicy } from '../windows/checkpoints/checkpointPolicy.ts';
 import { notBegun } from '../windows/checkpoints/warmings.ts';
 import { requireSession } from '../session.ts';
 
@@ -187,16 +188,22 @@ export async function autoFreezeConfig(
     ...(namePattern !== undefined && { namePattern }),
     ...(tags && { tags: parseTags(tags) }),
   });
-  return {
-    enabled: policy.enabled,
-    tokenThreshold: policy.tokenThreshold,
-    tokenCountThreshold: policy.tokenCountThreshold,
-    cooldownSeconds: policy.cooldownMs / 1000,
-    idleMinutes: policy.idleMs / 60_000,
-    namePattern: policy.namePattern,
-    tags: [...policy.tags],
-  };
+  return shownPolicy(policy);
 }
+
+/** The policy as it is (S0-16). */
+export const autoFreezePolicy = async (core: CoreContext): Promise<RouteOutput<'autoFreezePolicy'>> =>
+  shownPolicy(core.checkpoints.policy);
+
+const shownPolicy = (policy: CheckpointPolicy): RouteOutput<'autoFreezePolicy'> => ({
+  enabled: policy.enabled,
+  tokenThreshold: policy.tokenThreshold,
+  tokenCountThreshold: policy.tokenCountThreshold,
+  cooldownSeconds: policy.cooldownMs / 1000,
+  idleMinutes: policy.idleMs / 60_000,
+  namePattern: policy.namePattern,
+  tags: [...policy.tags],
+});
 
 /** Whether the size of a session triggers a checkpoint now, and why (S0-16). @throws CwmError InvalidSessionId, SessionNotFound. */
 export async function autoFreezeCheck(

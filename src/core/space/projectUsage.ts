@@ -27,6 +27,8 @@ export class ProjectUsages {
   readonly #others: Pick<KvOfOtherEngines, 'isGone'>;
   readonly #rows = new Map<ProjectUri | null, Row>();
   readonly #projects = new Map<SessionId, ProjectUri | null>();
+  readonly #counted = new Set<string>();
+  #elsewhereBytes = 0;
 
   /** @param present bytes of the embedded engine's blocks, by hash. */
   constructor(sizes: StorageSizes, present: ReadonlyMap<string, number>, others: Pick<KvOfOtherEngines, 'isGone'>) {
@@ -61,6 +63,11 @@ export class ProjectUsages {
     this.#addKv(this.#rowOf(window), kv);
   }
 
+  /** Of all projects, with other model servers, as recorded. What several of them share counts once. */
+  get elsewhereBytes(): number {
+    return this.#elsewhereBytes;
+  }
+
   /** Largest first. */
   get rows(): ProjectUsage[] {
     const bytes = ({ recordBytes, kvBytes, elsewhereBytes }: ProjectUsage): number =>
@@ -83,13 +90,21 @@ export class ProjectUsages {
 
   #addKv(row: Row, { engineKind, blocks, kvBytes }: Kv): void {
     const isOurs = engineKind === 'embedded';
-    if (blocks.length === 0 && !isOurs) row.elsewhereBytes += kvBytes ?? 0;
+    if (blocks.length === 0 && !isOurs) {
+      row.elsewhereBytes += kvBytes ?? 0;
+      this.#elsewhereBytes += kvBytes ?? 0;
+    }
     for (const block of blocks) {
       const { hash, sizeBytes } = block;
+      const isElsewhere = !isOurs && !this.#others.isGone(block);
+      if (isElsewhere && !this.#counted.has(hash)) {
+        this.#counted.add(hash);
+        this.#elsewhereBytes += sizeBytes;
+      }
       if (row.counted.has(hash)) continue;
       row.counted.add(hash);
       if (isOurs) row.kvBytes += this.#present.get(hash) ?? 0;
-      else if (!this.#others.isGone(block)) row.elsewhereBytes += sizeBytes;
+      else if (isElsewhere) row.elsewhereBytes += sizeBytes;
     }
   }
 

@@ -45,7 +45,7 @@ export async function usage(
       looseBytes: kvBytes - kv.windowBytes,
       budgetBytes: limits.kvBudgetBytes,
       isBudgetOfAllEngines: limits.isBudgetOfAllEngines,
-      elsewhereBytes: kv.elsewhereBytes,
+      elsewhereBytes: projects.elsewhereBytes,
     },
     recordBytes,
     trashBytes,
@@ -90,7 +90,6 @@ class KvSums {
   readonly ofWindow = new Map<string, NonNullable<WindowUsage['kv']>>();
   windowBytes = 0;
   pinnedBytes = 0;
-  elsewhereBytes = 0;
   readonly #present: ReadonlyMap<string, number>;
   readonly #read: (window: WindowSummary, kv: KvRecord) => void;
 
@@ -127,7 +126,6 @@ class KvSums {
         if (!counted.has(hash)) {
           counted.add(hash);
           if (presentBytes !== undefined) this.windowBytes += bytes;
-          else if (!isOurs) this.elsewhereBytes += bytes;
         }
         if (window.pinned && presentBytes !== undefined && !pinned.has(hash)) {
           pinned.add(hash);

@@ -24,6 +24,7 @@ export const projectRoutes = {
   closeProject: { kind: 'change', method: 'POST', path: '/api/projects/close' },
   /** The policy of checkpoints that nobody asks for, after the changes that are given. */
   autoFreezeConfig: { kind: 'change', method: 'POST', path: '/api/checkpoints/policy' },
+  autoFreezePolicy: { kind: 'read', method: 'GET', path: '/api/checkpoints' },
   autoFreezeCheck: { kind: 'read', method: 'GET', path: '/api/checkpoints/:session' },
   /** Whether the folder's `.cwm/config.json` may choose model server, model and tools, and the MCP servers of its `.vscode/mcp.json` may be started. */
   trustProject: { kind: 'change', clients: 'own', method: 'POST', path: '/api/projects/trust' },
@@ -149,6 +150,11 @@ export const projectShapes = () =>
       input: z.partial(z.object(policy())),
       output: z.object(policy()),
     },
+    autoFreezePolicy: {
+      summary: 'The policy of checkpoints that nobody asks for',
+      input: z.object({}),
+      output: z.object(policy()),
+    },
     autoFreezeCheck: {
       summary: "Whether a session's size triggers a checkpoint now",
       input: z.object({ session: text }),
@@ -172,7 +178,11 @@ export const projectShapes = () =>
     currentSession: {
       summary: 'The current session of a project',
       input: z.object({ project: text }),
-      output: z.object({ session: z.nullable(sessionSchema) }),
+      output: z.object({
+        session: z.nullable(sessionSchema),
+        /** Whether anything of the project is saved without being asked for. An older backend leaves it out. */
+        recorded: z.optional(z.boolean()),
+      }),
     },
     setCurrentSession: {
       summary: 'Set the current session of a project',
@@ -204,6 +214,8 @@ export const projectShapes = () =>
             sessions: z.number(),
             isGone: z.boolean(),
             currentSession: z.nullable(z.string()),
+            /** False: nothing of it is saved without being asked for. An older backend leaves it out. */
+            recorded: z.optional(z.boolean()),
           }),
         ),
         /** How many sessions belong to no project. An older backend leaves it out. */

@@ -59,7 +59,7 @@ export const usageSchema = z.object({
     budgetBytes: z.nullable(number),
     /** Whether it counts files of other engines, too, and evicts them; else only blocks of the embedded one. An older backend leaves it out. */
     isBudgetOfAllEngines: z.optional(z.boolean()),
-    /** Of windows on other engines, as recorded: not on this disk, or not ours to count. Not in `totalBytes`. */
+    /** Of windows and checkpoints on other engines, as recorded: not on this disk, or not ours to count. Not in `totalBytes`. */
     elsewhereBytes: number,
   }),
   recordBytes: number,

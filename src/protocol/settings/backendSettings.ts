@@ -76,8 +76,20 @@ export const backendSettings = {
     isWhole: true,
     maximum: 999_999,
     suffix: '/min',
-    default: null,
+    default: 60,
     means: 'a whole number of changes a minute, 0 for no limit',
+    setting: 'cwm.limits.changesPerMinute',
+  },
+  gatewayRateLimit: {
+    flag: 'gateway-rate-limit',
+    kind: 'number',
+    isWhole: true,
+    maximum: 999_999,
+    suffix: '/min',
+    // No agent that waits for its answers comes near, not with ten helpers at once.
+    default: 600,
+    means: 'a whole number of requests a minute, 0 for no limit',
+    setting: 'cwm.limits.gatewayRequestsPerMinute',
   },
   maxOperations: {
     flag: 'max-operations',
@@ -86,6 +98,7 @@ export const backendSettings = {
     maximum: 999_999,
     default: 10,
     means: 'a whole number of operations, 0 for no limit',
+    setting: 'cwm.limits.operations',
   },
   continueFrom: {
     flag: 'continue-from',

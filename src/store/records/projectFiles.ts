@@ -103,7 +103,8 @@ export class ProjectFiles implements ProjectStore {
       if (!record) return null;
       const project = parseProjectUri(record.project);
       if (layout.project(project) !== path) return null;
-      return { ...knownOf(project, record), currentSession: await this.#currentIn(record) };
+      const currentSession = await this.#currentIn(record);
+      return { ...knownOf(project, record), currentSession, isRecorded: record.recorded !== false };
     });
     return found.filter((each) => each !== null);
   }

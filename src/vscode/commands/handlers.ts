@@ -46,6 +46,7 @@ import { switchSession } from './sessions/switchSession.ts';
 import { adoptProject } from './projects/adoptProject.ts';
 import { moveToBase } from './projects/moveToBase.ts';
 import { projectBase } from './projects/projectBase.ts';
+import { dontRecordProject, recordProject } from './projects/recordProject.ts';
 import { trustFolder } from './sessions/trustFolder.ts';
 import { exportConversation, importConversation } from './sessions/transfer.ts';
 import { clone } from './windows/clone.ts';
@@ -67,6 +68,8 @@ export const handlers: { readonly [Id in CommandId]: RunCommand<CommandInput<Id>
   'cwm.sessionSettings': sessionSettings,
   'cwm.systemPrompts': systemPrompts,
   'cwm.trustFolder': trustFolder,
+  'cwm.recordProject': recordProject,
+  'cwm.dontRecordProject': dontRecordProject,
   'cwm.projectBase': projectBase,
   'cwm.moveToBase': moveToBase,
   'cwm.adoptProject': adoptProject,

@@ -74,6 +74,7 @@ export class Puller {
       case 'engine':
         return this.engine();
       case 'state':
+      case 'client':
       case 'heartbeat':
         return;
     }
@@ -175,14 +176,13 @@ export class Puller {
   currentSession(): Promise<void> {
     return this.#pull('currentSession', async () => {
       const { project, currentSession } = this.#state.current;
-      const session = await (project.kind === 'folder'
-        ? this.#connection.call('currentSession', { project: project.uri }).then((answer) => answer.session)
-        : currentSession.kind === 'session'
-          ? this.#sessionIfAny(currentSession.session.id)
-          : null);
+      const { session, recorded: isRecorded = true } =
+        project.kind === 'folder'
+          ? await this.#connection.call('currentSession', { project: project.uri })
+          : { session: currentSession.kind === 'session' && (await this.#sessionIfAny(currentSession.session.id)) };
       // The folder may have changed while the backend answered. Then the next pull is on its way.
       if (this.#state.current.project !== project) return;
-      this.#state.update({ currentSession: session === null ? { kind: 'none' } : { kind: 'session', session } });
+      this.#state.update({ currentSession: session ? { kind: 'session', session } : { kind: 'none' }, isRecorded });
     });
   }
 
@@ -263,15 +263,17 @@ function projectRows(
   withoutProject: number,
   open: { readonly uri: ProjectUri; readonly name: string } | null,
 ): ProjectRow[] {
-  const rows = items.map(({ project, name, sessions, isGone }) => ({
+  const fresh = { sessions: 0, isGone: false, isRecorded: true };
+  const rows = items.map(({ project, name, sessions, isGone, recorded: isRecorded = true }) => ({
     uri: parseProjectUri(project),
     name,
     sessions,
     isGone,
+    isRecorded,
   }));
-  const here = open && (rows.find(({ uri }) => uri === open.uri) ?? { ...open, sessions: 0, isGone: false });
+  const here = open && (rows.find(({ uri }) => uri === open.uri) ?? { ...open, ...fresh });
   const others = rows.filter(({ uri, sessions }) => uri !== open?.uri && sessions > 0);
-  const none = { uri: null, name: 'No Project', sessions: withoutProject, isGone: false };
+  const none = { ...fresh, uri: null, name: 'No Project', sessions: withoutProject };
   return [...(here ? [here] : []), ...others, ...(withoutProject > 0 ? [none] : [])];
 }
 

@@ -1,6 +1,6 @@
 import { formatAge } from '../../base/format.ts';
 import { readableLine } from '../../base/readableText.ts';
-import { plural } from '../../words/amounts.ts';
+import { folderName, plural } from '../../words/amounts.ts';
 import {
   breakCauses,
   clientLimits,
@@ -21,7 +21,7 @@ export function clientRow(client: GatewayClient, now: Date): TreeRow {
   const again = computedAgain(client);
   const causes = breakCauses(client);
   const facts = [
-    ...(project === null ? [] : [readableLine(project)]),
+    ...(project === null ? [] : [folderName(project)]),
     ...(session === null ? [] : [readableLine(session)]),
     plural(turns, 'turn'),
     ...(share === null ? [] : [`${share} reused`]),

@@ -72,7 +72,7 @@ const helpful: Readonly<Record<ErrorName, readonly FailureAction[]>> = {
   Cancelled: [],
   RequestTimeout: [],
   TooManyRequests: [],
-  TooManyOperations: [],
+  TooManyOperations: ['openSettings'],
   Exhausted: ['listWindows'],
   ContextTooLong: [],
   BodyTooLarge: [],

@@ -5,10 +5,10 @@ import type { TreeContextValue } from '../contributions.ts';
 import type { ProjectRow, State } from '../state.ts';
 import { formatAge, formatBytes, formatCount, formatTokens } from '../../base/format.ts';
 import type { BranchSummary } from '../../protocol/schemas/branch.ts';
-import { plural } from '../../words/amounts.ts';
+import { folderName, plural } from '../../words/amounts.ts';
 import { sharedWords } from '../../words/branches.ts';
 import { type Row, rowIf, type ShowTime } from '../../words/rows.ts';
-import { sessionActivity, sessionRows } from '../../words/session.ts';
+import { notRecorded, sessionActivity, sessionRows } from '../../words/session.ts';
 import { asVerdict, verdictWords } from '../../words/verdicts.ts';
 import { windowRows } from '../../words/window.ts';
 import { markdownFacts, plain } from '../../words/markdown.ts';
@@ -67,14 +67,19 @@ const bareRow: TreeRow = {
   contextValue: null,
 };
 
-function projectRow({ uri, name, sessions, isGone }: ProjectRow, { project }: Pick<State, 'project'>): TreeRow {
+function projectRow(
+  { uri, name, sessions, isGone, isRecorded }: ProjectRow,
+  { project }: Pick<State, 'project'>,
+): TreeRow {
   const isOpen = project.kind === 'folder' && project.uri === uri;
   const facts = [
     ...(isOpen ? ['this folder'] : []),
+    ...(isRecorded ? [] : [notRecorded]),
     plural(sessions, 'session'),
     ...(isGone ? ['its folder is not there any more'] : []),
   ];
-  const icon = uri === null ? 'circle-slash' : isGone ? 'warning' : isOpen ? 'folder-opened' : 'folder';
+  const ofRecorded = isRecorded ? (isOpen ? 'folder-opened' : 'folder') : 'eye-closed';
+  const icon = uri === null ? 'circle-slash' : isGone ? 'warning' : ofRecorded;
   return {
     label: name,
     description: facts.join(' · '),
@@ -82,7 +87,7 @@ function projectRow({ uri, name, sessions, isGone }: ProjectRow, { project }: Pi
     iconColor: null,
     tooltip: uri === null ? plain(name) : `**${plain(name)}**\n\n${plain(uri)}`,
     spoken: `${uri === null ? '' : 'Project '}${name}, ${facts.join(', ')}`,
-    contextValue: null,
+    contextValue: uri === null ? null : isRecorded ? 'project.recorded' : 'project.unrecorded',
   };
 }
 
@@ -94,7 +99,12 @@ function sessionRow(session: Session, { currentSession, project, projects = null
   // Below the row of its project, the name would stand there twice.
   const isNamed = projects !== null || (project.kind === 'folder' && project.uri === session.project);
   const elsewhere = isNamed ? [] : [folder];
-  const facts = [...(isCurrent ? ['current'] : []), tokens, ...(isCurrent && activity === 'open' ? [] : [activity])];
+  const facts = [
+    ...(isCurrent ? ['current'] : []),
+    tokens,
+    ...(isCurrent && activity === 'open' ? [] : [activity]),
+    ...(session.recorded === false ? [notRecorded] : []),
+  ];
   const ageOf: ShowTime = (stamp) => formatAge(stamp, now);
   const title = readableLine(session.title);
   const age = ageOf(session.updatedAt);
@@ -179,13 +189,3 @@ function branchRow(branch: BranchSummary): TreeRow {
 /** Where the window comes from: what it is a clone of, or what its session was thawed from. */
 const originOf = ({ parentWindow, mode }: WindowSummary): string[] =>
   parentWindow === null ? [] : [`${mode === 'clone' ? 'clone of' : 'from'} ${parentWindow}`];
-
-/** Last part of a folder's URI, readable. */
-function folderName(uri: string): string {
-  const last = uri.split('/').findLast((part) => part !== '') ?? uri;
-  try {
-    return decodeURIComponent(last);
-  } catch {
-    return last;
-  }
-}

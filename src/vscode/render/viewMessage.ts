@@ -1,5 +1,6 @@
 import type { State } from '../state.ts';
 import { problemText } from '../../words/failure.ts';
+import { notRecorded } from '../../words/session.ts';
 
 /**
  * The line above the tree: which part is down; null when all parts work. A message would hide the welcome text, which an empty tree
@@ -17,6 +18,13 @@ export function viewMessage({ connection, engine, sessions, filter }: State): st
   return problem === null ? 'The model server cannot be reached.' : problemText(problem);
 }
 
-/** Beside the title: which sessions the tree shows. */
-export const viewDescription = ({ scope, filter }: Pick<State, 'scope' | 'filter'>): string =>
-  [...(scope === 'all' ? ['all folders'] : []), ...(filter === '' ? [] : [`"${filter}"`])].join(' · ');
+/** Beside the title: which sessions the tree shows, and whether their project is recorded, where it has no row of its own. */
+export const viewDescription = ({
+  scope,
+  filter,
+  isRecorded,
+}: Pick<State, 'scope' | 'filter' | 'isRecorded'>): string =>
+  [
+    ...(scope === 'all' ? ['all folders'] : isRecorded ? [] : [notRecorded]),
+    ...(filter === '' ? [] : [`"${filter}"`]),
+  ].join(' · ');

@@ -35,6 +35,9 @@ export const settings = {
   'cwm.switchWithBranch': { default: 'off', values: ['on', 'off'] },
   'cwm.requireTls': { default: backendSettings.requireTls.default, values: backendSettings.requireTls.values },
   'cwm.gateway.port': numberSetting(backendSettings.gatewayPort),
+  'cwm.limits.changesPerMinute': numberSetting(backendSettings.rateLimit),
+  'cwm.limits.gatewayRequestsPerMinute': numberSetting(backendSettings.gatewayRateLimit),
+  'cwm.limits.operations': numberSetting(backendSettings.maxOperations),
   'cwm.logLevel': { default: backendSettings.logLevel.default, values: backendSettings.logLevel.values },
   'cwm.chatTools': { default: 'extension', values: ['extension', 'mcp', 'off'] },
 } as const;
@@ -74,6 +77,12 @@ export interface SettingTypes {
   'cwm.requireTls': (typeof backendSettings.requireTls.values)[number];
   /** On loopback; 0: the system chooses. */
   'cwm.gateway.port': number;
+  /** Of each agent; 0: no limit, here and below. */
+  'cwm.limits.changesPerMinute': number;
+  /** Of each client of the gateway: what is recorded of it. */
+  'cwm.limits.gatewayRequestsPerMinute': number;
+  /** At once. */
+  'cwm.limits.operations': number;
   'cwm.logLevel': LogLevel;
   /** How the agents of VS Code's chat get the operations. */
   'cwm.chatTools': 'extension' | 'mcp' | 'off';

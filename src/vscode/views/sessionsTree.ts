@@ -46,7 +46,7 @@ export function registerSessionsTree(app: App): Disposable {
     }),
   );
   store.add(
-    app.state.render(['connection', 'engine', 'scope', 'project', 'sessions', 'filter'], (state) => {
+    app.state.render(['connection', 'engine', 'scope', 'project', 'sessions', 'filter', 'isRecorded'], (state) => {
       view.message = viewMessage(state) ?? undefined;
       view.description = viewDescription(state);
     }),

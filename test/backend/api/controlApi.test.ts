@@ -167,7 +167,10 @@ describe('control API', () => {
     const leave = new AbortController();
     const running = tested.client.call('thaw', { window: 'w' }, { signal: leave.signal });
     await until('one operation runs', () => tested.fake.calls.length === 1);
-    await expect(tested.client.call('thaw', { window: 'w' })).rejects.toMatchObject({ code: 'CWM-7003' });
+    await expect(tested.client.call('thaw', { window: 'w' })).rejects.toMatchObject({
+      code: 'CWM-7003',
+      hint: expect.stringMatching(/cwm\.limits\.operations in VS Code.*--max-operations of "cwm serve"/) as unknown,
+    });
     leave.abort();
     await expect(running).rejects.toMatchObject({ code: 'CWM-6003' });
   });

@@ -27,6 +27,27 @@ describe('S0-50 what each project holds', () => {
   });
 });
 
+it('S0-50 KV with other model servers is what windows and checkpoints have, each file once', async () => {
+  const { cwm, engine } = await coreFixture({}, undefined, (own) => ({
+    ...own,
+    checkpoints: { enabled: true, idleMs: 0 },
+  }));
+  engine.kind = 'vllm';
+  for (const project of ['file:///a', 'file:///b']) {
+    await cwm.createSession({ id: project.at(-1)!, project });
+    await cwm.send({ session: project.at(-1)!, text: 'What is ice? '.repeat(20) }, never());
+    expect((await cwm.closeProject({ project }, never())).receipt).not.toBeNull();
+  }
+  const { kv, projects = [] } = await cwm.usage({}, never());
+  expect(kv.elsewhereBytes).toBeGreaterThan(0);
+  expect(kv.elsewhereBytes).toBe(projects.reduce((sum, { elsewhereBytes }) => sum + elsewhereBytes, 0));
+  await cwm.freeze({ session: 'a', window: 'w', checkpoint: true }, never());
+  await cwm.clone({ window: 'w', target: 'x' }, never());
+  const more = (await cwm.usage({}, never())).kv.elsewhereBytes;
+  await cwm.clone({ window: 'w', target: 'y' }, never());
+  expect((await cwm.usage({}, never())).kv.elsewhereBytes).toBe(more);
+});
+
 describe('a project that is not recorded', () => {
   it('has no checkpoints from then on, also after a restart, until it is recorded again', async () => {
     const { cwm, store } = await coreFixture({}, undefined, (own) => ({
@@ -46,8 +67,14 @@ describe('a project that is not recorded', () => {
     // A client that knows nothing of it changes nothing.
     const { warming } = await cwm.openProject({ project, record: true }, never());
     expect(warming?.why).toContain('Nothing of this folder is saved');
-    expect((await cwm.findProject({ folder: project }, never())).recorded).toBe(false);
+    const said = async () => [
+      (await cwm.findProject({ folder: project }, never())).recorded,
+      (await cwm.currentSession({ project })).recorded,
+      (await cwm.listProjects({}, never())).items[0]?.recorded,
+    ];
+    expect(await said()).toEqual([false, false, false]);
     expect(await cwm.recordProject({ project, recorded: true }, never())).toMatchObject({ dropped: 0 });
+    expect(await said()).toEqual([true, true, true]);
     expect(await talk('And rain?')).not.toBeNull();
   });
 });

@@ -340,7 +340,8 @@ describe('S0-16 a checkpoint that nobody asked for', () => {
       last: { window: 'kept_1-of-s' },
       lastTags: ['a', 'b'],
     });
-    await fixture.cwm.autoFreezeConfig({ namePattern: 'at-{timestamp}{count}', tags: [] });
+    const changed = await fixture.cwm.autoFreezeConfig({ namePattern: 'at-{timestamp}{count}', tags: [] });
+    expect(await fixture.cwm.autoFreezePolicy({})).toEqual(changed);
     await fixture.cwm.send({ session: 's', text: 'And why?' });
     const next = (await fixture.cwm.closeProject({ project: 'file:///a' })).receipt;
     expect(next?.window).toBe(`at-${next?.at.slice(0, 19).replaceAll(/[-:]/g, '')}Z2`);

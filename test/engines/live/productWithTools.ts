@@ -26,7 +26,7 @@ export async function productWithTools(
   await writeFile(join(storage, 'mcp.json'), JSON.stringify({ servers: { all } }));
   // Between two tries nobody needs to wait here.
   const sleep = async (_: number, signal: AbortSignal): Promise<void> => signal.throwIfAborted();
-  const options = { defaultEngine: null, embeddedArgs, ratePerMinute: null, sleep };
+  const options = { defaultEngine: null, embeddedArgs, ratePerMinute: 60, sleep };
   const backend = await startBackend({ storage, idleMs: 0, graceMs: 0 }, composeServices(options));
   if (!backend) throw new Error('The storage directory is taken.');
   cleanUps.push(() => backend.stop('the test is over'));

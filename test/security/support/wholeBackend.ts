@@ -14,6 +14,7 @@ export interface WholeBackendOptions {
   /** Default: a fake vLLM of its own. */
   readonly engine?: string;
   readonly ratePerMinute?: number;
+  readonly gatewayRatePerMinute?: number;
   /** Of the client; default `cli`. */
   readonly kind?: string;
   /** API key that the client hands over for the model server. */
@@ -54,11 +55,19 @@ export function wholeBackends(
     const fake = options.engine === undefined ? await FakeVllm.start() : null;
     if (fake) running.push(() => fake.stop());
     const engine = options.engine ?? fake?.url ?? '';
-    const ratePerMinute = options.ratePerMinute ?? null;
+    const { ratePerMinute = 60, gatewayRatePerMinute = 600 } = options;
     const tokenFile = `${storage}/http-token`;
     const http = options.port === undefined ? null : { address: String(options.port), remote: false, tokenFile };
     const backend = await startBackend(
-      { storage, idleMs: 0, graceMs: 0, ratePerMinute, http, gatewayPort: options.gatewayPort ?? 0 },
+      {
+        storage,
+        idleMs: 0,
+        graceMs: 0,
+        ratePerMinute,
+        gatewayRatePerMinute,
+        http,
+        gatewayPort: options.gatewayPort ?? 0,
+      },
       composeServices({
         defaultEngine: engine,
         embeddedArgs: [],

@@ -9,7 +9,8 @@ export const serveHelp: Readonly<Record<Exclude<BackendSettingName, Other>, stri
   idleMinutes: 'end after this long without a client; 0 is never',
   logLevel: `the least urgent lines that the log has: ${logLevels.join(', ')}`,
   logFormat: `how the log is written: ${logFormats.join(' or ')}`,
-  rateLimit: 'changes that each client may ask for in a minute; 0 is no limit',
+  rateLimit: 'changes that each agent (MCP, HTTP) may ask for in a minute; 0 is no limit',
+  gatewayRateLimit: 'requests of each client of the gateway that are recorded in a minute; others pass; 0 is no limit',
   maxOperations: 'operations that run at once; 0 is no limit',
   continueFrom:
     'what the next prompt begins with: the token ids that the model server saw last, or the conversation rendered again: ids or template',

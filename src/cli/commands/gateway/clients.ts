@@ -3,6 +3,7 @@ import { readableLine } from '../../../base/readableText.ts';
 import { formatAge, formatCount } from '../../../base/format.ts';
 import type { RouteOutput } from '../../../protocol/api.ts';
 import { toolRights, type ToolRight } from '../../../protocol/routes/gateway.ts';
+import { folderWords } from '../../../words/amounts.ts';
 import { breakCauses, clientLimits, computedAgain, reusedShare, sessionName } from '../../../words/clients.ts';
 import type { Perform } from '../../action.ts';
 import { withCommonOptions } from '../../run.ts';
@@ -85,7 +86,7 @@ function listText({ url, items }: Listed): string {
   const now = new Date();
   const rows = items.map((item) => [
     item.name,
-    item.project ?? '–',
+    item.project === null ? '–' : folderWords(item.project),
     readableLine(sessionName(item) ?? '–').slice(0, 40),
     String(item.sessions),
     String(item.turns),

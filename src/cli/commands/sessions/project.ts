@@ -2,7 +2,14 @@ import { Argument, type Command } from 'commander';
 import type { RouteOutput } from '../../../protocol/api.ts';
 import { formatFacts, formatTable } from '../../terminal/layout.ts';
 import { folderWords, plural } from '../../../words/amounts.ts';
-import { adoptedSentence, adoptionSentences, likenessWords, tierWords } from '../../../words/session.ts';
+import {
+  adoptedSentence,
+  adoptionSentences,
+  likenessWords,
+  notRecorded,
+  recordedSentence,
+  tierWords,
+} from '../../../words/session.ts';
 import type { Perform } from '../../action.ts';
 import { withCommonOptions, type Run } from '../../run.ts';
 import { readableText } from '../../../base/readableText.ts';
@@ -38,11 +45,11 @@ export function registerProject(program: Command, perform: Perform): void {
             ? 'There are no projects. A session with "--project" makes one.'
             : formatTable({
                 head: ['NAME', 'SESSIONS', 'FOLDER'],
-                rows: items.map(({ name, sessions, project, isGone }) => [
-                  name,
-                  String(sessions),
-                  isGone ? `${folderWords(project)} (not there any more)` : folderWords(project),
-                ]),
+                rows: items.map(({ name, sessions, project, isGone, recorded = true }) => {
+                  const facts = [...(isGone ? ['not there any more'] : []), ...(recorded ? [] : [notRecorded])];
+                  const said = facts.length === 0 ? '' : ` (${facts.join(', ')})`;
+                  return [name, String(sessions), `${folderWords(project)}${said}`];
+                }),
               }),
         );
       }),
@@ -56,13 +63,8 @@ export function registerProject(program: Command, perform: Perform): void {
     .argument('[folder]', 'the folder; this one by default')
     .action((wanted: string, folder: string | undefined, common: object) =>
       perform(common, async (run) => {
-        const recorded = wanted === 'on';
-        const said = await run.call('recordProject', { project: await run.project(folder ?? '.'), recorded });
-        run.print(said, ({ project, dropped }) =>
-          recorded
-            ? `Checkpoints of ${folderWords(project)} are made without being asked for.`
-            : `Nothing of ${folderWords(project)} is saved without being asked for. ${plural(dropped, 'checkpoint')} deleted.`,
-        );
+        const project = await run.project(folder ?? '.');
+        run.print(await run.call('recordProject', { project, recorded: wanted === 'on' }), recordedSentence);
       }),
     );
 
