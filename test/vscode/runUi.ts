@@ -13,6 +13,7 @@ import { deciding, scriptedModel } from './ui/deciding.ts';
 import { encryption } from './ui/encryption.ts';
 import { machineToFind } from './ui/foundHere.ts';
 import { mainJob, type ChangeSettings } from './ui/mainJob.ts';
+import { programs } from './ui/programs.ts';
 import { writeProject } from './ui/projectFolder.ts';
 import { reading } from './ui/reading.ts';
 import { remembering } from './ui/remembering.ts';
@@ -28,7 +29,12 @@ const otherFolder = path.join(temporary, 'meadow');
 mkdirSync(storage);
 mkdirSync(otherFolder);
 writeProject(folder);
-const settings = { 'cwm.storageDirectory': storage, 'cwm.embedded.threads': 1, 'cwm.answer.maxTokens': 24 };
+const settings = {
+  'cwm.storageDirectory': storage,
+  'cwm.embedded.threads': 1,
+  'cwm.answer.maxTokens': 24,
+  'cwm.gateway.port': 0,
+};
 
 const outcome = { passed: 0, failed: 0, skipped: 0 };
 const only = process.argv.slice(3);
@@ -67,6 +73,7 @@ async function inOneWindow(): Promise<void> {
         reading: () => reading(workbench, change),
         remembering: () => remembering(workbench, storage, change),
         deciding: () => deciding(workbench, storage, model, change),
+        programs: () => programs({ workbench, storage, folder }, model, change),
         twoWindows: () => twoWindows(workbench, openSecond, storage),
         encryption: () => encryption(workbench, () => second, storage, path.join(temporary, 'keys', 'store.key')),
       };
