@@ -4,6 +4,7 @@ import { randomId } from '../base/hash.ts';
 import type { Disposable } from '../base/disposable.ts';
 import { Emitter } from '../base/emitter.ts';
 import { coreRoutes, routes, type RouteInput, type RouteName, type RouteOutput } from '../protocol/api.ts';
+import type { ProjectUri } from '../protocol/ids.ts';
 import { eventStreamType, operationHeader } from '../protocol/operationEvents.ts';
 import { unlessAborted } from '../base/unlessAborted.ts';
 import type { Signal } from '../protocol/signals.ts';
@@ -59,6 +60,16 @@ export interface BackendSource {
 export interface CallOptions extends OperationListener {
   /** Aborting it aborts the operation. */
   readonly signal?: AbortSignal | undefined;
+}
+
+/** Who sends a request to the gateway, and what it is about. */
+export interface GatewayAsked {
+  readonly name: string;
+  /** The model server that is asked, whose API key goes along. */
+  readonly engine: string;
+  /** The project of a request whose prompt names none. */
+  readonly folder?: ProjectUri | undefined;
+  readonly signal: AbortSignal;
 }
 
 interface RequestOptions {
@@ -157,16 +168,12 @@ export class BackendClient implements Disposable {
   /**
    * Sends JSON to one of the gateway's routes; its answer is still to be read, whatever its status. Aborting `signal` ends both.
    *
-   * @param engine the model server that is asked, whose API key goes along.
    * @throws CwmError BackendUnavailable, Cancelled.
    */
-  async gateway(
-    path: string,
-    body: string,
-    { name, engine, signal }: { readonly name: string; readonly engine: string; readonly signal: AbortSignal },
-  ): Promise<IncomingMessage> {
+  async gateway(path: string, body: string, { name, engine, folder, signal }: GatewayAsked): Promise<IncomingMessage> {
     const headers = {
       'x-cwm-client-name': name,
+      ...(folder !== undefined && { 'x-cwm-folder': folder }),
       [engineHeader]: encodeURIComponent(engine),
       ...(await this.#engineKeyHeaders(engine)),
     };

@@ -419,6 +419,16 @@ describe('the project of a request', () => {
     });
   });
 
+  test('is the folder that a header names, where the prompt names none', () => {
+    const inFolder = (name: string) => (name === 'x-cwm-folder' ? 'file:///home/me/open' : null);
+    expect(projectOf(null, inFolder, asked('You code.'))).toEqual({
+      project: 'file:///home/me/open',
+      isExplicit: false,
+    });
+    expect(projectOf(null, inFolder, asked('Working directory: /home/me/app'))?.project).toBe('file:///home/me/app');
+    expect(projectOf('demo', inFolder, null)?.project).toBe('project://demo');
+  });
+
   test('is what Codex says of its workspaces', () => {
     const metadata = JSON.stringify({ workspaces: { '/home/me/app': { has_changes: false } } });
     expect(projectOf(null, (name) => (name === 'x-codex-turn-metadata' ? metadata : null), null)).toEqual({

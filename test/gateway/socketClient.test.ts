@@ -1,6 +1,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
+import { parseProjectUri } from '../../src/protocol/ids.ts';
 import { readChatStream } from '../../src/vscode/chat/chatStream.ts';
 import { FakeVllm } from '../fakes/fakeVllm.ts';
 import { chunk, usageChunk } from './gatewayFixture.ts';
@@ -40,9 +41,10 @@ test("a conversation that a client of ours sends over the socket is one session,
   const engine = await chattingServer();
   // That of new sessions is another one, which answers no chat.
   const { client } = await start({ engineKey: 'KEY' });
+  const folder = parseProjectUri('project://orchard');
   const ask = async (messages: object[]): Promise<string> => {
     const body = JSON.stringify({ model: 'tiny', messages, stream: true, stream_options: { include_usage: true } });
-    const how = { name: 'vscode-chat', engine, signal: new AbortController().signal };
+    const how = { name: 'vscode-chat', engine, folder, signal: new AbortController().signal };
     const answer = await client.gateway('/v1/chat/completions', body, how);
     let text = '';
     const listener = { text: (piece: string) => (text += piece), call: () => undefined, usage: () => undefined };
@@ -56,7 +58,7 @@ test("a conversation that a client of ours sends over the socket is one session,
   await expect
     .poll(async () => (await client.call('listSessions', {})).items.map(({ title }) => title))
     .toEqual(['Say hi.']);
-  expect((await client.call('listSessions', {})).items[0]?.engine).toBe(engine);
+  expect((await client.call('listSessions', {})).items[0]).toMatchObject({ engine, project: folder });
   const { items } = await client.call('gatewayClients', {});
   expect(items).toMatchObject([{ name: 'vscode-chat', requests: 2, turns: 2, sessions: 1 }]);
 });

@@ -17,7 +17,7 @@ const details = (receipts: readonly Receipt[] = [aReceipt()]): RouteOutput<'getW
   ({ summary: aWindow({ engine: 'http://x' }), receipts }) as unknown as RouteOutput<'getWindow'>;
 
 /** A desk whose backend answers everything that a command may ask. */
-function desk(session: Session | null = aSession(), found = windows('w1')) {
+function desk(session: Session | null = aSession(), found = windows('w1'), ofChat: Session | null = null) {
   const backend = new FakeBackend({
     freeze: ({ window }) => aReceipt({ operation: 'freeze', verdict: null, window }),
     thaw: ({ window }) => aReceipt({ window }),
@@ -34,6 +34,7 @@ function desk(session: Session | null = aSession(), found = windows('w1')) {
   const noted: string[] = [];
   const made: ChatDesk = {
     call: <Name extends RouteName>(route: Name, input: RouteInput<Name>) => backend.call(route, input),
+    chatSession: async () => ofChat,
     currentSession: async () => session,
     noteReceipt: ({ window }) => void noted.push(`receipt of ${window}`),
     noteOpened: async ({ session: opened }) => void noted.push(`opened ${opened}`),
@@ -50,6 +51,7 @@ describe('@window', () => {
     const { ask, asked, noted } = desk();
     const answer = await ask('freeze', 'before-lunch');
     expect(answer.markdown).toContain('**Freeze of before-lunch**');
+    expect(answer.markdown).toContain('The window holds the session **auth-refactor**.');
     expect(answer.buttons.map(({ command }) => command)).toEqual(['cwm.thaw', 'cwm.resume']);
     expect(answer.window).toBe('before-lunch');
     expect(asked('freeze')).toEqual([{ session: 'session-1', engine: 'embedded', window: 'before-lunch' }]);
@@ -78,7 +80,9 @@ describe('@window', () => {
 
   test('makes a branch, and says what it shares and how to go back', async () => {
     const answer = await desk().ask('branch');
-    expect(answer.markdown).toBe('The session is on branch **branch-2** now. It shares 3 messages with branch main.');
+    expect(answer.markdown).toBe(
+      'The session **auth-refactor** is on branch **branch-2** now. It shares 3 messages with branch main.',
+    );
     expect(answer.buttons.at(-1)).toEqual({
       command: 'cwm.switchBranch',
       input: { session: 'session-1', branch: 'main' },
@@ -93,11 +97,25 @@ describe('@window', () => {
 
   test('shows how things are without a command, and offers a session where there is none', async () => {
     expect((await desk().ask(null)).markdown).toContain(
-      'The current session is **auth-refactor** (active, branch main,',
+      'The session of this folder is **auth-refactor** (active, branch main,',
     );
     const without = await desk(null).ask('status');
     expect(without.markdown).toContain('This folder has no current session.');
     expect(without.buttons).toEqual([{ command: 'cwm.newSession', input: {} }]);
+  });
+
+  test('works on the conversation of the chat where it has one, and not on the current session of the folder', async () => {
+    const ofChat = aSession({ id: 'session-2', title: 'Say hi' });
+    const { ask, asked } = desk(aSession(), windows('w1'), ofChat);
+    expect((await ask('status')).markdown).toContain('The session of this chat is **Say hi** (active,');
+    expect((await ask('freeze', 'w')).markdown).toContain('The window holds the session **Say hi**.');
+    expect((await ask('branch')).markdown).toContain('The session **Say hi** is on branch');
+    await ask('thaw');
+    expect([asked('freeze'), asked('createBranch'), asked('listWindows')]).toMatchObject([
+      [{ session: 'session-2' }],
+      [{ session: 'session-2' }],
+      [{ session: 'session-2', limit: 1 }],
+    ]);
   });
 
   test('refuses with the next step what needs a session or a window that is not there', async () => {

@@ -1,8 +1,10 @@
 import { Readable } from 'node:stream';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
 import { LanguageModelChatToolMode } from 'vscode';
-import type { CancellationToken, LanguageModelChatRequestMessage, LanguageModelResponsePart } from 'vscode';
+import type { CancellationToken, LanguageModelChatRequestMessage, LanguageModelResponsePart, Memento } from 'vscode';
+import { CwmError } from '../../src/protocol/errors.ts';
 import type { App } from '../../src/vscode/app.ts';
+import { rememberChat, sessionOfChat } from '../../src/vscode/chat/chatSessions.ts';
 import { informationOf, languageModels } from '../../src/vscode/chat/languageModels.ts';
 
 const { Call, Data, Failure, Result, Text } = vi.hoisted(() => {
@@ -61,12 +63,27 @@ const stored = vi.hoisted(() => ({ something: false }));
 vi.mock('../../src/vscode/following/wakeUp.ts', () => ({ somethingIsStored: async () => stored.something }));
 
 const sent: { path: string; body: Record<string, unknown>; engine: string; signal: AbortSignal }[] = [];
-let answer: () => Readable & { statusCode?: number };
+let answer: () => Readable & { statusCode: number; headers: object };
 const answering = (statusCode: number, ...pieces: string[]) =>
-  Object.assign(Readable.from(pieces.map((piece) => Buffer.from(piece))), { statusCode });
+  Object.assign(Readable.from(pieces.map((piece) => Buffer.from(piece))), { statusCode, headers: {} });
 
+const memento = (): Memento => {
+  const values = new Map<string, unknown>();
+  return {
+    keys: () => [...values.keys()],
+    get: <T>(key: string, otherwise?: T) => (values.get(key) as T | undefined) ?? otherwise,
+    update: async (key: string, value: unknown) => void values.set(key, value),
+  };
+};
+/** VS Code's own chat names the conversation so to a participant. */
+const tokenOf = (chat: string): object => ({
+  sessionResource: { scheme: 'vscode-chat-session', path: `/${Buffer.from(chat).toString('base64url')}` },
+});
+
+let isServerDown = false;
 const app = {
-  context: {},
+  context: { workspaceState: memento() },
+  log: { warn: () => undefined },
   state: { current: { connection: { kind: 'connected' } } },
   connection: {
     isOpen: true,
@@ -74,8 +91,9 @@ const app = {
       sent.push({ path, body: JSON.parse(body) as Record<string, unknown>, engine, signal });
       return answer();
     },
-    call: async (route: string, { engine }: { readonly engine?: string }) =>
-      route === 'listModels' && engine === 'http://h:1'
+    call: async (route: string, { engine }: { readonly engine?: string }) => {
+      if (isServerDown) throw new CwmError('EngineUnavailable', 'Nobody is there.');
+      return route === 'listModels' && engine === 'http://h:1'
         ? {
             engine: 'http://h:1',
             used: 'm',
@@ -84,7 +102,8 @@ const app = {
               { id: 'bge', use: 'other' },
             ],
           }
-        : { engines: [{ spec: 'http://h:1', maxModelLen: 40_000, kind: 'vllm' }] },
+        : { engines: [{ spec: 'http://h:1', maxModelLen: 40_000, kind: 'vllm', takesPictures: true }] };
+    },
   },
 };
 const models = languageModels(app as unknown as App);
@@ -97,8 +116,11 @@ const user = (...content: unknown[]) => ({ role: 1, content }) as unknown as Lan
 const chunk = (delta: object, more: object = {}): string =>
   `data: ${JSON.stringify({ choices: [{ index: 0, delta }], ...more })}\n\n`;
 
-async function respond(messages: LanguageModelChatRequestMessage[], options: object = {}) {
-  const parts: LanguageModelResponsePart[] = [];
+async function respond(
+  messages: LanguageModelChatRequestMessage[],
+  options: object = {},
+  parts: LanguageModelResponsePart[] = [],
+) {
   const progress = { report: (part: LanguageModelResponsePart) => void parts.push(part) };
   await models.provideLanguageModelChatResponse(
     information,
@@ -120,6 +142,83 @@ test('the models of the server are offered with a context that input and output 
     { id: 'm', maxInputTokens: 31_808, maxOutputTokens: 8192, capabilities: { toolCalling: true } },
   ]);
   expect(informationOf('m')).toMatchObject({ maxInputTokens: 6144, maxOutputTokens: 2048 });
+});
+
+describe('while the model server is down', () => {
+  let fresh: ReturnType<typeof languageModels>;
+  const offered = async (silent = true) =>
+    (await fresh.provideLanguageModelChatInformation({ silent }, token))?.map(({ id }) => id);
+  beforeEach(() => {
+    fresh = languageModels(app as unknown as App);
+    isServerDown = true;
+    return () => void (isServerDown = false);
+  });
+
+  test.each([true, false])('a model is there all the same, so that @window answers (silent: %s)', async (silent) => {
+    expect(await offered(silent)).toEqual(['model-server']);
+  });
+
+  test('the models that VS Code knows stay, also while the backend is gone, and are asked for again', async () => {
+    isServerDown = false;
+    expect(await offered()).toEqual(['m']);
+    isServerDown = true;
+    expect(await offered()).toEqual(['m']);
+    app.connection.isOpen = false;
+    expect(await offered()).toEqual(['m']);
+    app.connection.isOpen = true;
+    isServerDown = false;
+    expect(await offered()).toEqual(['m']);
+  });
+
+  test('the model that stood for those of the server stays once they are known, with what the server takes', async () => {
+    await offered();
+    isServerDown = false;
+    const [, unasked] = (await fresh.provideLanguageModelChatInformation({ silent: true }, token)) ?? [];
+    expect(unasked).toMatchObject({
+      id: 'model-server',
+      maxInputTokens: 31_808,
+      maxOutputTokens: 8192,
+      capabilities: { imageInput: true },
+    });
+  });
+});
+
+describe("the session of a conversation in VS Code's chat", () => {
+  const sessionOf = (chat: string) => sessionOfChat(app.context.workspaceState, tokenOf(chat));
+  const ask = async (session: string, modelOptions: object) => {
+    answer = () =>
+      Object.assign(answering(200, 'data: [DONE]\n\n'), {
+        headers: { 'x-cwm-recorded': 'yes', 'x-cwm-session': session },
+      });
+    await respond([user(new Text('Hi'))], { modelOptions });
+  };
+
+  test('is the one of its last answer; what belongs to no conversation changes nothing, and the server sees no mark of VS Code', async () => {
+    await ask('s1', { _conversationId: 'chat-a', _otelTraceContext: null, temperature: 0.5 });
+    expect(sent[0]?.body).toMatchObject({ temperature: 0.5 });
+    expect(Object.keys(sent[0]?.body ?? {}).filter((name) => name.startsWith('_'))).toEqual([]);
+    await ask('s2', { _conversationId: 'chat-b' });
+    await ask('s3', {});
+    expect([sessionOf('chat-a'), sessionOf('chat-b'), sessionOf('chat-c')]).toEqual(['s1', 's2', undefined]);
+    await ask('s4', { _conversationId: 'chat-a' });
+    expect([sessionOf('chat-a'), sessionOf('chat-b')]).toEqual(['s4', 's2']);
+    for (const token of [undefined, {}, { sessionResource: {} }])
+      expect(sessionOfChat(app.context.workspaceState, token)).toBeUndefined();
+  });
+
+  test('is remembered for the hundred conversations that were used last', () => {
+    const state = memento();
+    for (let chat = 0; chat < 101; chat++) {
+      rememberChat(state, `chat-${chat}`, `s${chat}`);
+      rememberChat(state, 'chat-0', 's0');
+    }
+    expect([0, 1, 2, 100].map((chat) => sessionOfChat(state, tokenOf(`chat-${chat}`)))).toEqual([
+      's0',
+      undefined,
+      's2',
+      's100',
+    ]);
+  });
 });
 
 describe('before a backend is connected', () => {
@@ -237,7 +336,8 @@ test('the answer comes as it is written, its calls whole, and its usage last', a
   const bytes = Buffer.from(whole);
   // A piece may end in the middle of a character.
   const middle = bytes.indexOf('ü') + 1;
-  answer = () => Object.assign(Readable.from([bytes.subarray(0, middle), bytes.subarray(middle)]), { statusCode: 200 });
+  const pieces = [bytes.subarray(0, middle), bytes.subarray(middle)];
+  answer = () => Object.assign(Readable.from(pieces), { statusCode: 200, headers: {} });
   expect(await respond([user(new Text('Hi'))])).toEqual([
     new Text('Grüße'),
     { value: usage, mimeType: 'usage' },
@@ -266,6 +366,27 @@ test('an answer that was cut at its longest length says so, and none of its call
   await expect(respond([user(new Text('Hi'))], named)).rejects.toThrow('The answer reached its maximum length');
   answer = () => answering(200, chunk({ content: 'So' }), end, 'data: [DONE]\n\n');
   expect(await respond([user(new Text('Hi'))], named)).toEqual([new Text('So')]);
+});
+
+test('a call whose arguments are no JSON object is an error that names the tool, and no call of that answer runs', async () => {
+  const call = (index: number, written: string) =>
+    chunk({ tool_calls: [{ index, id: `c${index}`, function: { name: `tool${index}`, arguments: written } }] });
+  const good = call(0, '{"path":"a"}');
+  for (const written of ['{"path": a}', '{"path"', '[1]', '"a"']) {
+    const parts: LanguageModelResponsePart[] = [];
+    answer = () => answering(200, chunk({ content: 'I look.' }), good, call(1, written), 'data: [DONE]\n\n');
+    await expect(respond([user(new Text('Hi'))], {}, parts)).rejects.toThrow(
+      /calls "tool1" with arguments that are no JSON object.*CWM-5007/s,
+    );
+    expect(parts).toEqual([new Text('I look.')]);
+  }
+  // Of a tool that takes nothing.
+  answer = () => answering(200, good, call(1, ' '), call(2, 'null'), 'data: [DONE]\n\n');
+  expect(await respond([user(new Text('Hi'))])).toEqual([
+    new Call('c0', 'tool0', { path: 'a' }),
+    new Call('c1', 'tool1', {}),
+    new Call('c2', 'tool2', {}),
+  ]);
 });
 
 test('a cancelled chat ends the request at the model server', async () => {

@@ -24,7 +24,9 @@ const add = ({ passed, failed, skipped }: Readonly<typeof outcome>): void => {
 try {
   const only = process.argv.slice(3);
   const suites =
-    only.length > 0 ? only : ['activation', 'mainJob', 'encryption', 'engineDown', 'chat', 'chatDoors', story];
+    only.length > 0
+      ? only
+      : ['activation', 'mainJob', 'encryption', 'engineDown', 'chat', 'chatWindow', 'chatDoors', story];
   const vsix = await packageExtension(temporary);
   const log = (line: string): void => console.log(line);
   const fileOf = (name: string): string => path.join(import.meta.dirname, 'suite', `${name}.suite.ts`);

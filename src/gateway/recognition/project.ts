@@ -34,7 +34,7 @@ export interface NamedProject {
 }
 
 /**
- * What the path or a header says, else the working directory that the client's prompt names.
+ * What the path or `x-cwm-project` says, else the working directory that the client's prompt names, else `x-cwm-folder`.
  *
  * @param named of the path; null where it has none.
  * @returns null for a request of no project.
@@ -42,7 +42,9 @@ export interface NamedProject {
 export function projectOf(named: string | null, header: HeaderOf, asked: Asked | null): NamedProject | null {
   const said = named ?? header('x-cwm-project');
   const isExplicit = said !== null && said !== '';
-  const text = isExplicit ? said : (folderOfCodex(header) ?? (asked && folderInPrompt(asked)));
+  const text = isExplicit
+    ? said
+    : (folderOfCodex(header) ?? (asked && folderInPrompt(asked)) ?? header('x-cwm-folder'));
   const project = text === null ? null : asProject(text);
   return project && { project, isExplicit };
 }

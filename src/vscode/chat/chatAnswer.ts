@@ -20,6 +20,8 @@ export interface ChatAnswer {
 /** What an answer needs of the editor. */
 export interface ChatDesk {
   call<Name extends RouteName>(route: Name, input: RouteInput<Name>, options?: CallOptions): Promise<RouteOutput<Name>>;
+  /** That of the conversation in the chat, as it is now; null: it has none, or VS Code does not say. */
+  chatSession(): Promise<Session | null>;
   /** The current session of the folder, as it is now; null: it has none. */
   currentSession(): Promise<Session | null>;
   /** Remembers a receipt, so that the tree and the status bar show its verdict. */
@@ -33,7 +35,7 @@ export interface ChatDesk {
  * Answers what a person writes to `@window`.
  *
  * @param words what stands behind the command: names.
- * @throws CwmError NotInitialized where the folder has no current session, InvalidParameter for words that are missing, and what the
+ * @throws CwmError NotInitialized where neither the chat nor the folder has a session, InvalidParameter for words that are missing, and what the
  *   backend answers.
  */
 export function chatAnswer(desk: ChatDesk, command: ChatCommand | null, words: readonly string[]): Promise<ChatAnswer> {
@@ -60,7 +62,7 @@ async function freeze(desk: ChatDesk, name: string | undefined): Promise<ChatAns
   const receipt = await desk.call('freeze', { session: session.id, engine: session.engine, window });
   desk.noteReceipt(receipt);
   return {
-    markdown: receiptText(receipt),
+    markdown: `${receiptText(receipt)}\n\nThe window holds the session **${plain(session.title)}**.`,
     buttons: [
       { command: 'cwm.thaw', input: { window: receipt.window } },
       { command: 'cwm.resume', input: { session: session.id } },
@@ -102,7 +104,7 @@ async function branch(desk: ChatDesk, name: string | undefined): Promise<ChatAns
   const after = await desk.call('createBranch', { session: session.id, name });
   const made = after.branches[after.activeBranch];
   return {
-    markdown: `The session is on branch **${plain(after.activeBranch)}** now. It shares ${plural(made?.length ?? 0, 'message')} with branch ${plain(session.activeBranch)}.`,
+    markdown: `The session **${plain(session.title)}** is on branch **${plain(after.activeBranch)}** now. It shares ${plural(made?.length ?? 0, 'message')} with branch ${plain(session.activeBranch)}.`,
     buttons: [
       { command: 'cwm.showConversation', input: { session: session.id } },
       { command: 'cwm.switchBranch', input: { session: session.id, branch: session.activeBranch } },
@@ -125,12 +127,17 @@ async function why(desk: ChatDesk, name: string | undefined): Promise<ChatAnswer
 }
 
 async function status(desk: ChatDesk): Promise<ChatAnswer> {
-  const [session, health] = await Promise.all([desk.currentSession(), desk.call('health', { probe: true })]);
+  const [ofChat, folders, health] = await Promise.all([
+    desk.chatSession(),
+    desk.currentSession(),
+    desk.call('health', { probe: true }),
+  ]);
+  const session = ofChat ?? folders;
   const { sentence, engines } = healthWords(health);
   const about =
     session === null
       ? 'This folder has no current session.'
-      : `The current session is **${plain(session.title)}** (${session.lifecycle}, branch ${plain(session.activeBranch)}, ${formatTokens(session.tokens?.count ?? 0)}).`;
+      : `The session of this ${ofChat ? 'chat' : 'folder'} is **${plain(session.title)}** (${session.lifecycle}, branch ${plain(session.activeBranch)}, ${formatTokens(session.tokens?.count ?? 0)}).`;
   const servers = engines.map(({ spec, status: state }) => `${spec} ${state}`);
   return {
     markdown: [about, sentence, markdownList(servers)].filter((part) => part !== '').join('\n\n'),
@@ -146,16 +153,16 @@ async function status(desk: ChatDesk): Promise<ChatAnswer> {
 }
 
 async function current(desk: ChatDesk): Promise<Session> {
-  const session = await desk.currentSession();
+  const session = (await desk.chatSession()) ?? (await desk.currentSession());
   if (session) return session;
   throw new CwmError('NotInitialized', 'This folder has no current session.', {
-    hint: 'Make one with New Session, or choose one with Switch Session.',
+    hint: 'Make one with New Session, choose one with Switch Session, or talk with a model of yours in this chat first.',
   });
 }
 
-/** Of the current session where it has one, else of all. */
+/** Of the session where it has one, else of all. */
 async function newestWindow(desk: ChatDesk): Promise<string> {
-  const session = await desk.currentSession();
+  const session = (await desk.chatSession()) ?? (await desk.currentSession());
   const own = session ? (await desk.call('listWindows', { session: session.id, limit: 1 })).items[0] : undefined;
   const newest = own ?? (await desk.call('listWindows', { limit: 1 })).items[0];
   if (newest) return newest.name;

@@ -33,7 +33,8 @@ export function chatBody(
 ): Asked {
   return {
     max_tokens: maxOutputTokens,
-    ...modelOptions,
+    // An option that begins so is between VS Code's chat and its own models.
+    ...Object.fromEntries(Object.entries(modelOptions).filter(([name]) => !name.startsWith('_'))),
     model: id,
     messages: messages.flatMap(chatMessages),
     ...(tools.length > 0 && {

@@ -5,7 +5,6 @@ import { CwmError } from '../../protocol/errors.ts';
 export interface StreamedCall {
   readonly id: string;
   readonly name: string;
-  /** What the model wrote, where that is a JSON object; else empty. */
   readonly input: object;
 }
 
@@ -37,8 +36,8 @@ interface Chunk {
  * Reads a stream of chat completions. What was written of an answer is given before its failure.
  *
  * @param isLengthAsked the caller named the maximum length, so that a text of that length is what it wants.
- * @throws CwmError EngineRejected with the server's words where it fails in the middle, and where the answer was cut at its longest length: no tool
- *   may run with a part of its arguments, and VS Code shows a text that was cut like a whole one.
+ * @throws CwmError EngineRejected with the server's words where it fails in the middle, and where the answer was cut at its longest length or has a call
+ *   whose arguments are no JSON object: no tool may run with a part of its arguments, and VS Code shows a text that was cut like a whole one.
  */
 export async function readChatStream(
   pieces: AsyncIterable<Uint8Array>,
@@ -76,14 +75,21 @@ export async function readChatStream(
       hint: 'Ask the model to continue, or to answer in smaller steps. Serve the model with a larger context for longer answers.',
     });
   }
-  for (const { id, name, written } of calls.values()) listener.call({ id, name, input: objectIn(written) });
+  // All of them first: where one cannot run, none does.
+  const whole = [...calls.values()].map(({ id, name, written }) => ({ id, name, input: argumentsIn(name, written) }));
+  for (const call of whole) listener.call(call);
 }
 
-function objectIn(written: string): object {
+/** @param written by the model; for a tool that takes nothing, some write nothing or null. */
+function argumentsIn(tool: string, written: string): object {
   try {
-    const value: unknown = JSON.parse(written);
-    return typeof value === 'object' && value !== null ? value : {};
+    const value: unknown = JSON.parse(written.trim() || '{}') ?? {};
+    if (typeof value === 'object' && !Array.isArray(value)) return value as object;
   } catch {
-    return {};
+    // The same error.
   }
+  throw new CwmError('EngineRejected', `The model calls "${tool}" with arguments that are no JSON object.`, {
+    hint: 'Send the message again. Another model may write calls that can run.',
+    context: { written: written.slice(0, 200) },
+  });
 }

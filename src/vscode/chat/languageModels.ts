@@ -14,6 +14,7 @@ import { problemText } from '../../words/failure.ts';
 import type { App } from '../app.ts';
 import { type Asked, chatBody, countedMessages } from './chatBody.ts';
 import { engineOfNewSessions } from '../settings/engineSpec.ts';
+import { rememberChat } from './chatSessions.ts';
 import { readChatStream, type StreamedCall } from './chatStream.ts';
 import { somethingIsStored } from '../following/wakeUp.ts';
 import { signalOf } from './signalOf.ts';
@@ -28,7 +29,7 @@ const charactersPerToken = 3.5;
 const refusedCount = /does not count/;
 /** Of the model that is listed before anybody asked the server which it has. */
 const unaskedId = 'model-server';
-/** So much that the first message of an agent, with its tools, fits; the server refuses what it does not take. */
+/** Where the server does not say: so much that the first message of an agent, with its tools, fits; the server refuses what it does not take. */
 const unaskedContextTokens = 32_768;
 /** VS Code counts the same messages again with each turn. */
 const mostCounts = 2000;
@@ -37,10 +38,10 @@ const mostCounts = 2000;
 export function languageModels(app: App): LanguageModelChatProvider {
   const counts = new Map<string, number | null>();
   /**
-   * Whether VS Code knows the model that stands for those of a server that nobody asked. It stays listed then: VS Code refuses the next
-   * message of a conversation whose model is gone, those to @window as well.
+   * What VS Code knows. It stays so while nobody can say which models there are, and the one that stands for those of a server that nobody asked stays
+   * for good: VS Code refuses the next message of a conversation whose model is gone, those to @window as well.
    */
-  let isOffered = false;
+  let shown: LanguageModelChatInformation[] = [];
   const post = async (path: string, { model, ...body }: Asked, signal: AbortSignal): Promise<IncomingMessage> => {
     const engine = await engineOfNewSessions(app.connection);
     const named = model === unaskedId ? (await app.connection.call('listModels', { engine }, { signal })).used : model;
@@ -54,21 +55,30 @@ export function languageModels(app: App): LanguageModelChatProvider {
     ]);
     const status = engines.find(({ spec }) => spec === engine);
     const offered = models.filter(({ use, id }) => use !== 'other' || id === used);
-    return [...offered.map(({ id }) => informationOf(id, status)), ...(isOffered ? [unaskedInformation()] : [])];
+    const isUnaskedShown = shown.some(({ id }) => id === unaskedId);
+    return [...offered.map(({ id }) => informationOf(id, status)), ...(isUnaskedShown ? [unasked(status)] : [])];
   };
   return {
     async provideLanguageModelChatInformation({ silent }) {
       // VS Code asks silently at its start. That may start no backend. When one is connected, the event makes VS Code ask again.
-      if (!silent || app.connection.isOpen) return await listed();
+      if (!silent || app.connection.isOpen) {
+        try {
+          return (shown = await listed());
+        } catch (error) {
+          app.log.warn('Nobody can say which models there are.', error);
+        }
+      } else if (shown.length === 0 && (await isConnecting(app))) return [];
       // Without any model, VS Code refuses every message, those to @window as well.
-      isOffered ||= !(await isConnecting(app));
-      return isOffered ? [unaskedInformation()] : [];
+      if (shown.length === 0) shown = [unasked()];
+      return shown;
     },
     async provideLanguageModelChatResponse(model, messages, options, progress, token) {
       const cancelled = signalOf(token);
       try {
         const answer = await post('/v1/chat/completions', chatBody(model, messages, options), cancelled.signal);
         if (answer.statusCode !== 200) throw await refusal(answer);
+        const conversation: unknown = options.modelOptions?.['_conversationId'];
+        rememberChat(app.context.workspaceState, conversation, answer.headers['x-cwm-session']);
         const listener = {
           text: (piece: string) => progress.report(new LanguageModelTextPart(piece)),
           call: (call: StreamedCall) => progress.report(new LanguageModelToolCallPart(call.id, call.name, call.input)),
@@ -106,8 +116,8 @@ async function isConnecting({ state, context }: App): Promise<boolean> {
 }
 
 /** The first message to it starts the backend. */
-const unaskedInformation = (): LanguageModelChatInformation => ({
-  ...informationOf(unaskedId, { maxModelLen: unaskedContextTokens }),
+const unasked = (known?: EngineStatus): LanguageModelChatInformation => ({
+  ...informationOf(unaskedId, { ...known, maxModelLen: known?.maxModelLen ?? unaskedContextTokens }),
   name: "Your Model Server's Model",
 });
 

@@ -1,5 +1,5 @@
 import type { CancellationToken, ChatRequest, ChatResponseStream, ChatResult } from 'vscode';
-import { toCwmError } from '../../protocol/errors.ts';
+import { isCwmError, toCwmError } from '../../protocol/errors.ts';
 import { problemText } from '../../words/failure.ts';
 import type { App } from '../app.ts';
 import { activate } from '../commands/sessions/createSession.ts';
@@ -10,11 +10,12 @@ import { defaultWindowName } from '../pick/names.ts';
 import { currentSession } from '../pick/pickSession.ts';
 import { signalOf } from './signalOf.ts';
 import { chatAnswer } from './chatAnswer.ts';
+import { sessionOfChat } from './chatSessions.ts';
 
 /** Answers one message to `@window`: the steps while it works, then text, the window's receipts, and buttons. */
 export async function answerInChat(
   app: App,
-  { command, prompt }: Pick<ChatRequest, 'command' | 'prompt'>,
+  { command, prompt, toolInvocationToken }: Pick<ChatRequest, 'command' | 'prompt' | 'toolInvocationToken'>,
   stream: ChatResponseStream,
   token: CancellationToken,
 ): Promise<ChatResult> {
@@ -26,6 +27,14 @@ export async function answerInChat(
       {
         call: (route, input) =>
           app.connection.call(route, input, { signal, onProgress: (step) => stream.progress(step) }),
+        async chatSession() {
+          const session = sessionOfChat(app.context.workspaceState, toolInvocationToken);
+          if (session === undefined) return null;
+          return await app.connection.call('getSession', { session }).catch((error: unknown) => {
+            if (isCwmError(error, 'SessionNotFound')) return null;
+            throw error;
+          });
+        },
         currentSession: async () => (await currentSession(app)) ?? null,
         noteReceipt: (receipt) => noteReceipt(app, receipt),
         noteOpened: async (receipt) => {

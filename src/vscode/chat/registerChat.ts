@@ -13,7 +13,9 @@ import { mainToolNames, type MainToolName } from '../../agent/toolNames.ts';
 import { entryPointPath } from '../../base/entryPoint.ts';
 import { productVersion } from '../../protocol/version.ts';
 import type { App } from '../app.ts';
-import { chatParticipantId, chatToolName, mcpProviderId, modelVendor } from '../contributions.ts';
+import { apiKeySecret, chatParticipantId, chatToolName, mcpProviderId, modelVendor } from '../contributions.ts';
+import { workedInFolder } from '../following/project.ts';
+import { engineOfNewSessions } from '../settings/engineSpec.ts';
 import { affects, setting } from '../settings/settings.ts';
 import { storageDirectory } from '../settings/storageDirectory.ts';
 
@@ -21,7 +23,7 @@ import { storageDirectory } from '../settings/storageDirectory.ts';
 export const registerChat = (app: App): Disposable[] => [
   chat.createChatParticipant(chatParticipantId, participant(app)),
   ...mainToolNames.map((name) => lm.registerTool(chatToolName(name), tool(app, name))),
-  ...mcpServer(),
+  ...mcpServer(app),
   ...models(app),
 ];
 
@@ -82,7 +84,7 @@ const tool = (app: App, name: MainToolName): LanguageModelTool<object> => ({
 });
 
 /** The tools of the MCP server are these tools again, so that an agent gets one or the other. */
-function mcpServer(): Disposable[] {
+function mcpServer(app: App): Disposable[] {
   const changed = new EventEmitter<void>();
   return [
     changed,
@@ -91,17 +93,28 @@ function mcpServer(): Disposable[] {
     }),
     lm.registerMcpServerDefinitionProvider(mcpProviderId, {
       onDidChangeMcpServerDefinitions: changed.event,
-      provideMcpServerDefinitions: () => (setting('cwm.chatTools') === 'mcp' ? [definition()] : []),
+      provideMcpServerDefinitions: () => (setting('cwm.chatTools') === 'mcp' ? [definition({})] : []),
+      async resolveMcpServerDefinition() {
+        // Without a backend there is no key; a call then says what is wrong with the backend.
+        const engine = await engineOfNewSessions(app.connection).catch(() => '');
+        const key = await app.context.secrets.get(apiKeySecret(engine));
+        return definition(key === undefined ? {} : { CWM_API_KEY: key, CWM_API_KEY_FOR: engine });
+      },
     }),
   ];
 }
 
-const definition = (): McpStdioServerDefinition =>
-  new McpStdioServerDefinition(
+function definition(key: Record<string, string>): McpStdioServerDefinition {
+  const server = new McpStdioServerDefinition(
     'Context Windows',
     process.execPath,
     [entryPointPath('mcp', import.meta.url), '--storage', storageDirectory()],
     // The editor's own Node. A desktop VS Code is Electron, which this variable turns into Node.
-    { ELECTRON_RUN_AS_NODE: '1' },
+    { ELECTRON_RUN_AS_NODE: '1', ...key },
     productVersion,
   );
+  // Its working directory says which project an agent works in.
+  const folder = workedInFolder()?.uri;
+  if (folder?.scheme === 'file') server.cwd = folder;
+  return server;
+}

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import type { CallOptions } from '../../client/backendClient.ts';
+import type { CallOptions, GatewayAsked } from '../../client/backendClient.ts';
 import type { Disposable } from '../../base/disposable.ts';
 import type { RouteInput, RouteName, RouteOutput } from '../../protocol/api.ts';
 import type { Signal } from '../../protocol/signals.ts';
@@ -9,11 +9,7 @@ export interface Backend extends Disposable {
   /** @throws CwmError what the backend answered, BackendUnavailable when it cannot be reached, Cancelled when the options' signal aborted. */
   call<Name extends RouteName>(route: Name, input: RouteInput<Name>, options?: CallOptions): Promise<RouteOutput<Name>>;
   /** Sends JSON to a route of the gateway. @throws CwmError BackendUnavailable, Cancelled. */
-  gateway(
-    path: string,
-    body: string,
-    how: { readonly name: string; readonly engine: string; readonly signal: AbortSignal },
-  ): Promise<IncomingMessage>;
+  gateway(path: string, body: string, how: GatewayAsked): Promise<IncomingMessage>;
   onSignal(listener: (signal: Signal) => void): Disposable;
   /** Calls `listener` each time that the stream of signals is lost. The stream returns by itself with the next backend. */
   onClosed(listener: () => void): Disposable;

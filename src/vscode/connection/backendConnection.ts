@@ -69,7 +69,9 @@ export class BackendConnection implements Disposable {
   /** Sends JSON to a route of the gateway, which asks `engine`; the answer is still to be read. @throws as {@link call}. */
   async gateway(path: string, body: string, engine: string, signal: AbortSignal): Promise<IncomingMessage> {
     const backend = await unlessAborted(this.open(), signal);
-    return await backend.gateway(path, body, { name: 'vscode-chat', engine, signal });
+    const { project } = this.#state.current;
+    const folder = project.kind === 'folder' ? project.uri : undefined;
+    return await backend.gateway(path, body, { name: 'vscode-chat', engine, folder, signal });
   }
 
   /** @throws CwmError BackendUnavailable when there is none and none can be started, Cancelled after `dispose`. */
