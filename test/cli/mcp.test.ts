@@ -1,7 +1,7 @@
 import { mkdtempSync, readdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { eras, McpClient, type ClientOptions } from '../mcp/support/mcpClient.ts';
 import { wholeBackends } from '../security/support/wholeBackend.ts';
 import { startCli, type CliProcess } from './support/cliProcess.ts';
@@ -45,6 +45,7 @@ describe('cwm mcp', () => {
 
   it.each(eras)('a client that only lists what there is starts no backend; its first call does (%s)', async (era) => {
     const storage = mkdtempSync(join(tmpdir(), 'cwm-lists-'));
+    onTestFinished(async () => void (await startCli(['stop', '--storage', storage]).outcome));
     const { client, outcome } = await mcp(storage, { era });
     const { result } = await client.request('tools/list');
     expect(result).toMatchObject({ tools: expect.arrayContaining([expect.objectContaining({ name: 'window_list' })]) });
@@ -54,7 +55,6 @@ describe('cwm mcp', () => {
     expect(readdirSync(storage)).toContain('backend.json');
     client.end();
     expect(await outcome).toMatchObject({ code: 0, stderr: '' });
-    expect((await startCli(['stop', '--storage', storage]).outcome).code).toBe(0);
   });
 
   it('serves several clients at once, in either form; when one leaves, the others stay', async () => {

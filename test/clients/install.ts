@@ -38,7 +38,14 @@ const installScripts: Partial<Record<ClientName, string>> = {
 };
 
 /** These have tests in every run of CI. Of the others, `docs/gateway.md` says when their stories are told. */
-export const clientsOfEveryRun: readonly ClientName[] = ['openai', 'continue', 'codex', 'inspector', 'conformance'];
+export const clientsOfEveryRun: readonly ClientName[] = [
+  'openai',
+  'continue',
+  'codex',
+  'inspector',
+  'conformance',
+  'pythonMcp',
+];
 
 /** Where a client is or would be installed: another version is another folder. */
 export function clientFolder(name: ClientName): string {

@@ -112,21 +112,18 @@ test.each([
   },
 );
 
-test.runIf(isNightly)(
-  'the Python package lists the tools, freezes, hears the steps of a thaw, and answers the question of a delete',
-  async () => {
-    const { id: session } = await backend.client.call('createSession', { id: 'python' });
-    await backend.client.call('send', { session, text: `What is ice? ${prose('ice', 60)}`, maxTokens: 8 });
-    const command = [path.join(import.meta.dirname, 'mcpClient.py'), ...doors.stdio().target];
-    const { status, output } = await run(venvPython(clientFolder('pythonMcp')), command);
-    expect(status, output).toBe(0);
-    const lines = output.trim().split('\n');
-    expect(lines).toContain(`tools ${Object.keys(agentTools).length}`);
-    expect(lines).toContain('verdict proven');
-    expect(lines).toContain('asked Delete the window');
-    expect(output).toMatch(/^step [A-Z]/m);
-  },
-);
+test('the Python package lists the tools, freezes, hears the steps of a thaw, and answers the question of a delete', async () => {
+  const { id: session } = await backend.client.call('createSession', { id: 'python' });
+  await backend.client.call('send', { session, text: `What is ice? ${prose('ice', 60)}`, maxTokens: 8 });
+  const command = [path.join(import.meta.dirname, 'mcpClient.py'), ...doors.stdio().target];
+  const { status, output } = await run(venvPython(clientFolder('pythonMcp')), command);
+  expect(status, output).toBe(0);
+  const lines = output.trim().split('\n');
+  expect(lines).toContain(`tools ${Object.keys(agentTools).length}`);
+  expect(lines).toContain('verdict proven');
+  expect(lines).toContain('asked Delete the window');
+  expect(output).toMatch(/^step [A-Z]/m);
+});
 
 test.runIf(isNightly)(
   'OpenCode lists the tools and calls them; it cannot ask, so a delete is refused and says what to do instead',
