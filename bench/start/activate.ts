@@ -1,5 +1,13 @@
-// Loads the bundle of the extension as VS Code does, and activates it: `node activate.ts DIST STORAGE [bare]`. Prints what it took.
+// Loads the bundle of the extension as VS Code does, and activates it: `activate DIST STORAGE [bare]`. Prints what it took.
+// The process that VS Code loads extensions into has these modules of Node before it loads the first one.
+import 'node:child_process';
+import 'node:crypto';
+import 'node:events';
+import 'node:fs/promises';
+import 'node:net';
+import 'node:os';
 import path from 'node:path';
+import 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { standIn, standInForVscode } from './vscodeStandIn.ts';
 
