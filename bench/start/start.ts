@@ -1,7 +1,7 @@
 import { build } from 'esbuild';
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { copyFile, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -136,6 +136,8 @@ export const start: Benchmark = {
     const [dist, storage] = [path.join(folder, 'dist'), path.join(folder, 'storage')];
     try {
       await run(process.execPath, [path.join(root, 'esbuild.mjs'), '--outdir', dist], { signal });
+      // Node reads the files of the package as modules because its package.json says so. Without it, it would try another form first.
+      await copyFile(path.join(root, 'package.json'), path.join(folder, 'package.json'));
       // As one script: Node reads TypeScript with a compiler of its own, which would run beside what is measured.
       const script = path.join(folder, 'activate.mjs');
       const entryPoints = [path.join(import.meta.dirname, 'activate.ts')];
