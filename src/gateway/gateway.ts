@@ -183,7 +183,7 @@ export class Gateway {
 
   /** Every client that has a token of its own or had a request. Sessions have no titles here. */
   clients(): { readonly url: string | null; readonly items: readonly Omit<ListedClient, 'lastSessionTitle'>[] } {
-    const { figures } = this.#context;
+    const { figures, recorder } = this.#context;
     const known = this.#parts.clients.all;
     const others = figures.names.filter((name) => !known.some((client) => client.name === name));
     const items = [
@@ -194,7 +194,7 @@ export class Gateway {
       url: this.#url,
       items: items.map((item) => {
         const { sessions, ...figure } = figures.of(item.name);
-        return { ...item, ...figure, sessions: sessions.size };
+        return { ...item, ...figure, sessions: sessions.size, unrecorded: recorder.unrecordedOf(item.name) };
       }),
     };
   }
@@ -249,7 +249,7 @@ export class Gateway {
 
   async close(): Promise<void> {
     await this.#context.upstream.close();
-    await this.settled();
+    await this.#context.recorder.close();
     this.#context.spellings.close();
     this.#index.close();
   }

@@ -26,11 +26,16 @@ export const breakCauses = ({ breaks: { system, tools, messages } }: GatewayClie
     ...(messages > 0 ? [`${messages} messages`] : []),
   ].join(', ');
 
-/** What a client may not do: empty for most. */
-export const clientLimits = ({ records, tools }: GatewayClient): string[] => [
+/** What a client may not do, and what of it is not stored: empty for most. */
+export const clientLimits = ({ records, tools, unrecorded = [] }: GatewayClient): string[] => [
   ...(records ? [] : [notRecorded]),
   ...(tools === 'all' ? [] : ['read-only tools']),
+  ...(unrecorded.length === 0 ? [] : [`${plural(unrecorded.length, 'conversation')} not stored`]),
 ];
+
+/** "s1: The disk is full.", for each session whose last answer is not stored. */
+const unstored = ({ unrecorded = [] }: GatewayClient): string =>
+  unrecorded.map(({ session, why }) => `${session}: ${why}`).join(' ');
 
 /** What a client did since the backend started. */
 export function clientRows(client: GatewayClient, showTime: ShowTime): Row[] {
@@ -46,6 +51,7 @@ export function clientRows(client: GatewayClient, showTime: ShowTime): Row[] {
     ['Breaks', breakCauses(client) || 'none'],
     ...rowIf('Last break', client.lastBreak ?? ''),
     ['Last request', client.lastRequestAt === null ? 'none since the backend started' : showTime(client.lastRequestAt)],
+    ...rowIf('Not stored', unstored(client)),
     ...(client.records ? [] : ([['Recorded', 'no']] as Row[])),
     ...(client.tools === 'all' ? [] : ([['Tools', 'only those that change nothing']] as Row[])),
   ];

@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { once } from 'node:events';
 import { request, type IncomingMessage } from 'node:http';
-import { describe, expect, test, vi } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { Conversations } from '../../src/gateway/recognition/conversations.ts';
 import { diskFiles } from '../../src/store/disk/files.ts';
 import { FaultyFiles } from '../store/faultyFiles.ts';
@@ -520,6 +520,71 @@ describe('a chat through the gateway', () => {
     await gateway.restart();
     await gateway.chat([user('Red?')], {}, '/p/new/v1');
     expect(new Set(gateway.passed.map(({ body }) => body['cache_salt'])).size).toBe(1);
+  });
+
+  test('S0-62 past the limit of sessions, the first answer of a conversation says that it is not recorded', async () => {
+    const sessions = { soft: 1, hard: 1 };
+    const gateway = await gatewayFixture(diskFiles, { limits: { sessions } });
+    expect((await gateway.chat(hi)).answer.headers.get('x-cwm-recorded')).toBe('yes');
+    const red = [user('Red?')];
+    const { answer, text } = await gateway.chat(red);
+    expect(text).toContain('Answer 2.');
+    expect(answer.headers.get('x-cwm-recorded')).toBe('no');
+    expect(answer.headers.get('x-cwm-why')).toContain('1 sessions, which is the limit');
+    const again = await gateway.chat([...hi, assistant('Answer 1.'), user('And again')]);
+    expect(again.answer.headers.get('x-cwm-recorded')).toBe('yes');
+    expect((await gateway.sessions()).map(({ said }) => said.length)).toEqual([4]);
+    const [{ session } = { session: null }] = await gateway.sessions();
+    await gateway.cwm.deleteSession({ session: session!.id });
+    const more = [...red, assistant('Answer 2.'), user('Blue?')];
+    expect((await gateway.chat(more)).answer.headers.get('x-cwm-recorded')).toBe('no');
+    expect((await gateway.sessions()).map(({ said }) => said.length)).toEqual([4]);
+    const last = [...more, assistant('Answer 4.'), user('Green?')];
+    expect((await gateway.chat(last)).answer.headers.get('x-cwm-recorded')).toBe('yes');
+  });
+
+  test('on a full disk, the first answer of a conversation says that it is not recorded', async () => {
+    const gateway = await gatewayFixture();
+    gateway.disk.freeBytes = 0;
+    const { answer } = await gateway.chat(hi);
+    expect(answer.headers.get('x-cwm-recorded')).toBe('no');
+    expect(answer.headers.get('x-cwm-why')).toContain('full');
+  });
+
+  test('what a full disk kept from the record is shown, counts for every conversation, and is stored when there is room', async () => {
+    const faulty = new FaultyFiles(diskFiles);
+    const gateway = await gatewayFixture(faulty.files);
+    await gateway.chat(hi);
+    const again = [...hi, assistant('Answer 1.'), user('And again')];
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    faulty.fillFrom(0);
+    await gateway.chat(again, { 'x-cwm-client-name': 'codex' });
+    const [{ session } = { session: null }] = await gateway.sessions();
+    const shown = () => gateway.clients().items.flatMap(({ unrecorded }) => unrecorded);
+    expect(shown()).toEqual([
+      { session: session!.id, why: expect.stringContaining('is full'), since: expect.any(String) },
+    ]);
+    const other = await gateway.chat([user('Red?')]);
+    expect(other.answer.headers.get('x-cwm-recorded')).toBe('no');
+    expect(other.answer.headers.get('x-cwm-why')).toContain('is full');
+    expect(shown()).toHaveLength(2);
+    const failures = gateway.failures.length;
+    await vi.advanceTimersByTimeAsync(30_000);
+    await gateway.settled();
+    expect(shown()).toHaveLength(2);
+    expect(gateway.failures).toHaveLength(failures);
+    faulty.heal();
+    await vi.advanceTimersByTimeAsync(30_000);
+    vi.useRealTimers();
+    const stored = await gateway.sessions();
+    expect(stored.map(({ said }) => said.length).toSorted((one, other) => one - other)).toEqual([2, 4]);
+    expect(shown()).toEqual([]);
+    const next = await gateway.chat([...again, assistant('Answer 2.'), user('Once more')]);
+    expect(next.answer.headers.get('x-cwm-recorded')).toBe('yes');
+    expect((await gateway.sessions()).map(({ said }) => said.length).toSorted((one, other) => one - other)).toEqual([
+      2, 6,
+    ]);
   });
 
   test('a frozen session whose window is gone goes on from its text', async () => {

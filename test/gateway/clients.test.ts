@@ -73,7 +73,37 @@ describe('clients of the gateway', () => {
     await gateway.chat([...monday.slice(0, 3), user('Another way')]);
     const [figures] = gateway.clients().items;
     expect(figures).toMatchObject({ breaks: { system: 1, tools: 0, messages: 1 }, promptTokens: 60, cachedTokens: 48 });
-    expect(figures?.lastBreak).toBe('an earlier message changed');
+    expect(figures?.lastBreak).toBe('message 3 changed (user: "Another way")');
+  });
+
+  test('a break says which tool is another one, and which question changed behind its answer', async () => {
+    const gateway = await gatewayFixture();
+    const tool = (name: string, description = ''): object => ({ type: 'function', function: { name, description } });
+    const ask = async (tools: readonly object[], messages: readonly object[]): Promise<string | null> => {
+      const body = { model: 'm', stream: true, messages, tools };
+      const text = await (await gateway.post('/v1/chat/completions', body)).text();
+      await gateway.settled();
+      return /prompt tokens; ([^;\n]*)/.exec(text)?.[1] ?? null;
+    };
+    const [read, write] = [tool('read'), tool('write')];
+    const talk = [user('Say hi')];
+    const next = async (tools: readonly object[]): Promise<string | null> => {
+      const said = await ask(tools, talk);
+      talk.push(assistant(`Answer ${gateway.passed.length}.`), user(`Question ${gateway.passed.length}`));
+      return said;
+    };
+    expect(await next([read, write])).toBeNull();
+    expect(await next([read, write])).toBeNull();
+    expect(await next([read, tool('write', 'Writes a file.')])).toBe('the tools changed at "write"');
+    expect(await next([read, tool('list'), write])).toBe('the tools changed: "list" is new');
+    expect(await next([read, write])).toBe('the tools changed: "list" is gone');
+    expect(await next([write, read])).toBe('the tools changed: "write" has moved');
+    expect(await next([write])).toBe('the tools changed: "read" is gone');
+    expect(await next([write, read])).toBe('the tools changed: "read" is new');
+    expect(await next([])).toBe('the tools changed: "write" is gone');
+    talk[2] = user(`Question 1, without what the client put\nbefore it: ${'long '.repeat(20)}`);
+    expect(await next([])).toBe('message 3 changed (user: "Question 1, without what the client put")');
+    expect(await next([])).toBeNull();
   });
 
   test('a turn that only goes on, and an answer that is asked for again, break nothing', async () => {

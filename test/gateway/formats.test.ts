@@ -31,6 +31,64 @@ const eventsOf = (text: string): readonly Readonly<Record<string, unknown>>[] =>
     .filter((event) => event.startsWith('event: '))
     .map((event) => JSON.parse(event.slice(event.indexOf('data: ') + 6)) as Record<string, unknown>);
 
+describe('an answer that is not streamed', () => {
+  const whole = (_: Passed, res: ServerResponse): void => {
+    const message = { role: 'assistant', content: 'Hi.' };
+    const usage = { prompt_tokens: 20, completion_tokens: 2, prompt_tokens_details: { cached_tokens: 16 } };
+    const choices = [{ index: 0, message, finish_reason: 'stop' }];
+    res.writeHead(200, { 'content-type': 'application/json' });
+    res.end(JSON.stringify({ id: 'c', model: 'm', choices, usage: { ...usage, of_the_server: 1 } }));
+  };
+  const asked = (system: string, more: readonly string[] = []) => ({
+    model: 'm',
+    max_tokens: 9,
+    messages: [
+      { role: 'system', content: system },
+      ...['Say hi', ...more].map((content, at) => ({ role: at % 2 === 0 ? 'user' : 'assistant', content })),
+    ],
+  });
+  const input = ({ messages, ...rest }: ReturnType<typeof asked>): object => ({ ...rest, input: messages });
+
+  test.each([
+    ['chat completions', '/v1/chat/completions', (body: ReturnType<typeof asked>): object => body],
+    ['Responses', '/v1/responses', input],
+    ['Messages', '/v1/messages', (body: ReturnType<typeof asked>): object => body],
+  ])('of %s says in headers and in its usage what was reused, and what broke the prefix', async (_, path, form) => {
+    const gateway = await gatewayFixture();
+    gateway.server.answer = whole;
+    const first = await gateway.post(path, form(asked('Saturday')));
+    expect(first.headers.get('x-cwm-reused')).toBe('16/20');
+    expect(first.headers.get('x-cwm-break')).toBeNull();
+    expect(await first.json()).toMatchObject({
+      usage: { cwm: { reused_tokens: 16, computed_again_tokens: 0, break: null } },
+    });
+    const broken = await gateway.post(path, form(asked('Sunday ☀', ['Hi.', 'And again'])));
+    const what = 'the system prompt changed at "Sunday ';
+    expect(broken.headers.get('x-cwm-break')).toBe(`${what}?"; 4 tokens computed again`);
+    expect(await broken.json()).toMatchObject({ usage: { cwm: { computed_again_tokens: 4, break: `${what}☀"` } } });
+  });
+
+  test('keeps what the server says of its usage', async () => {
+    const gateway = await gatewayFixture();
+    gateway.server.answer = whole;
+    const { usage } = (await (await gateway.post('/v1/chat/completions', asked('Be brief.'))).json()) as {
+      usage: object;
+    };
+    expect(usage).toMatchObject({ prompt_tokens: 20, of_the_server: 1, cwm: { reused_tokens: 16 } });
+  });
+});
+
+test('the usage of a streamed chat has the receipt, too, where the client asked for usage', async () => {
+  const gateway = await gatewayFixture();
+  const ask = async (more: object): Promise<string> =>
+    (await gateway.post('/v1/chat/completions', { model: 'm', stream: true, ...more })).text();
+  const messages = [{ role: 'user', content: 'Say hi' }];
+  const asked = await ask({ messages, stream_options: { include_usage: true } });
+  expect(asked).toContain('"usage":{"cwm":{"reused_tokens":16,');
+  expect(asked).toContain('"prompt_tokens":20');
+  expect(await ask({ messages })).not.toContain('"cwm"');
+});
+
 const block = ['content_block_start', 'content_block_delta', 'content_block_delta', 'content_block_stop'];
 
 describe('Messages', () => {

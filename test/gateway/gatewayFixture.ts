@@ -60,7 +60,7 @@ const numbered = (): Answering => {
 export type GatewayFixture = Awaited<ReturnType<typeof gatewayFixture>>;
 
 /** What stands in the place of the fake engine. */
-interface GatewayOver extends Partial<Pick<CoreParts, 'checkpoints' | 'isolation' | 'folders' | 'onTook'>> {
+interface GatewayOver extends Partial<Pick<CoreParts, 'checkpoints' | 'isolation' | 'folders' | 'limits' | 'onTook'>> {
   readonly engine?: Engine;
   /** Of its server. */
   readonly url?: string;

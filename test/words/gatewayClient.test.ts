@@ -45,4 +45,11 @@ describe('a client of the gateway, as its row shows it', () => {
     expect(descriptionOf({ records: false, tools: 'read' })).toMatch(/ · not recorded · read-only tools$/);
     expect(descriptionOf()).not.toMatch(/record|only/);
   });
+
+  test('says which conversations are not stored, and why', () => {
+    const unrecorded = [{ session: 's1', why: 'The disk is full.', since: '2026-11-29T12:00:00.000Z' }];
+    expect(descriptionOf({ unrecorded })).toMatch(/ · 1 conversation not stored$/);
+    expect(clientRow({ ...codex, unrecorded }, new Date(0)).tooltip).toMatch(/Not stored.*s1: The disk is full\./);
+    expect(descriptionOf({ unrecorded: [] })).not.toContain('stored');
+  });
 });

@@ -38,6 +38,12 @@ export class Places {
     }
   }
 
+  /** Why there would be no place for one more now, in words; null: there is one, and nobody holds it. */
+  async whyFull(): Promise<string | null> {
+    const total = (await this.#census.count()) + this.#beingTaken + 1;
+    return total > this.#limit.hard ? (await this.#refusal()).message : null;
+  }
+
   #note(total: number): string {
     const { what } = this.#census;
     const hint = what === 'window' ? ' "cwm prune" clears away what is no longer used.' : '';

@@ -24,7 +24,15 @@ export interface StreamOptions {
   readonly answerId: string;
   /** One line for people when the answer has ended; null for none. */
   readonly closing: (answer: Answer) => string | null;
+  /** What `usage` has besides, as `cwm`; null for nothing. Default: nothing. */
+  readonly usage?: (answer: Answer) => object | null;
 }
+
+/** Clients of every format skip fields that they do not know. */
+export const ownUsage = (answer: Answer, { usage }: StreamOptions): { readonly cwm?: object } => {
+  const cwm = usage?.(answer);
+  return cwm ? { cwm } : {};
+};
 
 /** What was said before a request that has only what is new, in both forms in which a model server can be asked. */
 export interface Before {

@@ -116,7 +116,9 @@ export async function answerWithMemory(format: Format, gateway: GatewayContext, 
     answerId,
     closing: () => null,
   });
-  res.writeHead(200, { 'content-type': 'application/json', ...receiptOf(answer) });
+  const { promptTokens, cachedTokens } = said.usage;
+  const reuse = cachedTokens === null ? {} : { 'x-cwm-reused': `${cachedTokens}/${promptTokens}` };
+  res.writeHead(200, { 'content-type': 'application/json', ...receiptOf(answer), ...reuse });
   res.end(passed);
 }
 

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import type { Item } from '../formats/item.ts';
 import { ownText } from '../formats/ownText.ts';
-import { objectOf, parsed, plainJson, sortedJson, tooDeep, type JsonObject } from '../formats/json.ts';
+import { objectOf, parsed, plainJson, sortedJson, textOf, tooDeep, type JsonObject } from '../formats/json.ts';
 
 /**
  * One message in the form in which two spellings of it are equal: without ids of calls and items, reasoning and blanks around it, and with
@@ -40,21 +40,55 @@ const lastTools = new Map<string, string>();
 const mostLastTools = 16;
 const longestKnown = 1 << 20;
 
+/** One tool of a list. */
+export interface KnownTool {
+  /** At most 100 characters; empty for one without. */
+  readonly name: string;
+  /** Equal for tools that say the same. */
+  readonly key: string;
+}
+
+/** What the keys of lists stand for that were made last. */
+const listsOfKeys = new Map<string, readonly KnownTool[]>();
+const mostLists = 64;
+const longestList = 1000;
+
+/** The tools of a key; null where it was made long ago, or by another process. */
+export const toolsOfKey = (key: string): readonly KnownTool[] | null =>
+  key === '' ? [] : (listsOfKeys.get(key) ?? null);
+
 /** Tools in any order of keys, whichever format lists them. Markers for caches move from turn to turn. */
 export function toolsKey(tools: readonly unknown[]): string {
   if (tools.length === 0) return '';
   const known = knownTools.get(tools);
   if (known !== undefined) return known;
   const written = plainJson(tools);
-  const key =
-    lastTools.get(written) ??
-    shortHash(tools.map((tool) => sortedJson(withoutMarkers(objectOf(tool) ?? {}))).join('\n'));
+  const key = lastTools.get(written) ?? keyOfTools(tools);
   knownTools.set(tools, key);
   lastTools.delete(written);
   if (written !== tooDeep && written.length <= longestKnown) lastTools.set(written, key);
   const [oldest] = lastTools.keys();
   if (lastTools.size > mostLastTools && oldest !== undefined) lastTools.delete(oldest);
   return key;
+}
+
+function keyOfTools(tools: readonly unknown[]): string {
+  const said = tools.map((tool) => sortedJson(withoutMarkers(objectOf(tool) ?? {})));
+  const key = shortHash(said.join('\n'));
+  listsOfKeys.delete(key);
+  listsOfKeys.set(
+    key,
+    tools.slice(0, longestList).map((tool, at) => ({ name: nameOfTool(tool), key: shortHash(said[at]!) })),
+  );
+  const [oldest] = listsOfKeys.keys();
+  if (listsOfKeys.size > mostLists && oldest !== undefined) listsOfKeys.delete(oldest);
+  return key;
+}
+
+/** In chat completions, a function has the name; in the other formats, the tool itself. */
+function nameOfTool(tool: unknown): string {
+  const given = objectOf(tool);
+  return ownText((textOf(objectOf(given?.['function'])?.['name']) || textOf(given?.['name'])).slice(0, 100));
 }
 
 const withoutMarkers = ({ cache_control: _marker, ...tool }: JsonObject): JsonObject => tool;

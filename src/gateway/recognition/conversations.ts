@@ -14,6 +14,8 @@ export interface Match {
   readonly known: number;
   /** Where each of these stands. */
   readonly chains: readonly string[];
+  /** Numbers of those, from 0, that are not what was said there: questions that changed behind their answers. */
+  readonly moved: readonly number[];
 }
 
 /** Of several conversations that say the same, so many can be meant without being named: those that said it last. */
@@ -75,6 +77,7 @@ export class Conversations {
   find(items: readonly Item[], project: ProjectUri | null, preferred: Conversation | null, systemKey = ''): Match {
     const answered = items.findLastIndex(({ role }) => role === 'assistant') + 1;
     const chains: string[] = [];
+    const moved: number[] = [];
     let chain = rootOf(project);
     let last: Said | null = null;
     let meant: { readonly last: Said; readonly known: number } | null = null;
@@ -96,13 +99,14 @@ export class Conversations {
         this.#answered(answerKey(chain, answer), preferred, systemKey) ??
         this.#answered(movedKey(chain, item, answer), preferred, systemKey);
       if (!asked) break;
+      moved.push(chains.length);
       reached([asked.beforeChain, asked.chain]);
     }
     // Another conversation may have been asked the same question since.
     const found = meant as { readonly last: Said; readonly known: number } | null;
-    if (found) return { ...found, chains: chains.slice(0, found.known) };
+    if (found) return { ...found, chains: chains.slice(0, found.known), moved };
     if (chains.length > 0 && chains.length < answered) last = this.#best(chain, preferred, systemKey);
-    return { last, known: chains.length, chains };
+    return { last, known: chains.length, chains, moved };
   }
 
   /**

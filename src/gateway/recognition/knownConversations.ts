@@ -108,7 +108,7 @@ export class KnownConversations {
 
   #dropTexts(conversation: Conversation): void {
     this.#texts.delete(conversation);
-    Object.assign(conversation, { system: null, firstText: '', lastText: '' });
+    Object.assign(conversation, { system: null, moved: null, firstText: '', lastText: '' });
   }
 
   /** All that have nothing unstored and are too many, as far as they can be written. */
@@ -146,6 +146,7 @@ const conversationOf = (head: Head): Conversation => ({
   ...head,
   keys: new Set(head.keys),
   system: null,
+  moved: null,
   firstText: '',
   lastText: '',
   unstored: 0,

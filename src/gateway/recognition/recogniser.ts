@@ -2,8 +2,8 @@ import { randomId } from '../../base/hash.ts';
 import type { ProjectUri, SessionId } from '../../protocol/ids.ts';
 import type { Asked, Item } from '../formats/item.ts';
 import { isAuxiliary } from './auxiliary.ts';
-import { breakOf, type PrefixBreak } from './breaks.ts';
-import { shortHash, toolsKey } from './canonical.ts';
+import { breakOf, type ChangedMessage, type PrefixBreak } from './breaks.ts';
+import { canonical, shortHash, toolsKey, toolsOfKey } from './canonical.ts';
 import { Conversations } from './conversations.ts';
 import { KnownConversations } from './knownConversations.ts';
 import type { Conversation, Said } from './said.ts';
@@ -68,7 +68,9 @@ export class Recogniser {
     this.known.use(conversation);
     if (asker.key !== null) this.known.name(conversation, asker.key);
     const isBranch = known > 0 && known < items.length && this.conversations.hasNext(match.last);
-    const prefixBreak = this.#note(conversation, asked, asker, nowMs, isBranch);
+    const moved = match.moved.filter((at) => at < known);
+    const changed = this.#moved(conversation, items, moved) ?? (isBranch ? { at: known, item: items[known]! } : null);
+    const prefixBreak = this.#note(conversation, asked, asker, nowMs, changed);
     let last = isContinued ? match.last : null;
     const chains = match.chains.slice(0, known);
     for (const item of items.slice(known)) {
@@ -85,7 +87,9 @@ export class Recogniser {
     const { conversation } = from;
     this.known.use(conversation);
     if (asker.key !== null) this.known.name(conversation, asker.key);
-    const prefixBreak = this.#note(conversation, asked, asker, nowMs, this.conversations.hasNext(from));
+    const [item] = asked.items;
+    const changed = item && this.conversations.hasNext(from) ? { at: from.length, item } : null;
+    const prefixBreak = this.#note(conversation, asked, asker, nowMs, changed);
     const added: Said[] = [];
     for (const item of asked.items) added.push(this.conversations.add(conversation, added.at(-1) ?? from, item, false));
     const last = added.at(-1) ?? from;
@@ -137,17 +141,27 @@ export class Recogniser {
     if (this.#byAsker.size > mostAskers && oldest !== undefined) this.#byAsker.delete(oldest);
   }
 
+  /** The first question that is neither what was asked at first nor what the last request had there. Notes them all. */
+  #moved(conversation: Conversation, items: readonly Item[], moved: readonly number[]): ChangedMessage | null {
+    const before = conversation.moved;
+    const keys = moved.map((at) => shortHash(`${at}\n${canonical(items[at]!)}`));
+    conversation.moved = new Set(keys);
+    const first = before === null ? -1 : keys.findIndex((key) => !before.has(key));
+    const at = moved[first];
+    return at === undefined ? null : { at, item: items[at]! };
+  }
+
   #note(
     conversation: Conversation,
     { system, items, tools }: Asked,
     asker: Asker,
     nowMs: number,
-    isBranch: boolean,
+    changed: ChangedMessage | null,
   ): PrefixBreak | null {
     const said = items.filter(({ role }) => role === 'user').map(({ text }) => text.trim());
     const now = { system, systemKey: shortHash(system), toolsKey: toolsKey(tools) };
     const isFirst = conversation.usedMs === 0;
-    const found = breakOf(isFirst ? null : { ...conversation }, now, isBranch);
+    const found = breakOf(isFirst ? null : { ...conversation }, now, toolsOfKey, changed);
     this.#usedBy(askerKey(asker), conversation);
     conversation.usedMs = nowMs;
     conversation.system = system;

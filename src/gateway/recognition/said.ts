@@ -16,6 +16,8 @@ export interface Conversation {
   client: string;
   /** When it had a request last, in milliseconds of the caller's clock. */
   usedMs: number;
+  /** Hashes of the questions in its last request that are not what was asked at first; null where that is not in memory. */
+  moved: ReadonlySet<string> | null;
   /** The user's first and last text, by which requests about the conversation are told apart. Empty where they are not in memory. */
   firstText: string;
   lastText: string;

@@ -52,6 +52,31 @@ export interface RecorderParts {
  */
 const restMs = 20;
 
+/** A disk that was full is tried again after so long, in milliseconds. */
+const againMs = 30_000;
+/** Of so many sessions at most, what is not stored is tried again without another answer. */
+const mostTried = 1000;
+
+/** An answer that passed and is not stored. */
+interface Unrecorded {
+  readonly session: SessionId;
+  /** In words. */
+  readonly why: string;
+  /** Of the first one that is missing. ISO 8601. */
+  readonly since: string;
+}
+
+interface Missing extends Unrecorded {
+  readonly client: string;
+  /** Storing it was tried, so that the next answer may fare the same. */
+  readonly hasFailed: boolean;
+  /** What would be stored: the oldest first, without token ids. Empty where only another answer stores it. */
+  readonly recordings: readonly Recording[];
+}
+
+/** The session has ended, or what was said last is not there any more. */
+const goneErrors = ['MessageNotFound', 'SessionNotFound', 'InvalidTransition'] as const;
+
 /** Answers of one session, each behind the one before it, that are stored together. */
 interface Waiting {
   readonly recordings: Recording[];
@@ -61,7 +86,7 @@ interface Waiting {
 
 /**
  * Stores what passed, behind the stream. A failure costs no answer: what could not be stored is tried again with the conversation's next
- * answer.
+ * answer, and by itself after a while.
  */
 export class Recorder {
   readonly #parts: RecorderParts;
@@ -69,16 +94,33 @@ export class Recorder {
   readonly #running = new Set<Promise<unknown>>();
   readonly #waiting = new Map<SessionId, Waiting>();
   readonly #storing = new Set<SessionId>();
-  /** Why the last answer of a session was not stored. */
+  /** Why the next answer of a session may not be stored. */
   readonly #unrecorded = new Map<SessionId, string>();
+  readonly #missing = new Map<SessionId, Missing>();
+  /** Why nothing at all can be stored, until something is; null: no failure said so. */
+  #whyNothing: string | null = null;
+  #again: NodeJS.Timeout | null = null;
+  #isClosed = false;
 
   constructor(parts: RecorderParts) {
     this.#parts = parts;
   }
 
-  /** Why the session's last answer is not stored; null: it is. */
+  /** Why the session's last answer is not stored, or the next one will not be; null: nothing says so. */
   whyUnrecorded(session: SessionId): string | null {
-    return this.#unrecorded.get(session) ?? null;
+    const { hasFailed = false, why } = this.#missing.get(session) ?? {};
+    return (hasFailed ? why : this.#unrecorded.get(session)) ?? this.#whyNothing;
+  }
+
+  /** What passed of a client and is not stored yet. */
+  unrecordedOf(client: string): Unrecorded[] {
+    const all = [...this.#missing.values()].filter((each) => each.client === client);
+    return all.map(({ session, why, since }) => ({ session, why, since }));
+  }
+
+  /** The answer passes, and is stored with a later one. */
+  keepBack({ session, client }: Conversation, why: string): void {
+    this.#miss(session, client, why, null);
   }
 
   /** Something around a request failed, which passes all the same. @param session what can therefore not be stored. */
@@ -121,19 +163,84 @@ export class Recorder {
         await rested;
         clearTimeout(timer);
         if (this.#waiting.get(session) === next) this.#waiting.delete(session);
-        this.#storing.add(session);
-        await this.#record(next.recordings).finally(() => this.#storing.delete(session));
+        await this.#attempt(session, [next.recordings]);
       })
-      .then(
-        () => this.#unrecorded.delete(session),
-        (error: unknown) => {
-          // The next turn thaws it.
-          if (isCwmError(error, 'AlreadyFrozen')) conversation.mayBeCold = true;
-          else this.failed(error, session);
-        },
-      );
+      .catch((error: unknown) => {
+        // The next turn thaws it.
+        if (isCwmError(error, 'AlreadyFrozen')) conversation.mayBeCold = true;
+        else this.#failedToStore(error, conversation, next.recordings);
+      });
+    this.#run(work);
+  }
+
+  #run(work: Promise<unknown>): void {
     this.#running.add(work);
     void work.finally(() => this.#running.delete(work));
+  }
+
+  /** What is not stored is tried again, until one of it fails again: most failures are those of the disk. Never rejects. */
+  async #tryAgain(): Promise<void> {
+    for (const { session, recordings } of this.#missing.values()) {
+      if (recordings.length === 0) continue;
+      try {
+        const batches = recordings.map((each) => [each]);
+        await this.#queue.run(session, () => this.#attempt(session, batches));
+      } catch (error) {
+        if (!isCwmError(error, 'AlreadyFrozen', ...goneErrors)) return;
+        this.#missing.delete(session);
+      }
+    }
+  }
+
+  #tryAgainLater(): void {
+    if (this.#isClosed || this.#again || ![...this.#missing.values()].some(({ recordings }) => recordings.length > 0))
+      return;
+    this.#again = setTimeout(() => {
+      this.#again = null;
+      this.#run(this.#tryAgain().then(() => this.#tryAgainLater()));
+    }, againMs);
+    this.#again.unref();
+  }
+
+  /** @param batches of the session; in each, every answer stands behind the one before it. */
+  async #attempt(session: SessionId, batches: readonly (readonly Recording[])[]): Promise<void> {
+    this.#storing.add(session);
+    try {
+      for (const recordings of batches) await this.#record(recordings);
+    } finally {
+      this.#storing.delete(session);
+    }
+    this.#whyNothing = null;
+    this.#unrecorded.delete(session);
+    const missing = this.#missing.get(session);
+    const left = missing?.recordings.filter(isUnstored) ?? [];
+    if (missing && left.length > 0) this.#missing.set(session, { ...missing, recordings: left });
+    else this.#missing.delete(session);
+  }
+
+  #failedToStore(error: unknown, { session, client }: Conversation, recordings: readonly Recording[]): void {
+    this.#parts.onFailure(error);
+    // What was said goes on as another session, with all that the client sends.
+    if (isCwmError(error, ...goneErrors)) return void this.#missing.delete(session);
+    const why = error instanceof Error ? error.message : String(error);
+    if (isCwmError(error, 'StorageFull')) this.#whyNothing = why;
+    this.#miss(session, client, why, recordings);
+    this.#tryAgainLater();
+  }
+
+  #miss(session: SessionId, client: string, why: string, failed: readonly Recording[] | null): void {
+    const { since = this.#parts.clock.now().toISOString(), recordings: before = [] } = this.#missing.get(session) ?? {};
+    const isTried = this.#missing.size < mostTried || before.length > 0;
+    const kept = isTried ? [...before, ...(failed ?? []).map(withoutIds)].filter(isUnstored) : [];
+    this.#missing.set(session, { session, client, why, since, hasFailed: failed !== null, recordings: kept });
+  }
+
+  /** Resolves when what can be stored is. What is not is tried once more, and never again. */
+  async close(): Promise<void> {
+    await this.settled();
+    this.#isClosed = true;
+    if (this.#again) clearTimeout(this.#again);
+    await this.#tryAgain();
   }
 
   async settled(): Promise<void> {
@@ -151,7 +258,8 @@ export class Recorder {
     const { answer, system, engine, description, lineage, reuse, isVolatile } = last;
     const { conversation } = answer;
     const now = clock.now().toISOString();
-    const recorded = new Map(recordings.map((each) => [each.answer, each]));
+    const missing = this.#missing.get(conversation.session)?.recordings ?? [];
+    const recorded = new Map([...missing, ...recordings].map((each) => [each.answer, each]));
     const messages: Message[] = added.map(({ said, item }) => {
       const { cut = null, taken } = recorded.get(said) ?? {};
       return { ...asMessage(said, item, now, cut, before), ...(taken && { taken }) };
@@ -171,7 +279,7 @@ export class Recorder {
       const weighed = recordings.flatMap((each) => weighedOf(each, before));
       await outside.record({ session, after, messages, system, ids, earlier, weighed, reuse, description, isVolatile });
     } catch (error) {
-      if (isCwmError(error, 'MessageNotFound', 'SessionNotFound', 'InvalidTransition')) onGone(conversation);
+      if (isCwmError(error, ...goneErrors)) onGone(conversation);
       throw error;
     }
     const stored = added.map(({ said }) => said);
@@ -183,6 +291,11 @@ export class Recorder {
     await journal.stored(stored).catch(onFailure);
   }
 }
+
+const isUnstored = ({ answer }: Recording): boolean => answer.item !== null;
+
+/** Ids are as long as the prompt; the session keeps those of the last turn that had some. */
+const withoutIds = (recording: Recording): Recording => ({ ...recording, ids: () => Promise.resolve(null) });
 
 /** Whether a message that is not stored yet leads to an answer. */
 function isBehind(answer: Said, earlier: Said | undefined): boolean {

@@ -15,7 +15,7 @@ import { relayBody, relayEvents } from '../passing/relay.ts';
 import type { Recognised } from '../recognition/recogniser.ts';
 import { recordAnswer, type Understood } from './recordAnswer.ts';
 import { readRequest, type ReadRequest } from './readRequest.ts';
-import { receiptHeaders, reuseLine } from './receipt.ts';
+import { receiptHeaders, reusedBy, reuseHeaders, reuseLine, reuseUsage } from './receipt.ts';
 import { isOnePlace, makeRoom, type Room } from './room.ts';
 import { besidesOf, sender } from './sender.ts';
 import { askServer } from './askServer.ts';
@@ -61,11 +61,15 @@ async function pass(
   const enter = async (): Promise<Passing> => {
     const recognised = given.recognise();
     try {
-      const lineage = await lineageOf(gateway, given.project, recognised);
-      const room = await heldLine(res, given.asked.streams && receiptOf(gateway, given, recognised), () =>
+      const [lineage, whyLater] = await Promise.all([
+        lineageOf(gateway, given.project, recognised),
+        given.whyLater ?? whyNoSession(gateway, recognised),
+      ]);
+      const receipt = receiptOf(gateway, { ...given, whyLater }, recognised);
+      const room = await heldLine(res, given.asked.streams && receipt, () =>
         makeRoom(gateway, target, recognised, outside.saltOf(lineage), signal),
       );
-      return { recognised, lineage, room };
+      return { recognised, lineage, whyLater, room };
     } catch (error) {
       recogniser.ended(recognised);
       throw error;
@@ -101,7 +105,15 @@ async function pass(
   }
 }
 
-function receiptOf(gateway: GatewayContext, { importance, whyLater }: ReadRequest, recognised: Recognised | null) {
+/** Why a conversation that begins with this request would become no session; null: nothing stands in its way, or it has begun. */
+const whyNoSession = ({ outside }: GatewayContext, recognised: Recognised | null): Promise<string | null> | null =>
+  recognised?.kind === 'turn' && recognised.known === 0 ? outside.whyNoRoom() : null;
+
+function receiptOf(
+  gateway: GatewayContext,
+  { importance, whyLater }: Pick<ReadRequest, 'importance' | 'whyLater'>,
+  recognised: Recognised | null,
+) {
   const receipt = receiptHeaders(gateway, recognised, whyLater);
   return { ...receipt, ...importance.receipt(receipt['x-cwm-recorded'] === 'yes') };
 }
@@ -109,6 +121,8 @@ function receiptOf(gateway: GatewayContext, { importance, whyLater }: ReadReques
 interface Passing {
   readonly recognised: Recognised | null;
   readonly lineage: Lineage;
+  /** Why it is not recorded, or only with a later answer; null: nothing says so. */
+  readonly whyLater: string | null;
   readonly room: Room;
 }
 
@@ -129,8 +143,8 @@ async function ask(
   const { targets, clock, outside } = gateway;
   const { res, signal } = request;
   const { written, asked, client } = given;
-  const { recognised, lineage, room } = passing;
-  const receipt = receiptOf(gateway, given, recognised);
+  const { recognised, lineage, whyLater, room } = passing;
+  const receipt = receiptOf(gateway, { ...given, whyLater }, recognised);
   const isForeign =
     room.isForeign && outside.lineages.isolation !== 'off' && !(recognised?.kind === 'turn' && recognised.known > 0);
   const besides = besidesOf(target, outside.saltOf(lineage), isForeign);
@@ -151,15 +165,15 @@ async function ask(
     target,
     lineage,
     recognised: healing,
-    isLater: given.whyLater !== null,
+    whyLater: given.whyLater,
     importance: given.importance.value,
     client,
     answerId: randomId() as MessageId,
     sentMs,
   };
   const hasBegun = res.headersSent;
-  const begin = (): void => {
-    if (!hasBegun) res.writeHead(reply.statusCode, { ...answerHeaders(reply.headers), ...receipt });
+  const begin = (more: Readonly<Record<string, string>> = {}): void => {
+    if (!hasBegun) res.writeHead(reply.statusCode, { ...answerHeaders(reply.headers), ...receipt, ...more });
   };
   if (reply.statusCode !== 200) {
     targets.doubt(target.spec);
@@ -168,8 +182,14 @@ async function ask(
     await relayBody(reply.body, res);
     return void res.end();
   }
-  const closing = reuseLine(healing, room.cold, healed);
-  const options: StreamOptions = { body: written.body, answerId: understood.answerId, closing };
+  const reused = reusedBy(healing, room.cold, healed);
+  const { answerId } = understood;
+  const options: StreamOptions = {
+    body: written.body,
+    answerId,
+    closing: reuseLine(reused),
+    usage: reuseUsage(reused),
+  };
   let firstMs: number | null = null;
   if (String(reply.headers['content-type'] ?? '').includes('text/event-stream')) {
     const stream = wire.stream(options);
@@ -185,11 +205,13 @@ async function ask(
   }
   const whole = await reply.body.text();
   const { answer, passed } = wire.whole(whole, options);
+  // Before the record, which changes what the conversation had.
+  const found = reused(answer);
   recordAnswer(gateway, understood, answer, { hasLeft: signal.aborted, firstMs });
   // What is no answer of a model comes as the server wrote it, in any format.
   const shown = objectOf(parsed(whole)) ? passed : whole;
   if (shown === null || hasBegun) throw noAnswer(answer.error);
-  begin();
+  begin(reuseHeaders(found));
   res.end(shown);
 }
 

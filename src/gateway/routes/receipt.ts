@@ -18,7 +18,7 @@ export function receiptHeaders(
   const why = whyNot ?? (turn && recorder.whyUnrecorded(turn.session));
   return {
     'x-cwm-recorded': turn && why === null ? 'yes' : 'no',
-    ...(why !== null && { 'x-cwm-why': why.replaceAll(/[^\x20-\x7e]/g, '?').slice(0, 200) }),
+    ...(why !== null && { 'x-cwm-why': headerText(why) }),
     ...(turn && { 'x-cwm-session': turn.session }),
   };
 }
@@ -29,24 +29,85 @@ export function computedAgain(recognised: Recognised, { promptTokens, cachedToke
   return Math.max(0, Math.min(recognised.conversation.lastTokens, promptTokens) - cachedTokens);
 }
 
+/** What a request showed of reuse. */
+interface Reused {
+  readonly promptTokens: number;
+  readonly cachedTokens: number;
+  /** In words, each of them: what kept the server from reusing more. */
+  readonly breaks: readonly string[];
+  readonly tokensAgain: number;
+  /** In words: what of the prompt is not as the client wrote it. */
+  readonly healed: readonly string[];
+}
+
+/** Of an answer; null where the server does not tell. */
+export type ReusedBy = (answer: Answer) => Reused | null;
+
 /** @param cold what became of the conversation's KV, where the server did not have it in memory. */
-export const reuseLine =
-  (recognised: Recognised | null, cold: string | null, { parts, isPinned }: Omit<Healed, 'sent'>) =>
-  ({ usage }: Answer): string | null => {
+export const reusedBy =
+  (recognised: Recognised | null, cold: string | null, { parts, isPinned }: Omit<Healed, 'sent'>): ReusedBy =>
+  ({ usage }) => {
     if (usage === null || usage.cachedTokens === null) return null;
+    const { promptTokens, cachedTokens } = usage;
     const prefixBreak = recognised?.kind === 'turn' ? recognised.prefixBreak : null;
-    const isLost = cold !== null && usage.cachedTokens < usage.promptTokens / 2;
-    const again = recognised && (prefixBreak || isLost) ? computedAgain(recognised, usage) : 0;
-    const facts = [
-      `cwm reused ${usage.cachedTokens} of ${usage.promptTokens} prompt tokens`,
-      ...(prefixBreak ? [prefixBreak.what] : []),
-      ...(isLost ? [`KV from disk: ${cold.replace(/\.$/, '')}`] : []),
-      ...(again > 0 ? [`${formatCount(again)} tokens computed again`] : []),
-      ...(isPinned ? ["the conversation's first system prompt was sent"] : []),
-      ...(parts > 0 && !isPinned ? [`${parts} ${parts === 1 ? 'part' : 'parts'} sent as spelled first`] : []),
-    ];
-    return facts.join('; ').replaceAll(/[\r\n]+/g, ' ');
+    const isLost = cold !== null && cachedTokens < promptTokens / 2;
+    return {
+      promptTokens,
+      cachedTokens,
+      breaks: [
+        ...(prefixBreak ? [prefixBreak.what] : []),
+        ...(isLost ? [`KV from disk: ${cold.replace(/\.$/, '')}`] : []),
+      ],
+      tokensAgain: recognised && (prefixBreak || isLost) ? computedAgain(recognised, usage) : 0,
+      healed: [
+        ...(isPinned ? ["the conversation's first system prompt was sent"] : []),
+        ...(parts > 0 && !isPinned ? [`${parts} ${parts === 1 ? 'part' : 'parts'} sent as spelled first`] : []),
+      ],
+    };
   };
+
+const brokenBy = ({ breaks, tokensAgain }: Reused): readonly string[] => [
+  ...breaks,
+  ...(tokensAgain > 0 ? [`${formatCount(tokensAgain)} tokens computed again`] : []),
+];
+
+/** The comment at the end of a stream. */
+export const reuseLine =
+  (reused: ReusedBy) =>
+  (answer: Answer): string | null => {
+    const found = reused(answer);
+    if (found === null) return null;
+    const first = `cwm reused ${found.cachedTokens} of ${found.promptTokens} prompt tokens`;
+    return [first, ...brokenBy(found), ...found.healed].join('; ').replaceAll(/[\r\n]+/g, ' ');
+  };
+
+/** The same as headers, for an answer that is not streamed. */
+export function reuseHeaders(found: Reused | null): Record<string, string> {
+  if (found === null) return {};
+  const broken = brokenBy(found);
+  return {
+    'x-cwm-reused': `${found.cachedTokens}/${found.promptTokens}`,
+    ...(broken.length > 0 && { 'x-cwm-break': headerText(broken.join('; ')) }),
+    ...(found.healed.length > 0 && { 'x-cwm-healed': headerText(found.healed.join('; ')) }),
+  };
+}
+
+/** The same for the `usage` of an answer. */
+export const reuseUsage =
+  (reused: ReusedBy) =>
+  (answer: Answer): object | null => {
+    const found = reused(answer);
+    return (
+      found && {
+        reused_tokens: found.cachedTokens,
+        computed_again_tokens: found.tokensAgain,
+        break: found.breaks.length === 0 ? null : found.breaks.join('; '),
+      }
+    );
+  };
+
+/** Headers are ASCII. */
+const headerText = (said: string): string => said.replaceAll(/[^\x20-\x7e]/g, '?').slice(0, 200);
 
 export function noteRequest({ figures, clock }: GatewayContext, client: string, recognised: Recognised | null): void {
   const figure = figures.of(client);

@@ -31,8 +31,8 @@ export interface Understood {
   readonly target: Target;
   readonly lineage: Lineage;
   readonly recognised: Recognised | null;
-  /** It is stored with a later answer. */
-  readonly isLater: boolean;
+  /** Why it is stored with a later answer; null: it is stored now. */
+  readonly whyLater: string | null;
   /** Of the user's last message, as the client says; null: it says nothing. */
   readonly importance: number | null;
   /** Of the message that the answer becomes. */
@@ -69,7 +69,7 @@ function recordTurn(
     isPinned,
     client,
     recognised,
-    isLater,
+    whyLater,
     importance,
     asked,
     target,
@@ -98,7 +98,7 @@ function recordTurn(
     figures.computedAgain(client, again, again * perToken);
     conversation.lastTokens = said.usage.promptTokens + said.usage.outputTokens;
   }
-  if (isLater) return;
+  if (whyLater !== null) return recorder.keepBack(conversation, whyLater);
   const isLlama = target.description.kind === 'llama-server';
   recorder.record({
     answer,

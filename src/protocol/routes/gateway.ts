@@ -57,6 +57,18 @@ export const gatewayShapes = () =>
             lastRequestAt: z.nullable(text),
             /** Of the last turn. */
             project: z.nullable(text),
+            /** Sessions of which the last answer passed and is not stored. Absent in answers of earlier backends. */
+            unrecorded: z.optional(
+              z.array(
+                z.object({
+                  session: text,
+                  /** In words. */
+                  why: text,
+                  /** Since when something is missing. ISO 8601. */
+                  since: text,
+                }),
+              ),
+            ),
           }),
         ),
       }),

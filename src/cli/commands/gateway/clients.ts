@@ -111,5 +111,9 @@ function listText({ url, items }: Listed): string {
     '',
   ];
   const last = items.flatMap(({ name, lastBreak }) => (lastBreak === null ? [] : [`${name}: ${lastBreak}.`]));
-  return [where, '', formatTable({ head, rows }), ...(last.length === 0 ? [] : ['', ...last])].join('\n');
+  const missing = items.flatMap(({ name, unrecorded = [] }) =>
+    unrecorded.map(({ session, why }) => `${name}: the last answer of ${session} is not stored. ${why}`),
+  );
+  const notes = [...last, ...missing];
+  return [where, '', formatTable({ head, rows }), ...(notes.length === 0 ? [] : ['', ...notes])].join('\n');
 }

@@ -31,6 +31,9 @@ const gone: Readiness = { isThere: false, why: null };
 const placeMs = 5000;
 const mostPlaces = 1000;
 
+/** A session and its first turn take more than this on the disk. */
+const leastFreeBytes = 16 * 1024;
+
 /**
  * Conversations whose prompts another program makes: it asks the model server through the gateway, and the sessions have what was said.
  */
@@ -107,6 +110,22 @@ export class OutsideTurns {
   /** What requests under this lineage carry. */
   saltOf(lineage: Lineage): string {
     return saltOf(lineage);
+  }
+
+  /**
+   * Why a conversation that begins now would become no session, as far as that shows before it is stored; null: nothing stands in its way. Never
+   * rejects.
+   */
+  async whyNoRoom(): Promise<string | null> {
+    const { space, store } = this.#core();
+    try {
+      const why = await space.sessions.whyFull();
+      if (why !== null) return why;
+      const freeBytes = await store.space.freeBytes();
+      return freeBytes !== null && freeBytes < leastFreeBytes ? 'The disk of the storage directory is full.' : null;
+    } catch {
+      return null;
+    }
   }
 
   /** Waits for work on the session's KV, and ends what only runs in the background: a turn goes first. */

@@ -2,10 +2,18 @@ import { ChatAnswer } from './chatAnswer.ts';
 import { chatItem, readChatRequest } from './chatCompletions.ts';
 import { endedEarly, type AnswerError } from '../answerError.ts';
 import type { StreamEvent } from '../streams/eventSplitter.ts';
-import { comment, type AnswerStream, type Besides, type Format, type Layout, type StreamOptions } from '../format.ts';
+import {
+  comment,
+  ownUsage,
+  type AnswerStream,
+  type Besides,
+  type Format,
+  type Layout,
+  type StreamOptions,
+} from '../format.ts';
 import { splitSystem, type Answer } from '../item.ts';
 import { listOf, objectOf, parsed, type JsonObject } from '../json.ts';
-import { elementsIn, fieldsIn, withFields } from '../spans.ts';
+import { elementsIn, fieldsIn, spliced, withFields } from '../spans.ts';
 
 export const chatPath = '/v1/chat/completions';
 
@@ -70,7 +78,10 @@ export const chatFormat: Format = {
     keepsBytes: true,
     body: ({ text, body }, besides) => withFields(text, besidesInChat(body, besides)),
     stream: (options) => new ChatStream(options),
-    whole: (text) => ({ answer: wholeChat(text), passed: withoutIds(text) }),
+    whole(text, options) {
+      const answer = wholeChat(text);
+      return { answer, passed: withUsage(withoutIds(text), ownUsage(answer, options)) };
+    },
   },
 };
 
@@ -92,17 +103,24 @@ const first = new RegExp(`"${lists},?`, 'g');
 export const withoutIds = (raw: string): string =>
   raw.includes('token_ids":') ? raw.replaceAll(behindAnother, '').replaceAll(first, '') : raw;
 
+/** The rest stays as the server wrote it. */
+function withUsage(text: string, own: ReturnType<typeof ownUsage>): string {
+  const span = own.cwm && fieldsIn(text)?.get('usage');
+  if (!span || text[span.start] !== '{') return text;
+  return spliced(text, [{ ...span, by: withFields(text.slice(span.start, span.end), own) }]);
+}
+
 const showsUsage = (body: JsonObject): boolean => objectOf(body['stream_options'])?.['include_usage'] === true;
 
 /** The client gets what it asked for, and nothing that only the gateway did. */
 class ChatStream implements AnswerStream {
   readonly #answer = new ChatAnswer();
-  readonly #closing: StreamOptions['closing'];
+  readonly #options: StreamOptions;
   readonly #showsUsage: boolean;
 
-  constructor({ body, closing }: StreamOptions) {
-    this.#closing = closing;
-    this.#showsUsage = showsUsage(body);
+  constructor(options: StreamOptions) {
+    this.#options = options;
+    this.#showsUsage = showsUsage(options.body);
   }
 
   get answer(): Answer {
@@ -112,9 +130,10 @@ class ChatStream implements AnswerStream {
   event({ raw, data }: StreamEvent): string | null {
     if (data === null) return raw;
     this.#answer.event(data);
-    if (data === '[DONE]') return comment(this.#closing(this.answer)) + raw;
-    if (!this.#showsUsage && /"choices":\s*\[\]/.test(data) && data.includes('"usage"')) return null;
-    return withoutIds(raw);
+    if (data === '[DONE]') return comment(this.#options.closing(this.answer)) + raw;
+    if (!(/"choices":\s*\[\]/.test(data) && data.includes('"usage"'))) return withoutIds(raw);
+    if (!this.#showsUsage) return null;
+    return withoutIds(raw.replace(data, () => withUsage(data, ownUsage(this.answer, this.#options))));
   }
 
   end(): string {

@@ -5,8 +5,8 @@ import { comment } from '../format.ts';
 import type { Answer } from '../item.ts';
 import { parsed } from '../json.ts';
 
-/** An answer as Messages have it. */
-export function messageOf({ item, model, ...answer }: Answer, answerId: string): object {
+/** An answer as Messages have it. @param own what its `usage` has besides. */
+export function messageOf({ item, model, ...answer }: Answer, answerId: string, own: object): object {
   return {
     id: `msg_${answerId}`,
     type: 'message',
@@ -24,7 +24,7 @@ export function messageOf({ item, model, ...answer }: Answer, answerId: string):
     ],
     stop_reason: stopReason({ item, model, ...answer }),
     stop_sequence: answer.stopSequence ?? null,
-    usage: usageOf(answer.usage),
+    usage: { ...usageOf(answer.usage), ...own },
   };
 }
 

@@ -1,5 +1,5 @@
 import { chatLayout, chatPath, besidesInChat, wholeChat } from '../chat/chatFormat.ts';
-import type { Besides, Format } from '../format.ts';
+import { ownUsage, type Besides, type Format } from '../format.ts';
 import { listOf, objectOf, textOf, type JsonObject } from '../json.ts';
 import { blocksOf, callsOf, chatContent, own, readMessagesRequest, systemOf } from './messagesContent.ts';
 import { toolOutput } from '../chat/toolOutput.ts';
@@ -15,9 +15,10 @@ export const messagesFormat: Format = {
     body: ({ body }, besides) =>
       JSON.stringify({ ...besidesInChat(body, besides), ...messagesAsChat(body, besides?.dialect ?? null) }),
     stream: (options) => new MessagesStream(options),
-    whole(text, { answerId }) {
+    whole(text, options) {
       const answer = wholeChat(text);
-      return { answer, passed: answer.isWhole ? JSON.stringify(messageOf(answer, answerId)) : null };
+      const own = ownUsage(answer, options);
+      return { answer, passed: answer.isWhole ? JSON.stringify(messageOf(answer, options.answerId, own)) : null };
     },
   },
   own: ownMessages,

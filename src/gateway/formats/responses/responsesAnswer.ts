@@ -6,8 +6,13 @@ import type { Answer } from '../item.ts';
 
 type Status = 'in_progress' | 'completed' | 'incomplete' | 'failed';
 
-/** An answer as Responses have it. */
-export function responseOf(answer: Answer, { answerId, body }: StreamOptions, status: Status): object {
+/** An answer as Responses have it. @param own what its `usage` has besides. */
+export function responseOf(
+  answer: Answer,
+  { answerId, body }: StreamOptions,
+  status: Status,
+  own: object = {},
+): object {
   const { usage, finishReason } = answer;
   const isCut = status === 'completed' && finishReason === 'length';
   return {
@@ -34,6 +39,7 @@ export function responseOf(answer: Answer, { answerId, body }: StreamOptions, st
       output_tokens: usage.outputTokens,
       output_tokens_details: { reasoning_tokens: 0 },
       total_tokens: usage.promptTokens + usage.outputTokens,
+      ...own,
     },
   };
 }

@@ -1,6 +1,6 @@
 import { contentOf, untranslatable } from '../content.ts';
 import { besidesInChat, chatLayout, chatPath, wholeChat } from '../chat/chatFormat.ts';
-import type { Answered, Before, Besides, Format } from '../format.ts';
+import { ownUsage, type Answered, type Before, type Besides, type Format } from '../format.ts';
 import { chatMessageOf } from '../item.ts';
 import { listOf, objectOf, parsed, textOf, type JsonObject } from '../json.ts';
 import { withoutReferences } from '../references.ts';
@@ -38,7 +38,8 @@ export const responsesFormat: Format = {
     stream: (options) => new ResponsesStream(options),
     whole(text, options) {
       const answer = wholeChat(text);
-      return { answer, passed: answer.isWhole ? JSON.stringify(responseOf(answer, options, 'completed')) : null };
+      const own = ownUsage(answer, options);
+      return { answer, passed: answer.isWhole ? JSON.stringify(responseOf(answer, options, 'completed', own)) : null };
     },
     before({ sent, hasInstructions, item }: Answered) {
       const messages = listOf(objectOf(parsed(sent))?.['messages']) as readonly object[];
