@@ -49,7 +49,8 @@ function plainText(content: Message['content']): string {
 
 const conversationSearch: AgentTool<Input<'conversation_search'>, Output<'conversation_search'>> = {
   title: 'Search Conversations',
-  description: 'Finds messages in all sessions and branches by their words. The best match comes first.',
+  description:
+    'Finds messages in all sessions and branches by their words. The best match comes first. Of files that were added, only the names are searched.',
   effect: 'reads',
   async run(backend, { text, session_id, ...paging }) {
     const page = pageOf(paging, 20);

@@ -4,6 +4,10 @@ import { readableLine } from '../base/readableText.ts';
 import { plural } from './amounts.ts';
 import { speakers } from './conversationText.ts';
 
+/** Where a search for words found none. Files that were added are in their projects, and copies of whole projects would be most of the index. */
+export const nothingFound =
+  'Nothing was found. Of files that were added to a conversation, only the names are searched.';
+
 /** Who said it and in which session, in one line. */
 export function foundWhere({ role, title, alsoIn }: FoundMessage): string {
   const others = alsoIn === 0 ? '' : `, and in ${plural(alsoIn, 'other session')}`;

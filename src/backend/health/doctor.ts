@@ -164,7 +164,9 @@ function engineFindings(engine: EngineStatus): Finding[] {
       : finding(
           'KV blocks',
           'ok',
-          blockTokens === 1 ? 'none: reuse ends at any token' : `${blockTokens} tokens each: the grain of reuse`,
+          blockTokens === 1
+            ? 'none: the model server counts reuse in tokens'
+            : `${blockTokens} tokens each: the grain of reuse`,
         ),
     ...notices.map((notice) => finding('notice', 'warning', notice)),
   ];

@@ -2,7 +2,7 @@ import { type QuickPickItem, ThemeIcon, window } from 'vscode';
 import type { FoundMessage } from '../../protocol/schemas/search.ts';
 import { toCwmError } from '../../protocol/errors.ts';
 import { formatStamp } from '../../words/amounts.ts';
-import { foundWhere, markedExcerpt } from '../../words/search.ts';
+import { foundWhere, markedExcerpt, nothingFound } from '../../words/search.ts';
 import type { App } from '../app.ts';
 import { commandTitles } from '../contributions.ts';
 
@@ -58,7 +58,7 @@ export async function pickMessage(app: App, text: string): Promise<FoundMessage 
 async function itemsFor(app: App, text: string, signal: AbortSignal): Promise<MessageItem[]> {
   try {
     const { items, total } = await app.connection.call('searchMessages', { text, limit: mostShown }, { signal });
-    if (total === 0) return [note('Nothing was found')];
+    if (total === 0) return [note(nothingFound)];
     return items.map((found) => ({
       label: markedExcerpt(found.excerpt, '', ''),
       description: formatStamp(found.createdAt),

@@ -125,6 +125,15 @@ describe('doctor', () => {
     expect(findings).toContainEqual({ name: 'notice', state: 'warning', detail: 'Look here.', remedy: '' });
   });
 
+  it('says of a model server without blocks that it counts reuse in tokens', async () => {
+    const llama = parts({ ...up, blockTokens: 1 });
+    const probe = async () => ({ ...capabilities, blockTokens: 1 });
+    const engines = { ...llama.engines, get: () => ({ ...unused, probe }) };
+    const { findings } = await examine({ ...llama, engines }, undefined, signal);
+    const detail = 'none: the model server counts reuse in tokens';
+    expect(findings).toContainEqual({ name: 'KV blocks', state: 'ok', detail, remedy: '' });
+  });
+
   it('counts damaged records and names the first', async () => {
     const problems = Array.from({ length: 5 }, (_, index) => ({ path: `file${index}`, what: 'cut' }));
     const { findings } = await examine(parts(up, { problems: () => problems }), undefined, signal);

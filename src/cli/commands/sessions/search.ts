@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { formatCount } from '../../../base/format.ts';
 import { readableLine } from '../../../base/readableText.ts';
 import { formatStamp, plural } from '../../../words/amounts.ts';
-import { foundWhere, markedExcerpt } from '../../../words/search.ts';
+import { foundWhere, markedExcerpt, nothingFound } from '../../../words/search.ts';
 import type { Perform } from '../../action.ts';
 import { wholeNumber } from '../../arguments.ts';
 import { withCommonOptions, type Run } from '../../run.ts';
@@ -20,7 +20,7 @@ const unmarked = ['', ''] as const;
 
 export function registerSearch(program: Command, perform: Perform): void {
   withCommonOptions(program.command('search'))
-    .description('find what was said in any conversation, on any branch')
+    .description('find what was said in any conversation, on any branch; of files that were added, their names')
     .argument('<words...>', 'words that must all occur; in quotes: one after another')
     .option('--project <folder>', 'only in sessions of this project')
     .option('--session <session>', 'only in this session')
@@ -52,7 +52,7 @@ export function registerSearch(program: Command, perform: Perform): void {
 
 const counted = (total: number, shown: number): string =>
   total === 0
-    ? 'Nothing was found.'
+    ? nothingFound
     : shown < total
       ? `${formatCount(shown)} of ${plural(total, 'message')}; --limit and --offset show the others.`
       : `${plural(total, 'message')}.`;
