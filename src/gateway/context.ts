@@ -9,7 +9,7 @@ import type { Targets } from './engines.ts';
 import type { Talks } from './memory/talks.ts';
 import type { FirstSpellings } from './passing/firstSpellings.ts';
 import type { Healing } from './passing/heal.ts';
-import type { OnePlace } from './passing/onePlace.ts';
+import type { Places } from './passing/places.ts';
 import type { Upstream } from './passing/upstream.ts';
 import type { Recogniser } from './recognition/recogniser.ts';
 import type { RecentAnswers } from './recording/recentAnswers.ts';
@@ -33,8 +33,8 @@ export interface GatewayContext {
   readonly recorder: Recorder;
   /** Answers that a client may continue by their ids, in memory. */
   readonly recentAnswers: RecentAnswers;
-  /** Who waits for a model server with one slot, or for a session with memory. */
-  readonly place: OnePlace;
+  /** Who waits for a slot of a model server, or for a session with memory. */
+  readonly places: Places;
   /** How each message was spelled first, which is what the model server can reuse. */
   readonly spellings: FirstSpellings;
   /** Whether first spellings and first system prompts take the place of later ones. */

@@ -17,7 +17,7 @@ import { Talks } from './memory/talks.ts';
 import { answerFailure, errorFormOf } from './passing/failures.ts';
 import { FirstSpellings } from './passing/firstSpellings.ts';
 import type { Healing } from './passing/heal.ts';
-import { OnePlace } from './passing/onePlace.ts';
+import { Places } from './passing/places.ts';
 import { plainPath } from './passing/plainPath.ts';
 import { Upstream } from './passing/upstream.ts';
 import { Journal, type JournalFile } from './recording/journal.ts';
@@ -106,7 +106,7 @@ export class Gateway {
       targets: new Targets(engines, upstream, clock),
       upstream,
       recogniser,
-      place: new OnePlace(),
+      places: new Places(),
       spellings,
       healing,
       figures: new Figures(),

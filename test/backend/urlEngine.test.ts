@@ -48,6 +48,7 @@ test('what only some engines can do reaches the engine behind a URL', async () =
   const optional: { readonly [Name in Optional]-?: NonNullable<Engine[Name]> } = {
     expect: vi.fn(),
     letPass: vi.fn(async () => null),
+    slots: vi.fn(async () => null),
     leave: vi.fn(async () => null),
     isUnused: vi.fn(async () => true),
     pack: vi.fn(async () => null),
@@ -62,6 +63,7 @@ test('what only some engines can do reaches the engine behind a URL', async () =
   const engine = watchedEngine(url, { seen: none, failed: none, generated: none });
   await engine.probe(never);
   await engine.letPass?.('salt', never);
+  await engine.slots?.(never);
   await engine.leave?.('salt', 1, never);
   await engine.isUnused?.(never);
   engine.expect?.(['hash']);

@@ -49,6 +49,7 @@ const chatBody = z.object({
   tools: templateBody.shape.tools,
   stream: maybe(z.boolean()),
   cache_prompt: maybe(z.boolean()),
+  id_slot: maybe(z.int()),
   max_tokens: maybe(z.int()),
 });
 const tokenizeBody = z.object({
@@ -90,10 +91,10 @@ export function answerLlama(llama: FakeLlama, { method, path, headers, body }: S
       return faults.hidesSlots
         ? refuse(501, 'This server does not support slots endpoint. Start it with `--slots`', 'not_supported_error')
         : ok(
-            llama.state.slots.map((_, id) => ({
+            llama.state.slots.map(({ task, ids }, id) => ({
               id,
               is_processing: faults.busy.includes(id),
-              ...(llama.state.requests > 0 && { id_task: llama.state.requests }),
+              ...(task !== null && { id_task: task, n_prompt_tokens: ids.length }),
             })),
           );
     case 'POST /apply-template':
@@ -173,7 +174,7 @@ function act(llama: FakeLlama, id: number, action: string, body: unknown): Answe
   const slot = state.slots[index] ?? emptySlot();
   if (action === 'erase') {
     const erased = slot.ids.length;
-    state.slots[index] = { ...emptySlot(), damage: slot.damage };
+    state.slots[index] = { ...emptySlot(), damage: slot.damage, task: slot.task };
     return ok({ id_slot: id, n_erased: erased });
   }
   const file = fileBody.safeParse(body).data?.filename;
@@ -197,10 +198,10 @@ function act(llama: FakeLlama, id: number, action: string, body: unknown): Answe
   const read = readSlotFile(slotDir, file);
   if (read === 'short') llama.abort();
   if (faults.restore === 'refuses' || read === 'invalid' || read === 'short') {
-    state.slots[index] = { ...emptySlot(), damage: faults.refusedRestoreDamages };
+    state.slots[index] = { ...emptySlot(), damage: faults.refusedRestoreDamages, task: slot.task };
     return refuse(400, 'Unable to restore slot: No available space in KV cache or invalid slot save file');
   }
-  if (faults.restore !== 'does-nothing') state.slots[index] = { ...read, damage: slot.damage };
+  if (faults.restore !== 'does-nothing') state.slots[index] = { ...read, damage: slot.damage, task: slot.task };
   return ok({ id_slot: id, filename: file, n_restored: read.ids.length, n_read: 1, timings: { restore_ms: 0.1 } });
 }
 
@@ -234,6 +235,7 @@ function complete(llama: FakeLlama, request: z.output<typeof completionBody>): A
     faults.strangersBeforeCanary--;
     state.pushOut(slot, tokenizeText('a stranger'), faults.weights);
   }
+  if (faults.clearsIdle) state.clearIdle(slot);
   const filesHelp = faults.restore !== 'gives-no-reuse';
   const { cached, computed, next } = state.evaluate(slot, prompt, faults.weights, cache_prompt, filesHelp, faults);
   const output: number[] = [];
@@ -268,14 +270,14 @@ function complete(llama: FakeLlama, request: z.output<typeof completionBody>): A
   });
 }
 
-/** As another program asks: in the slot that has most of the prompt. */
+/** As another program asks: in the slot that it names, or that has most of the prompt. */
 function completeChat(
   llama: FakeLlama,
-  { messages, tools, stream = true, cache_prompt = true, max_tokens = 4 }: z.output<typeof chatBody>,
+  { messages, tools, stream = true, cache_prompt = true, id_slot: slot, max_tokens = 4 }: z.output<typeof chatBody>,
 ): Answer {
   const { state } = llama;
   const prompt = tokenizeSpecial(llama.faults.templateLine + toolLine(tools) + render(messages, true));
-  const id_slot = state.likest(prompt);
+  const id_slot = slot ?? state.likest(prompt);
   const asked = { prompt, id_slot, cache_prompt, n_predict: max_tokens, temperature: 0, return_tokens: true };
   const answer = complete(llama, asked);
   if (!('json' in answer) || answer.status !== 200) return answer;

@@ -33,6 +33,8 @@ export interface FakeLlamaFaults {
   likeStrangersBeforeSave: number;
   /** Somebody else's prompt comes into the slot before each of so many requests for log-probabilities, beginning with the next. */
   strangersBeforeCanary: number;
+  /** Each request empties the slots without one, as where all slots share a cache (`--kv-unified`). */
+  clearsIdle: boolean;
   /** Started with `--no-slots`. */
   hidesSlots: boolean;
   /** Works in another slot than asked for, as for an id beyond the last. */
@@ -73,6 +75,7 @@ const noFaults: FakeLlamaFaults = {
   strangerBeforeSave: false,
   likeStrangersBeforeSave: 0,
   strangersBeforeCanary: 0,
+  clearsIdle: false,
   hidesSlots: false,
   worksElsewhere: false,
   lostTokens: 0,

@@ -18,9 +18,11 @@ export interface FakeSlot {
   isRestored: boolean;
   /** A refused restore left noise behind, which nothing but a restart removes. */
   damage: 'none' | 'answers' | 'numbers';
+  /** The number of its last request; null before the first one. */
+  task: number | null;
 }
 
-export const emptySlot = (): FakeSlot => ({ ids: [], kv: [], isRestored: false, damage: 'none' });
+export const emptySlot = (): FakeSlot => ({ ids: [], kv: [], isRestored: false, damage: 'none', task: null });
 
 export interface Evaluated {
   readonly cached: number;
@@ -49,7 +51,7 @@ export class FakeSlots {
     filesHelp: boolean,
     { lostTokens = 0, lostAfterRestore = 0 } = {},
   ): Evaluated {
-    this.requests++;
+    slot.task = ++this.requests;
     this.#swap(slot, ids, reuse);
     const alike = reuse && (filesHelp || !slot.isRestored) ? commonLength(slot.ids, ids) : 0;
     const cached = Math.max(0, Math.min(alike, ids.length - 1 - lostTokens - (slot.isRestored ? lostAfterRestore : 0)));
@@ -75,6 +77,15 @@ export class FakeSlots {
   likest(ids: readonly number[]): number {
     const alike = this.slots.map((slot) => commonLength(slot.ids, ids));
     return alike.indexOf(Math.max(...alike));
+  }
+
+  /** Every slot without a request loses what it has to the memory, as with `--kv-unified`. */
+  clearIdle(busy: FakeSlot): void {
+    for (const slot of this.slots) {
+      if (slot === busy || slot.ids.length === 0) continue;
+      this.#memory.push({ ...slot });
+      Object.assign(slot, { ...emptySlot(), task: slot.task });
+    }
   }
 
   /** Adds the token to what the slot holds. */
@@ -182,5 +193,5 @@ export function readSlotFile(folder: string, name: string): FakeSlot | 'invalid'
   const idsAt = headBytes + (isPacked ? 12 : 0);
   const ids = Array.from({ length: count }, (_, index) => bytes.readUInt32LE(idsAt + 4 * index));
   const kv = ids.map((_, index) => bytes.subarray(kvAt + index * blockBytes, kvAt + (index + 1) * blockBytes));
-  return { ids, kv, isRestored: true, damage: 'none' };
+  return { ids, kv, isRestored: true, damage: 'none', task: null };
 }

@@ -18,12 +18,13 @@ const system = { role: 'system', content: 'You are terse. '.repeat(20) };
 interface OnePlaceOptions {
   readonly volatileRestMs?: number;
   readonly isolation?: Isolation;
+  readonly slots?: number;
 }
 
-/** The gateway in front of a llama-server with one slot. @param volatileRestMs rest before a checkpoint. */
-async function onePlace({ volatileRestMs = 1, isolation = 'project' }: OnePlaceOptions = {}) {
+/** The gateway in front of a llama-server. @param volatileRestMs rest before a checkpoint. @param slots default: 1. */
+async function onePlace({ volatileRestMs = 1, isolation = 'project', slots = 1 }: OnePlaceOptions = {}) {
   const slotDir = mkdtempSync(path.join(tmpdir(), 'cwm-slots-'));
-  const fake = await FakeLlamaServer.start({ slotDir, slots: 1 });
+  const fake = await FakeLlamaServer.start({ slotDir, slots });
   const engine = new LlamaServerEngine({ spec: fake.url, connect: async () => ({ url: fake.url }), slotDir });
   // Computing takes so long that saving always pays.
   const over = { stepMs: 10_000, engine, url: fake.url, isolation, checkpoints: { enabled: true, volatileRestMs } };
@@ -249,5 +250,85 @@ describe('a model server with one slot', () => {
       questions.map((messages, at) => chat([...messages, assistant(first[at]?.said ?? ''), user('Why?')])),
     );
     for (const [at, { reused }] of second.entries()) expect(reused).toBeGreaterThan(first[at]?.of ?? 0);
+  });
+});
+
+/** Conversations whose prompts have nothing in common. */
+function strangers(place: OnePlace) {
+  const all = new Map<string, object[]>();
+  return async (name: string) => {
+    const messages = all.get(name) ?? [{ role: 'system', content: `I am ${name}. `.repeat(20) }];
+    all.set(name, messages);
+    messages.push(user(`${name} ${messages.length}?`));
+    const answer = await place.chat(messages);
+    messages.push(assistant(answer.said));
+    return { ...answer, share: answer.reused / answer.of };
+  };
+}
+
+const restored = ({ fake }: OnePlace): number =>
+  fake.requestsTo('/slots/').filter(({ path }) => path.endsWith('action=restore')).length;
+
+describe('a model server with several slots', () => {
+  test('keeps as many conversations as it has slots, and none of them is read back', async () => {
+    const place = await onePlace({ slots: 2, volatileRestMs: 600_000 });
+    const talk = strangers(place);
+    for (const name of ['red', 'blue']) await talk(name);
+    for (const name of ['red', 'blue', 'blue', 'red']) expect((await talk(name)).share).toBeGreaterThan(0.8);
+    expect(restored(place)).toBe(0);
+  });
+
+  test('a conversation that the others pushed out is brought back before its prompt is sent', async () => {
+    const place = await onePlace({ slots: 2, volatileRestMs: 600_000 });
+    const talk = strangers(place);
+    for (const name of ['red', 'blue', 'green']) await talk(name);
+    for (const name of ['red', 'blue', 'green', 'red']) expect((await talk(name)).share).toBeGreaterThan(0.8);
+    expect(restored(place)).toBe(4);
+  });
+
+  test('each conversation is saved once it rests, in the slot that has it, and the end of the server costs only what came later', async () => {
+    const place = await onePlace({ slots: 3 });
+    const talk = strangers(place);
+    const names = ['red', 'blue', 'green'];
+    for (const name of names) await place.saved((await talk(name)).session);
+    await place.cwm.settled();
+    // Of what a checkpoint asks, nothing but the last token is computed.
+    for (const { body } of place.fake.requestsTo('/completion')) expect(body).toMatchObject({ cache_prompt: true });
+    expect(Math.min(...place.fake.held.map(({ length }) => length))).toBeGreaterThan(200);
+    await place.fake.restart();
+    for (const name of names) expect(await talk(name)).toMatchObject({ share: expect.closeTo(0.95, 1), why: '' });
+  });
+
+  test('an auxiliary request costs the conversation that it is about nothing', async () => {
+    const place = await onePlace({ slots: 2, volatileRestMs: 600_000 });
+    const talk = strangers(place);
+    for (const name of ['blue', 'red']) await talk(name);
+    const title = { messages: [system, user('Write a title for: red 1?')], max_tokens: 8 };
+    await place.post('/p/demo/v1/chat/completions', title);
+    expect((await talk('red')).share).toBeGreaterThan(0.8);
+    expect(restored(place)).toBe(0);
+  });
+
+  test('that another program used meanwhile is noticed, and the conversation is brought back', async () => {
+    const place = await onePlace({ slots: 2 });
+    const talk = strangers(place);
+    await place.saved((await talk('red')).session);
+    await place.cwm.settled();
+    const slot = place.fake.held.findIndex((ids) => ids.length > 0);
+    const others = Array.from({ length: 200 }, (_, at) => at % 250);
+    // The first look after the checkpoint says what is in the slot.
+    await talk('blue');
+    place.fake.strangerAsks(slot, others);
+    const before = restored(place);
+    expect((await talk('red')).share).toBeGreaterThan(0.8);
+    expect(restored(place)).toBe(before + 1);
+  });
+
+  test('that empties what is at rest for each request loses no conversation', async () => {
+    const place = await onePlace({ slots: 2, volatileRestMs: 600_000 });
+    place.fake.faults.clearsIdle = true;
+    const talk = strangers(place);
+    for (const name of ['red', 'blue', 'green']) await talk(name);
+    for (const name of ['red', 'blue', 'green', 'red']) expect((await talk(name)).share).toBeGreaterThan(0.8);
   });
 });

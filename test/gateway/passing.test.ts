@@ -7,7 +7,7 @@ import { EventSplitter } from '../../src/gateway/formats/streams/eventSplitter.t
 import { withoutIds } from '../../src/gateway/formats/chat/chatFormat.ts';
 import { answerHeaders, upstreamHeaders } from '../../src/gateway/passing/headers.ts';
 import { mostStallMs, relayBody, relayEvents, writeSoon } from '../../src/gateway/passing/relay.ts';
-import { OnePlace } from '../../src/gateway/passing/onePlace.ts';
+import { Places } from '../../src/gateway/passing/places.ts';
 import { makeRoom } from '../../src/gateway/routes/room.ts';
 import { passThrough } from '../../src/gateway/routes/passThrough.ts';
 import { withFields } from '../../src/gateway/formats/spans.ts';
@@ -51,7 +51,7 @@ test('what is no chat takes the one place of a server, and the conversation in i
   const gateway = {
     outside,
     targets: { defaultSpec: 's', for: async () => target },
-    place: new OnePlace(),
+    places: new Places(),
     recorder: { storedOf: note('stored'), isPending: () => false },
     recogniser: { all: [], ofSession: () => null },
     upstream: { send },
@@ -80,9 +80,9 @@ describe('room for a conversation that is cold', () => {
       lookAhead: async () => undefined,
       passing: () => () => void done.push('left'),
     };
-    const place = { take: async () => () => void done.push('free') };
+    const places = { take: async () => ({ leave: () => void done.push('free') }) };
     const recorder = { storedOf: async () => undefined, failed: (error: unknown) => void failed.push(error) };
-    const gateway = { outside, place, recorder, recogniser: { all: [] } };
+    const gateway = { outside, places, recorder, recogniser: { all: [] } };
     const target = { spec: 'e', description: { kind: 'llama-server' }, slots: 1 };
     const turn = { kind: 'turn', known: 1, conversation: { session, mayBeCold: true } };
     const room = await makeRoom(gateway as never, target as never, turn as never, 'salt', signal).catch(

@@ -1,7 +1,15 @@
 import { isDeepStrictEqual } from 'node:util';
 import { randomSalt } from '../../base/hash.ts';
 import { SerialQueue } from '../../base/serialQueue.ts';
-import type { Engine, EngineDescription, LeftKv, PackedKv, Passage, TakenKv } from '../../core/ports/engine.ts';
+import type {
+  Engine,
+  EngineDescription,
+  LeftKv,
+  PackedKv,
+  Passage,
+  SlotState,
+  TakenKv,
+} from '../../core/ports/engine.ts';
 import type { EngineAdapter } from '../../engines/engineAdapter.ts';
 import type { Connect } from '../../engines/http/address.ts';
 import { LinkFactory } from '../../engines/http/linkFactory.ts';
@@ -104,12 +112,16 @@ export class UrlEngine implements Engine {
     this.#recognised?.engine.expect?.(hashes);
   }
 
-  letPass(salt: string, signal: AbortSignal): Promise<Passage | null> {
-    return this.#ask(signal, async (engine) => (await engine.letPass?.(salt, signal)) ?? null);
+  letPass(...args: Parameters<NonNullable<Engine['letPass']>>): Promise<Passage | null> {
+    return this.#ask(args[1], async (engine) => (await engine.letPass?.(...args)) ?? null);
   }
 
-  leave(salt: string, tokens: number, signal: AbortSignal): Promise<LeftKv | null> {
-    return this.#ask(signal, async (engine) => (await engine.leave?.(salt, tokens, signal)) ?? null);
+  slots(...args: Parameters<NonNullable<Engine['slots']>>): Promise<readonly SlotState[] | null> {
+    return this.#ask(args[0], async (engine) => (await engine.slots?.(...args)) ?? null);
+  }
+
+  leave(...args: Parameters<NonNullable<Engine['leave']>>): Promise<LeftKv | null> {
+    return this.#ask(args[2], async (engine) => (await engine.leave?.(...args)) ?? null);
   }
 
   isUnused(signal: AbortSignal): Promise<boolean> {

@@ -33,6 +33,7 @@ export const watchedEngine = (engine: Engine, watcher: DescriptionWatcher): Engi
   persist: (...args) => engine.persist(...args),
   expect: (hashes) => engine.expect?.(hashes),
   ...(engine.letPass && { letPass: engine.letPass.bind(engine) }),
+  ...(engine.slots && { slots: engine.slots.bind(engine) }),
   ...(engine.leave && { leave: engine.leave.bind(engine) }),
   ...(engine.isUnused && { isUnused: engine.isUnused.bind(engine) }),
   ...(engine.pack && { pack: engine.pack.bind(engine) }),

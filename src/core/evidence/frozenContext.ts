@@ -17,6 +17,8 @@ export interface FrozenContext {
   readonly manifest: WindowManifest;
   readonly ids: readonly number[];
   readonly kv: KvRecord;
+  /** Of a server with slots: the one that it shall come into. Default: the engine's own. */
+  readonly slot?: number | undefined;
   readonly record: KvRecordPlace;
   readonly progress: Progress;
   readonly hold: Hold;

@@ -44,8 +44,8 @@ export async function inspectKv(
   lineage: Lineage,
   signal: AbortSignal,
 ): Promise<Inspection> {
-  const { engine, ids, kv, progress, hold } = request;
-  const context: KvContext = { ids, salt: saltOf(lineage), handle: kv.handle };
+  const { engine, ids, kv, slot, progress, hold } = request;
+  const context: KvContext = { ids, salt: saltOf(lineage), handle: kv.handle, slot };
   const salt = lineage.generation === kv.saltGeneration ? 'of-record' : 'later';
 
   progress('Checking the blocks');

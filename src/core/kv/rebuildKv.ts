@@ -21,7 +21,7 @@ export interface RebuiltKv {
  */
 export async function rebuildUnderNextSalt(
   core: CoreContext,
-  { engine, ids, manifest, kv, record, progress }: FrozenContext,
+  { engine, ids, manifest, kv, slot, record, progress }: FrozenContext,
   { frozen, left }: { readonly frozen: Lineage; readonly left: ReadonlySet<string> | null },
   signal: AbortSignal,
 ): Promise<RebuiltKv> {
@@ -38,6 +38,7 @@ export async function rebuildUnderNextSalt(
     if (signal.aborted || !(error instanceof CwmError && isEngineFailure(error))) throw error;
     notes.push(`The KV that was given up could not be deleted everywhere: ${error.message} (${error.code})`);
   }
-  const measured = await measure(engine, { ids, salt: saltOf(lineage), handle: null }, kv.canaryTokens, signal);
+  const next = { ids, salt: saltOf(lineage), handle: null, slot };
+  const measured = await measure(engine, next, kv.canaryTokens, signal);
   return { lineage, measured, notes };
 }

@@ -58,7 +58,7 @@ export interface RenewRequest {
  * @returns null where the engine still had a damaged file in memory.
  */
 export async function renewKv(
-  { engine, description, record, ids, kv, progress, hold }: FrozenContext,
+  { engine, description, record, ids, kv, slot, progress, hold }: FrozenContext,
   { lineage, plan, known, damaged, reusedTokens }: RenewRequest,
   signal: AbortSignal,
 ): Promise<KvRenewal | null> {
@@ -67,7 +67,7 @@ export async function renewKv(
     {
       engine,
       description,
-      context: { ids, salt: saltOf(lineage), handle: isOfThisGeneration ? kv.handle : null },
+      context: { ids, salt: saltOf(lineage), handle: isOfThisGeneration ? kv.handle : null, slot },
       saltGeneration: lineage.generation,
       known: isOfThisGeneration ? { ...kv, blocks: [...known] } : null,
       replaced: kv,

@@ -43,6 +43,8 @@ export interface KvContext {
   readonly salt: string;
   /** What {@link Engine.persist} returned for these ids, if anything. */
   readonly handle: string | null;
+  /** Of a server with slots: the one that has it, or shall have it. Default: the engine's own. */
+  readonly slot?: number | undefined;
 }
 
 export interface ChatMessage {
@@ -230,7 +232,18 @@ export type BlockLocation =
       readonly blocks: readonly LocatedBlock[];
     };
 
-/** What a server's only place had, in a file that no record names yet. Either is called, and {@link drop} after a {@link take} that throws, too; neither needs the server. */
+/** One of the places that a server has for conversations. */
+export interface SlotState {
+  readonly slot: number;
+  /** A request runs in it, of whomever. */
+  readonly isBusy: boolean;
+  /** What the engine, or a request that it let pass, put there last is still there, as far as the server shows that. */
+  readonly isKept: boolean;
+  /** The engine works in it by itself. */
+  readonly isOwn: boolean;
+}
+
+/** What a server's slot had, in a file that no record names yet. Either is called, and {@link drop} after a {@link take} that throws, too; neither needs the server. */
 export interface LeftKv {
   /**
    * Makes it the stored KV of a context.
@@ -298,14 +311,21 @@ export interface Engine {
   /**
    * Another program's request under this salt is about to be sent past this adapter. Resolves once nothing of the adapter's own uses the only
    * place that the server has. Null, or left out: the server separates salts by itself.
+   *
+   * @param slot the one that the request asks for. Default: it is the server's choice.
    */
-  letPass?(salt: string, signal: AbortSignal): Promise<Passage | null>;
+  letPass?(salt: string, signal: AbortSignal, slot?: number): Promise<Passage | null>;
+
+  /** @param ended the slot of a request that passed and has ended. @returns null, or left out: the server has no slots, or does not show them. */
+  slots?(signal: AbortSignal, ended?: number): Promise<readonly SlotState[] | null>;
 
   /**
-   * Has the server write what its only place has, as it is: nothing is computed for it. Null, or left out: it does not have exactly so many tokens
+   * Has the server write what a slot has, as it is: nothing is computed for it. Null, or left out: it does not have exactly so many tokens
    * under this salt, or cannot, or its files are out of reach.
+   *
+   * @param slot default: the only one.
    */
-  leave?(salt: string, tokens: number, signal: AbortSignal): Promise<LeftKv | null>;
+  leave?(salt: string, tokens: number, signal: AbortSignal, slot?: number): Promise<LeftKv | null>;
 
   /** Whether no request came to the server since it started, so that its memory is empty. Left out where that says nothing, or is not told. */
   isUnused?(signal: AbortSignal): Promise<boolean>;

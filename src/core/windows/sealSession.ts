@@ -105,7 +105,8 @@ export async function sealSession(
   };
   const sealUnder = ({ generation }: Lineage): Promise<Sealed> => {
     if (ids.length === 0) return sealText(description, tokens, generation, onLocated);
-    const context = { ids, salt: saltOf(lineage), handle: null };
+    const slot = core.holders.slotOf(engineSpec, session.id);
+    const context = { ids, salt: saltOf(lineage), handle: null, slot };
     const known = earlier?.saltGeneration === generation ? earlier : null;
     const how = { isUnasked, ...(known && { replaced: known }) };
     const parts = { engine, description, context, saltGeneration: generation, known, ...how, progress, onLocated };

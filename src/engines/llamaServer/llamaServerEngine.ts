@@ -16,6 +16,7 @@ import type {
   Passage,
   PersistEvidence,
   RestoreEvidence,
+  SlotState,
 } from '../../core/ports/engine.ts';
 import type { Capabilities } from '../../protocol/schemas/capabilities.ts';
 import { isCwmError } from '../../protocol/errors.ts';
@@ -144,7 +145,7 @@ export class LlamaServerEngine implements Engine {
   }
 
   generate(request: GenerateRequest, onPiece: OnPiece, signal: AbortSignal): Promise<Generation> {
-    return this.#inSlot(signal, (place, signal) => {
+    return this.#inSlot(undefined, signal, (place, signal) => {
       const elapsedMs = (): number => this.#clock.elapsedMs();
       return generateText(
         { place, requests: this.#requests, home: this.#home, prompts: this.#prompts, elapsedMs },
@@ -165,9 +166,9 @@ export class LlamaServerEngine implements Engine {
     return this.#inSlotHeld(context, save, ({ handle }) => handle !== null, signal);
   }
 
-  letPass(salt: string, signal: AbortSignal): Promise<Passage> {
+  letPass(salt: string, signal: AbortSignal, slot: number | null = null): Promise<Passage> {
     const pass = async (link: Link, signal: AbortSignal): Promise<Passage> =>
-      this.#requests.letPass({ link, server: await this.#server(link, signal) }, salt, signal);
+      this.#requests.letPass({ link, server: await this.#server(link, signal) }, { salt, slot }, signal);
     // With several slots, the server lets it work beside this adapter's own requests.
     return this.#known && this.#known.slots > 1 ? this.#links.use(signal, pass) : this.#inTurn(signal, pass);
   }
@@ -179,11 +180,20 @@ export class LlamaServerEngine implements Engine {
     this.#links.use(signal, (link, signal) => this.#home.lookAhead(link, server, signal)).catch(() => undefined);
   }
 
-  leave(salt: string, tokens: number, signal: AbortSignal): Promise<LeftKv | null> {
+  async slots(signal: AbortSignal, ended: number | null = null): Promise<readonly SlotState[] | null> {
+    if (ended !== null) this.#home.ended(ended);
+    return this.#links.use(signal, async (link, signal) =>
+      this.#home.look(link, await this.#server(link, signal), signal),
+    );
+  }
+
+  leave(salt: string, tokens: number, signal: AbortSignal, slot?: number): Promise<LeftKv | null> {
     const parts = { home: this.#home, folder: this.#folder };
-    const write = (place: Place): Promise<LeftKv | null> => leavePlace(place, parts, { salt, tokens });
+    // Of several slots, no other one is known to have it.
+    const write = async (place: Place): Promise<LeftKv | null> =>
+      slot === undefined && place.server.slots > 1 ? null : leavePlace(place, parts, { salt, tokens });
     const writing = this.#queue.run(
-      () => this.#links.use(signal, (link, signal) => this.#atSlot(link, write, signal)),
+      () => this.#links.use(signal, (link, signal) => this.#atSlot(link, slot, write, signal)),
       signal,
     );
     return orAborted(writing, signal).catch((error: unknown) => {
@@ -201,7 +211,7 @@ export class LlamaServerEngine implements Engine {
   restore(context: KvContext, signal: AbortSignal, isSound?: () => Promise<boolean>): Promise<RestoreEvidence> {
     const restore = (place: Place, signal: AbortSignal): Promise<RestoreEvidence> =>
       this.#stored.restore(place, context, signal, isSound);
-    if (isSound) return this.#inSlot(signal, restore);
+    if (isSound) return this.#inSlot(context.slot, signal, restore);
     return this.#inSlotHeld(context, restore, ({ outcome }) => outcome === 'restored', signal);
   }
 
@@ -209,9 +219,9 @@ export class LlamaServerEngine implements Engine {
     const measureAt = (place: Place, signal: AbortSignal): Promise<Measurement> =>
       this.#requests.measure(place, context, signal);
     const held = this.#held.runHeld(context.salt, isFollowed, () =>
-      this.#links.use(signal, (link, signal) => this.#atSlot(link, measureAt, signal)),
+      this.#links.use(signal, (link, signal) => this.#atSlot(link, context.slot, measureAt, signal)),
     );
-    return held ? orAborted(held, signal) : this.#inSlot(signal, measureAt);
+    return held ? orAborted(held, signal) : this.#inSlot(context.slot, signal, measureAt);
   }
 
   async locate(context: KvContext, signal: AbortSignal): Promise<BlockLocation> {
@@ -236,20 +246,24 @@ export class LlamaServerEngine implements Engine {
     return this.#links.close();
   }
 
-  /** Runs operations on the slot one at a time. */
-  #inSlot<T>(signal: AbortSignal, operation: (place: Place, signal: AbortSignal) => Promise<T>): Promise<T> {
-    return this.#inTurn(signal, (link, signal) => this.#atSlot(link, operation, signal));
+  /** Runs operations on slots one at a time. @param slot undefined: the client's own. */
+  #inSlot<T>(
+    slot: number | undefined,
+    signal: AbortSignal,
+    operation: (place: Place, signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    return this.#inTurn(signal, (link, signal) => this.#atSlot(link, slot, operation, signal));
   }
 
   /** As {@link #inSlot}, and holds the turn for the request that measures the result, where there is something to measure. */
   #inSlotHeld<T>(
-    { salt }: KvContext,
+    { salt, slot }: KvContext,
     operation: (place: Place, signal: AbortSignal) => Promise<T>,
     isMeasured: (result: T) => boolean,
     signal: AbortSignal,
   ): Promise<T> {
     return new Promise((resolve, reject) => {
-      const running = this.#inSlot(signal, async (place, signal) => {
+      const running = this.#inSlot(slot, signal, async (place, signal) => {
         const result = await operation(place, signal);
         resolve(result);
         if (isMeasured(result)) await this.#held.holdFor(salt, signal);
@@ -260,11 +274,12 @@ export class LlamaServerEngine implements Engine {
 
   async #atSlot<T>(
     link: Link,
+    slot: number | undefined,
     operation: (place: Place, signal: AbortSignal) => Promise<T>,
     signal: AbortSignal,
   ): Promise<T> {
     const server = await this.#server(link, signal);
-    return operation({ link, server, slot: await this.#home.find(link, server, signal) }, signal);
+    return operation({ link, server, slot: slot ?? (await this.#home.find(link, server, signal)) }, signal);
   }
 
   #inTurn<T>(signal: AbortSignal, operation: (link: Link, signal: AbortSignal) => Promise<T>): Promise<T> {

@@ -46,6 +46,8 @@ export const slotsSchema = z.array(
     is_processing: z.boolean(),
     /** Of the last request that worked in it: missing, or -1, before the first one. */
     id_task: maybe(z.int()),
+    /** In the slot at this moment. */
+    n_prompt_tokens: maybe(count),
   }),
 );
 

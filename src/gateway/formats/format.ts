@@ -62,6 +62,8 @@ export interface Besides {
   readonly salt: string | null;
   /** What the server has in memory may be another project's. */
   readonly reusesNothing: boolean;
+  /** Where a llama-server shall compute it; null: it chooses. */
+  readonly slot: number | null;
 }
 
 /** Elements of a list that stand together in a body, or a field of it. */

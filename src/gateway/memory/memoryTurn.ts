@@ -86,7 +86,7 @@ async function isOpened(
 
 /** @param place null: the session was just made. */
 async function runIn(
-  { talks, clientTurns, place: queue, onFailure }: GatewayContext,
+  { talks, clientTurns, places, onFailure }: GatewayContext,
   talk: Talk,
   place: Place | null,
   { asker, engine, items, turn, answer, answerId }: MemoryTurn,
@@ -102,7 +102,7 @@ async function runIn(
   const added = newPart(items, place?.known ?? 0);
   const after = place?.message ?? null;
   // A client may ask for a title beside its conversation, or continue before a stopped answer has ended.
-  const leave = await queue.take(`session ${session}`, signal);
+  const { leave } = await places.take(`session ${session}`, signal);
   try {
     const said = await clientTurns.answer({ ...turn, session, engine, after, answerId, ...added }, signal, reporter);
     await ended(itemOf(answer, said));

@@ -147,7 +147,7 @@ async function ask(
   const receipt = receiptOf(gateway, { ...given, whyLater }, recognised);
   const isForeign =
     room.isForeign && outside.lineages.isolation !== 'off' && !(recognised?.kind === 'turn' && recognised.known > 0);
-  const besides = besidesOf(target, outside.saltOf(lineage), isForeign);
+  const besides = besidesOf(target, outside.saltOf(lineage), isForeign, room.slot);
   const sending = { request, written, recognised, target, client };
   const { reply, wire, healed, healing, sentMs } = await askServer(
     format,
@@ -166,6 +166,7 @@ async function ask(
     lineage,
     recognised: healing,
     whyLater: given.whyLater,
+    isVolatile: room.isVolatile,
     importance: given.importance.value,
     client,
     answerId: randomId() as MessageId,

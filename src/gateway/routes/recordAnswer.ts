@@ -14,7 +14,6 @@ import type { Recognised } from '../recognition/recogniser.ts';
 import type { Recording } from '../recording/recorder.ts';
 import { reuseOf } from '../recording/reuseOf.ts';
 import { computedAgain } from './receipt.ts';
-import { isOnePlace } from './room.ts';
 
 /** A request as the gateway understands it. */
 export interface Understood {
@@ -31,6 +30,8 @@ export interface Understood {
   readonly target: Target;
   readonly lineage: Lineage;
   readonly recognised: Recognised | null;
+  /** Only the server's memory has it, in a place that is known. */
+  readonly isVolatile: boolean;
   /** Why it is stored with a later answer; null: it is stored now. */
   readonly whyLater: string | null;
   /** Of the user's last message, as the client says; null: it says nothing. */
@@ -70,6 +71,7 @@ function recordTurn(
     client,
     recognised,
     whyLater,
+    isVolatile,
     importance,
     asked,
     target,
@@ -108,7 +110,7 @@ function recordTurn(
     engine: target.spec,
     description: target.description,
     lineage,
-    isVolatile: isOnePlace(target),
+    isVolatile,
     taken: takenBy(said, target, asked),
     reuse: reuseOf(said, firstMs === null ? null : firstMs - sentMs),
     ids: isLlama && wire.path === chatPath && !said.ids ? askedIds(upstream, target, sent, item) : toldIds(said),

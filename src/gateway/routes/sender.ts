@@ -73,8 +73,13 @@ async function healedBody(
   }
 }
 
-export function besidesOf({ description: { kind } }: Target, salt: string, reusesNothing: boolean): Besides {
+export function besidesOf(
+  { description: { kind } }: Target,
+  salt: string,
+  reusesNothing: boolean,
+  slot: number | null,
+): Besides {
   const isVllm = kind === 'vllm' || kind === 'embedded';
   const dialect = isVllm ? 'vllm' : kind === 'llama-server' ? kind : null;
-  return { dialect, salt: isVllm ? salt : null, reusesNothing };
+  return { dialect, salt: isVllm ? salt : null, reusesNothing, slot };
 }

@@ -123,7 +123,7 @@ describe('a model server with room for one conversation', () => {
 
   it('is saved for another program, too, while other requests run', async () => {
     const { cwm, engine, store } = await oneSlot();
-    cwm.outside.passing();
+    cwm.outside.passing(engine.spec, undefined);
     await cwm.outside.saveHolder(engine.spec, never());
     expect(await store.checkpoints.get(s)).not.toBeNull();
   });

@@ -4,7 +4,7 @@ import type { Isolation } from '../../../protocol/settings/sessionChoices.ts';
 import type { CoreContext } from '../../context.ts';
 import { isDue, isOpen } from '../../lifecycle.ts';
 import { weigh } from '../../memory/pages/weigh.ts';
-import type { Passage } from '../../ports/engine.ts';
+import type { Passage, SlotState } from '../../ports/engine.ts';
 import { saltOf, type Lineage } from '../../ports/lineages.ts';
 import { openAiMessages } from '../../ports/openAiMessages.ts';
 import { resolveProject, withoutContent } from '../../projects/resolveProject.ts';
@@ -128,22 +128,44 @@ export class OutsideTurns {
     }
   }
 
-  /** Waits for work on the session's KV, and ends what only runs in the background: a turn goes first. */
-  async giveWay(id: SessionId | null, signal: AbortSignal): Promise<void> {
-    await this.#core().background.giveWay(id, signal);
+  /**
+   * Waits for work on the session's KV, and ends what only runs in the background: a turn goes first.
+   *
+   * @param passing the turn uses only this slot; null: it may use any.
+   */
+  async giveWay(
+    id: SessionId | null,
+    signal: AbortSignal,
+    passing: { readonly engine: string; readonly slot: number } | null = null,
+  ): Promise<void> {
+    const { background, checkpoints } = this.#core();
+    const isBeside = (other: SessionId | symbol): boolean =>
+      typeof other === 'string' && passing !== null && checkpoints.isBeside(passing, other);
+    await background.giveWay(id, signal, isBeside);
   }
 
   /**
    * Makes a session ready for a turn that another program asks for: thaws a frozen one as itself, and has the KV of its last checkpoint
    * brought back where the server does not find it by itself. What the server has in memory instead is saved first.
    *
-   * @throws CwmError Cancelled, and those of a thaw.
+   * @param slot into which it is brought; undefined: the server's only one, or the engine's own. @throws CwmError Cancelled, and those of a thaw.
    */
-  async makeReady(id: SessionId, signal: AbortSignal): Promise<Readiness> {
+  async makeReady(id: SessionId, signal: AbortSignal, slot?: number): Promise<Readiness> {
     const core = this.#core();
     this.lineages.changed();
     const session = await core.store.sessions.get(id);
     if (!session) return gone;
+    const came = slot === undefined ? (): void => undefined : core.holders.comes(session.engine, id, slot);
+    try {
+      return await this.#bringBack(session, signal);
+    } finally {
+      came();
+    }
+  }
+
+  async #bringBack(session: Session, signal: AbortSignal): Promise<Readiness> {
+    const core = this.#core();
+    const { id } = session;
     if (session.lifecycle === 'frozen' && session.frozenAs !== null) {
       if (await openWithoutWindow(core, id, signal)) return { isThere: true, why: 'The window of its KV was deleted.' };
       const { summary } = await thaw(core, { window: session.frozenAs, resume: true }, signal, silent);
@@ -163,15 +185,25 @@ export class OutsideTurns {
    *
    * @returns null where the engine separates salts by itself. @throws CwmError of the engine.
    */
-  async letPass(engine: string, salt: string, signal: AbortSignal): Promise<Passage | null> {
-    const passage = (await this.#core().engines.get(engine).letPass?.(salt, signal)) ?? null;
+  async letPass(engine: string, salt: string, signal: AbortSignal, slot?: number): Promise<Passage | null> {
+    const passage = (await this.#core().engines.get(engine).letPass?.(salt, signal, slot)) ?? null;
     if (passage?.isNew) this.#core().holders.emptied(engine);
     return passage;
   }
 
   /** Until the returned function is called, a request of another program runs: checkpoints wait for its end. */
-  passing(): () => void {
-    return this.#core().checkpoints.passing();
+  passing(engine: string, slot: number | undefined): () => void {
+    return this.#core().checkpoints.passing(engine, slot);
+  }
+
+  /** What the slots of an engine have; null: it has none, or does not show them. @throws CwmError of the engine. */
+  slots(engine: string, signal: AbortSignal, ended?: number): Promise<readonly SlotState[] | null> {
+    return this.#core().holders.look(engine, signal, ended);
+  }
+
+  /** The slot that a session had last; undefined: none. */
+  slotOf(engine: string, id: SessionId): number | undefined {
+    return this.#core().holders.slotOf(engine, id);
   }
 
   /** The system prompt that its last turn had; null: it had none, or there is no such session. */
@@ -187,13 +219,13 @@ export class OutsideTurns {
   }
 
   /** The session whose turn an engine had last; null: not known. */
-  holderOf(engine: string): SessionId | null {
-    return this.#core().holders.of(engine);
+  holderOf(engine: string, slot?: number): SessionId | null {
+    return this.#core().holders.of(engine, slot);
   }
 
   /** Saves what an engine has in memory, before another conversation takes its place. @throws the signal's reason, and nothing else. */
-  async saveHolder(engine: string, signal: AbortSignal): Promise<void> {
-    await this.#core().checkpoints.saveDisplaced(engine, null, signal);
+  async saveHolder(engine: string, signal: AbortSignal, slot?: number): Promise<void> {
+    await this.#core().checkpoints.saveDisplaced(engine, null, signal, slot);
   }
 
   /** Its KV will be asked for. Never rejects. */
@@ -209,15 +241,15 @@ export class OutsideTurns {
   /** As {@link saveHolder}, as far as the server can write what it has as it is. See {@link CheckpointKeeper.leavePlace}. */
   leavePlace(
     engine: string,
-    left: { readonly tokens: number; readonly stored: () => Promise<void> },
+    left: { readonly tokens: number; readonly stored: () => Promise<void>; readonly slot?: number | undefined },
     signal: AbortSignal,
   ): Promise<boolean> {
     return this.#core().checkpoints.leavePlace(engine, left, signal);
   }
 
   /** A request takes the engine. @param by null: one of no session. */
-  tookEngine(engine: string, by: SessionId | null): void {
-    this.#core().holders.took(engine, by);
+  tookEngine(engine: string, by: SessionId | null, slot?: number): void {
+    this.#core().holders.took(engine, by, slot);
   }
 
   /** Every session of this kind. */

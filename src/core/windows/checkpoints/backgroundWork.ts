@@ -33,9 +33,13 @@ export class BackgroundWork<Key> {
     }
   }
 
-  /** Before something of this key for which a person waits: ends all work that yields, and waits for the work of the key. */
-  async giveWay(key: Key | null, signal?: AbortSignal): Promise<void> {
-    const ending = [...this.#running].filter(([other, { yields }]) => yields || other === key);
+  /**
+   * Before something of this key for which a person waits: ends all work that yields, and waits for the work of the key.
+   *
+   * @param isBeside of other keys, whose work goes on. Default: of none.
+   */
+  async giveWay(key: Key | null, signal?: AbortSignal, isBeside: (other: Key) => boolean = () => false): Promise<void> {
+    const ending = [...this.#running].filter(([other, { yields }]) => other === key || (yields && !isBeside(other)));
     for (const [, { yields, abort }] of ending) if (yields) abort.abort();
     if (ending.length > 0) await unlessAborted(Promise.all(ending.map(([, { done }]) => done)), signal);
   }

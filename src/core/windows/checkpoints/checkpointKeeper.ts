@@ -33,6 +33,12 @@ type Occasion = 'wanted' | 'displaced' | 'routine';
 /** Where a whole file is written each time, its cost grows with the context: of the time of a session that goes on, at most this part is saving. */
 const mostOfTime = 0.05;
 
+/** Of a request of another program. */
+interface Passing {
+  readonly engine: string;
+  readonly slot: number | undefined;
+}
+
 /** Whether an operation ended before a model server computed anything of it. */
 const isRefusal = (failure: unknown): boolean =>
   isCwmError(failure, 'EngineUnavailable', 'ModelMismatch') ||
@@ -50,7 +56,7 @@ export class CheckpointKeeper {
   #isClosed = false;
   readonly #turned: TurnedSessions;
   /** Requests of other programs that run past this core. */
-  #passing = 0;
+  readonly #passing = new Set<Passing>();
   readonly #costs = new SavingCosts();
   /** Of a server's writing alone. */
   readonly #leavingCosts = new SavingCosts();
@@ -116,10 +122,20 @@ export class CheckpointKeeper {
     this.#later(id, this.#policy.idleMs === 0 ? 0 : (restMs ?? this.#policy.idleMs));
   }
 
-  /** Until the returned function is called, a request of another program uses a model server: no checkpoint is made beside it. */
-  passing(): () => void {
-    this.#passing++;
-    return () => void this.#passing--;
+  /**
+   * Until the returned function is called, a request of another program uses a model server: no checkpoint is made beside it. @param slot of the
+   * server, whose other slots it leaves alone; undefined: it may use any.
+   */
+  passing(engine: string, slot: number | undefined): () => void {
+    const passing = { engine, slot };
+    this.#passing.add(passing);
+    return () => void this.#passing.delete(passing);
+  }
+
+  /** Whether a request that passes uses only slots where a session is not. */
+  isBeside({ engine, slot }: Passing, id: SessionId): boolean {
+    const own = slot === undefined ? undefined : this.#core().holders.slotOf(engine, id);
+    return own !== undefined && own !== slot;
   }
 
   /** Whether it had a turn in this process, and no checkpoint since. */
@@ -133,9 +149,9 @@ export class CheckpointKeeper {
     return this.isUnsaved(id) && !isLost && !this.#isDisplaced(id, engine);
   }
 
-  /** The engine has room for one conversation, and another one took it. */
+  /** The engine has no more room than for those that took it. */
   #isDisplaced(id: SessionId, engine: string): boolean {
-    return this.#isVolatile(id, engine) && (this.#core().holders.of(engine) ?? id) !== id;
+    return this.#isVolatile(id, engine) && !this.#core().holders.mayHave(engine, id);
   }
 
   /** Whether an engine may lose a conversation of which no checkpoint was made, when this one comes. */
@@ -159,11 +175,12 @@ export class CheckpointKeeper {
    * Before another conversation takes a server that has room for one: saves what the server has in memory. The caller waits for that at most as
    * long as computing it again takes.
    *
-   * @param by whose turn it is; null: of none that is known. @throws the signal's reason, and nothing else.
+   * @param by whose turn it is; null: of none that is known. @param slot which it takes; undefined: the server's only one, or the engine's own.
+   * @throws the signal's reason, and nothing else.
    */
-  async saveDisplaced(engine: string, by: SessionId | null, signal: AbortSignal): Promise<void> {
+  async saveDisplaced(engine: string, by: SessionId | null, signal: AbortSignal, slot?: number): Promise<void> {
     const { background, holders, prefill, store } = this.#core();
-    const holder = holders.of(engine);
+    const holder = holders.of(engine, slot);
     if (holder === null || holder === by || !this.#isLostBy(engine, holder)) return;
     const isUnused = await holders.isUnused(engine, signal);
     // One that does not tell may have it still: a later try finds out.
@@ -189,16 +206,20 @@ export class CheckpointKeeper {
    * As {@link saveDisplaced}, where the server can write what it has as it is: the caller waits for that alone. What else a checkpoint takes is done
    * afterwards, beside the conversation that came; a turn of the session waits for it.
    *
-   * @param tokens that the server should have of it. @param stored waits until the session's last turn is stored.
+   * @param tokens that the server should have of it. @param stored waits until the session's last turn is stored. @param slot as for {@link saveDisplaced}.
    * @returns whether the server wrote it. @throws the signal's reason, and nothing else.
    */
   async leavePlace(
     engine: string,
-    { tokens, stored }: { readonly tokens: number; readonly stored: () => Promise<void> },
+    {
+      tokens,
+      stored,
+      slot,
+    }: { readonly tokens: number; readonly stored: () => Promise<void>; readonly slot?: number | undefined },
     signal: AbortSignal,
   ): Promise<boolean> {
     const { background, engines, holders, clock } = this.#core();
-    const id = holders.of(engine);
+    const id = holders.of(engine, slot);
     if (id === null || tokens < 1 || !this.#policy.enabled) return false;
     // What is wrong with the holder is no fault of the one that comes.
     const salt = await this.#saltToLeave(engine, id, tokens).catch(() => null);
@@ -209,7 +230,7 @@ export class CheckpointKeeper {
       const kv =
         (await engines
           .get(engine)
-          .leave?.(salt, tokens, abort)
+          .leave?.(salt, tokens, abort, slot)
           .catch(() => null)) ?? null;
       resolve(kv !== null);
       if (!kv) return;
@@ -256,7 +277,7 @@ export class CheckpointKeeper {
     if (background.isRunning(id) || turns.isBusy(id)) return not('The session is busy.');
     if (!this.isUnsaved(id)) return not('Nothing changed since its last checkpoint.');
     // On the same model server it would wait for that turn, or take the memory from under it.
-    if (!isDisplaced && (running.size > 0 || this.#passing > 0)) {
+    if (!isDisplaced && (running.size > 0 || [...this.#passing].some((each) => !this.isBeside(each, id)))) {
       this.#again(id);
       return not(gaveWay);
     }
@@ -398,7 +419,7 @@ export class CheckpointKeeper {
     if (!receipt) return not('There is nothing to make a checkpoint of.');
     this.#turned.saved(id);
     this.#costs.spent(session.engine, receipt);
-    core.holders.took(session.engine, id);
+    core.holders.took(session.engine, id, core.holders.slotOf(session.engine, id));
     return { receipt, why: null };
   }
 
@@ -417,7 +438,8 @@ export class CheckpointKeeper {
     if (kind === 'openai') return 'The model server cannot save KV.';
     holders.describes(engine, kind);
     if (kind !== 'llama-server') return null;
-    if ((holders.of(engine) ?? id) !== id) return 'The model server has another conversation in its memory.';
+    if (holders.slotOf(engine, id) !== undefined) await holders.look(engine, signal);
+    if (!holders.mayHave(engine, id)) return 'The model server has another conversation in its memory.';
     if (!this.isOnlyInMemory(session)) return 'The model server was started again since its last turn.';
     return this.#costs.pays(engine, tokens.count, prefill.expectedMs(engine, tokens.count))
       ? null

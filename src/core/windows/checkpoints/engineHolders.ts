@@ -2,16 +2,23 @@ import type { Clock } from '../../../base/clock.ts';
 import { unlessAborted } from '../../../base/unlessAborted.ts';
 import type { SessionId } from '../../../protocol/ids.ts';
 import type { Session } from '../../../protocol/schemas/session.ts';
-import type { EngineKind } from '../../ports/engine.ts';
+import type { EngineKind, SlotState } from '../../ports/engine.ts';
 import type { EngineRegistry } from '../../ports/engineRegistry.ts';
 
-/** Which session each model server has in its memory, as far as this process knows. */
+const keyOf = (engine: string, id: SessionId): string => `${engine}\n${id}`;
+
+/** A slot of a server that another program's requests are sent to, or the one place that the engine itself works in. */
+type Place = number | 'own';
+
+/** Which sessions each model server has in its memory, as far as this process knows. */
 export class EngineHolders {
   readonly #engines: EngineRegistry;
   readonly #clock: Clock;
-  /** By engine: the session that used it last. */
-  readonly #holders = new Map<string, SessionId>();
-  /** Engines that lose a conversation when another one comes. */
+  /** By engine and place: the session that used it last; null: it was one of no session. */
+  readonly #holders = new Map<string, Map<Place, SessionId | null>>();
+  /** Slots that sessions are being brought into, by engine and session. */
+  readonly #coming = new Map<string, number>();
+  /** Engines whose places lose a conversation when another one comes. */
   readonly #roomForOne = new Set<string>();
   /** By engine: when its memory was found empty last. */
   readonly #emptiedAtMs = new Map<string, number>();
@@ -21,26 +28,52 @@ export class EngineHolders {
     this.#clock = clock;
   }
 
-  /** The session that used an engine last; null: not known. */
-  of(engine: string): SessionId | null {
-    return this.#holders.get(engine) ?? null;
+  /** The session that used a place of an engine last; null: not known. @param slot default: the engine's own place. */
+  of(engine: string, slot: Place = 'own'): SessionId | null {
+    return this.#holders.get(engine)?.get(slot) ?? null;
   }
 
-  /** Each engine with the session that used it last. */
+  /** The slot that a session is being brought into, or had last; undefined: none, or the engine's own place. */
+  slotOf(engine: string, id: SessionId): number | undefined {
+    const place = this.#coming.get(keyOf(engine, id)) ?? this.#placesOf(engine, id)[0];
+    return place === 'own' ? undefined : place;
+  }
+
+  /** A session is being brought into a slot, until the returned function is called. */
+  comes(engine: string, id: SessionId, slot: number): () => void {
+    this.#coming.set(keyOf(engine, id), slot);
+    return () => void this.#coming.delete(keyOf(engine, id));
+  }
+
+  /** Each engine with the sessions that used its places last. */
   all(): readonly (readonly [engine: string, session: SessionId])[] {
-    return [...this.#holders];
+    return [...this.#holders].flatMap(([engine, places]) =>
+      [...places.values()].flatMap((id) => (id === null ? [] : [[engine, id] as const])),
+    );
   }
 
-  /** A request took the engine. @param by null: it belongs to no session. */
-  took(engine: string, by: SessionId | null): void {
-    if (by === null) this.#holders.delete(engine);
-    else this.#holders.set(engine, by);
+  /** Whether the engine may have the session, as far as is known: no other one had each place that it was seen in. */
+  mayHave(engine: string, id: SessionId): boolean {
+    return (this.#holders.get(engine)?.size ?? 0) === 0 || this.#placesOf(engine, id).length > 0;
+  }
+
+  /** A request took a place. @param by null: it belongs to no session. @param slot default: the engine's own place. */
+  took(engine: string, by: SessionId | null, slot: Place = 'own'): void {
+    const places = this.#holders.get(engine) ?? new Map<Place, SessionId | null>();
+    this.#holders.set(engine, places);
+    if (by !== null) for (const place of this.#placesOf(engine, by)) places.set(place, null);
+    places.set(slot, by);
+    if (places.get('own') === null) places.delete('own');
   }
 
   /** The engine's memory was found empty: it was started again. */
   emptied(engine: string): void {
     this.#holders.delete(engine);
     this.#emptiedAtMs.set(engine, this.#clock.elapsedMs());
+  }
+
+  #placesOf(engine: string, id: SessionId): readonly Place[] {
+    return [...(this.#holders.get(engine) ?? [])].flatMap(([place, holder]) => (holder === id ? [place] : []));
   }
 
   /** @param atMs by the monotonic clock. */
@@ -68,6 +101,18 @@ export class EngineHolders {
     const isUnused = await this.isUnused(engine, signal);
     if (isUnused) this.emptied(engine);
     return !isUnused;
+  }
+
+  /**
+   * What its slots have; what is no longer there is forgotten. Null: it has none, or does not show them.
+   *
+   * @param ended as for {@link Engine.slots}. @throws CwmError of the engine.
+   */
+  async look(engine: string, signal: AbortSignal, ended?: number): Promise<readonly SlotState[] | null> {
+    const slots = (await this.#engines.get(engine).slots?.(signal, ended)) ?? null;
+    for (const { slot, isKept } of slots ?? [])
+      if (!isKept && this.of(engine, slot) !== null) this.took(engine, null, slot);
+    return slots;
   }
 
   /** Whether it was started again and had no request since; null where it does not answer. @throws the signal's reason, and nothing else. */

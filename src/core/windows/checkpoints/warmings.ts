@@ -256,7 +256,8 @@ export class Warmings {
   #note(session: Session, { verdict, tier, kvBytes, ms, promptTokens, timeToFirstTokenMs }: Receipt): void {
     // The server that did not answer has nothing of it, once it does.
     if (verdict === 'text-only') return;
-    this.#core().holders.took(session.engine, session.id);
+    const { holders } = this.#core();
+    holders.took(session.engine, session.id, holders.slotOf(session.engine, session.id));
     // Of what no request measured, reading the file was nearly all.
     const loadMs = promptTokens === null ? ms : timeToFirstTokenMs;
     if (tier !== 'disk' || !kvBytes || loadMs === null) return;

@@ -5,7 +5,7 @@ import type { KvRecord, WindowManifest } from '../../../protocol/schemas/window.
 import type { Progress } from '../../ports/reporter.ts';
 import type { CoreContext } from '../../context.ts';
 import { uncheckedContent } from '../../evidence/contentChecks.ts';
-import type { KvRecordPlace } from '../../evidence/frozenContext.ts';
+import type { FrozenContext, KvRecordPlace } from '../../evidence/frozenContext.ts';
 import { mostReusableNotes } from '../../evidence/reuse.ts';
 import { decideVerdict, type VerdictEvidence } from '../../evidence/verdict.ts';
 import { modelDifference } from '../../identity.ts';
@@ -35,7 +35,7 @@ export interface KvRequest {
   readonly asked?: Promise<EngineDescription> | null;
 }
 
-type DescribedRequest = KvRequest & { readonly description: EngineDescription };
+type DescribedRequest = KvRequest & Pick<FrozenContext, 'description' | 'slot'>;
 
 /**
  * Brings a window's KV back, as far as the engine lets it. Whatever the engine does, be it gone, broken, another one, or too small now,
@@ -48,7 +48,8 @@ export async function bringKvBack(core: CoreContext, request: KvRequest, signal:
     description = await (request.asked ?? describe(request.engine, request.kv, signal));
     const difference = modelDifference(request.manifest.model, description.model);
     if (difference !== null) return otherModel(request, description, `The KV was left alone, because ${difference}.`);
-    return await outcomeOfWarming(core, { ...request, description }, signal);
+    const slot = core.holders.slotOf(request.manifest.engine, request.manifest.session);
+    return await outcomeOfWarming(core, { ...request, description, slot }, signal);
   } catch (error) {
     signal.throwIfAborted();
     const failure = toCwmError(error);

@@ -18,7 +18,7 @@ export const isDecidedByChecksum = ({ engineKind, canary, handle, blocks }: KvRe
  */
 export async function restoreLeft(
   { store, warmings }: Pick<CoreContext, 'store' | 'warmings'>,
-  { engine, description, manifest, ids, kv, hold, progress }: FrozenContext,
+  { engine, description, manifest, ids, kv, slot, hold, progress }: FrozenContext,
   signal: AbortSignal,
 ): Promise<Outcome | null> {
   const [block] = kv.blocks;
@@ -27,7 +27,7 @@ export async function restoreLeft(
   if (lineage.generation !== kv.saltGeneration || kv.unfinishedRepair !== undefined) return null;
   progress('Restoring');
   await hold([block.hash]);
-  const context = { ids, salt: saltOf(lineage), handle: kv.handle };
+  const context = { ids, salt: saltOf(lineage), handle: kv.handle, slot };
   const located = await engine.locate(context, signal);
   const stat = located.reachable ? located.blocks[0]?.stat : null;
   // The inspection reads a file that is not as it was, before the server does.

@@ -7,7 +7,7 @@ import type { SlotFolder } from './slotFolder.ts';
 import { formatHandle, slotFileName } from './slotHandle.ts';
 
 /**
- * Has the server write its only slot as it is, into a file under a name that no record has, and computes nothing: another conversation waits for
+ * Has the server write a slot as it is, into a file under a name that no record has, and computes nothing: another conversation waits for
  * the slot. What the file is worth is looked at without the server.
  *
  * @param tokens that the slot must have: with another number, another program used it. @returns null where nothing was written, or no file of it stays.
@@ -17,7 +17,7 @@ export async function leavePlace(
   { home, folder }: { readonly home: HomeSlot; readonly folder: SlotFolder },
   { salt, tokens }: { readonly salt: string; readonly tokens: number },
 ): Promise<LeftKv | null> {
-  if (!server.savesSlots || server.slots !== 1 || !home.hasComputed(salt)) return null;
+  if (!server.savesSlots || !home.hasComputed(slot, salt)) return null;
   if ((await folder.whyUnreachable()) !== null) return null;
   const draft = await folder.newDraft();
   if (draft === null) return null;

@@ -33,13 +33,19 @@ export class SlotRequests {
     return use;
   }
 
-  /** A request is about to be sent past this adapter, into a slot of the server's choice. */
-  async letPass({ link, server }: Omit<Place, 'slot'>, salt: string, signal: AbortSignal): Promise<Passage> {
-    const isNew = await isUnused(link, server, signal);
-    if (isNew) this.#home.reset();
-    const unsound = this.#home.unsoundFor(salt);
+  /** A request is about to be sent past this adapter. @param slot null: of the server's choice. */
+  async letPass(
+    { link, server }: Omit<Place, 'slot'>,
+    { salt, slot }: { readonly salt: string; readonly slot: number | null },
+    signal: AbortSignal,
+  ): Promise<Passage> {
+    // Who chose a slot has looked at all of them.
+    const isNew = slot === null ? await isUnused(link, server, signal) : this.#home.takeUnused();
+    if (isNew && slot === null) this.#home.reset();
+    const { reuse, unsound } = this.#home.passes(slot, salt);
     if (unsound !== null) await eraseSlot(link, unsound, signal);
-    return { mayReuse: this.#home.passed(salt), isNew };
+    this.#home.passed(slot, salt);
+    return { mayReuse: reuse, isNew };
   }
 
   async measure(place: Place, context: KvContext, signal: AbortSignal): Promise<Measurement> {
@@ -69,12 +75,14 @@ export class SlotRequests {
     requireRoom(sentTokens, server);
     const use = await this.enter(place, context.salt, signal);
     const startedMs = this.#clock.elapsedMs();
-    const { value, triedBefore } = await link.json(completionRequest(context, use, canary), completionSchema, signal);
+    const { value, triedBefore } = await link
+      .json(completionRequest(context, use, canary), completionSchema, signal)
+      .finally(() => this.#home.ended(place.slot));
     const timeToFirstTokenMs = this.#clock.elapsedMs() - startedMs;
     checkSlot(value.id_slot, use, link.label);
     const { timings } = value;
     const reuse = weigh({ sentTokens, timings, triedBefore, timeToFirstTokenMs, isFromFile: use.isFromFile });
-    if (reuse.cachedTokens === 0) this.#home.noLongerFromFile();
+    if (reuse.cachedTokens === 0) this.#home.noLongerFromFile(place.slot);
     return { completion: value, reuse };
   }
 }

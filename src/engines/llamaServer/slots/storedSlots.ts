@@ -56,7 +56,7 @@ export class StoredSlots {
         const trial = isDeadly ? { notes: [] } : await this.#tryRestore(place, context, signal);
         return { reuse, handle, ...trial, notes: [...notes, ...trial.notes] };
       }
-      this.#home.emptied();
+      this.#home.emptied(place.slot);
       if (saves === maxSaves) {
         await this.#folder.forget([hash]);
         return { reuse, handle: null, notes: [`Somebody else uses slot ${place.slot}. ${memoryOnly}`] };
@@ -86,7 +86,7 @@ export class StoredSlots {
     const unaborted = new AbortController().signal;
     signal.throwIfAborted();
     if (!(await eraseSlot(link, slot, unaborted))) return { notes: [] };
-    this.#home.filledFromFile(context.salt);
+    this.#home.filledFromFile(slot, context.salt);
     const outcome = await restoreSlot(link, slot, slotFileName(hash), unaborted);
     if (outcome.kind !== 'restored') {
       this.#home.refused(slot);
@@ -95,7 +95,7 @@ export class StoredSlots {
     }
     const { reuse } = await this.#requests.complete(place, context, false, signal);
     // This process wrote the file itself a moment ago, out of this very slot.
-    this.#home.noLongerFromFile();
+    this.#home.noLongerFromFile(slot);
     this.#trials.note(reuse);
     return { restored: reuse, notes: [] };
   }
@@ -114,7 +114,7 @@ export class StoredSlots {
     const { link, slot } = place;
     if (!(await eraseSlot(link, slot, signal))) return { outcome: 'missing', notes: [memoryOnly] };
     // The server may still do it, even when the caller waits no longer.
-    this.#home.filledFromFile(context.salt);
+    this.#home.filledFromFile(slot, context.salt);
     const looking = isSound();
     looking.catch(() => undefined);
     const outcome = await restoreSlot(link, slot, slotFileName(hash), signal);
@@ -128,7 +128,7 @@ export class StoredSlots {
           : `the slot file has ${outcome.tokens} tokens instead of ${expected}`;
       if (found === null) return { outcome: 'restored', notes: [] };
       await eraseSlot(link, slot, new AbortController().signal);
-      this.#home.emptied();
+      this.#home.emptied(slot);
       return { outcome: 'missing', notes: [`It was given up, because ${found}.`] };
     }
     this.#home.refused(slot);

@@ -42,7 +42,7 @@ export async function generateText(
     signal,
   );
   if (found) onPiece(found.end());
-  home.noLongerFromFile();
+  home.noLongerFromFile(place.slot);
   const { finishReason, timings, outputTokens } = answer;
   const said = found ? saidBesides(found) : { text: answer.text };
   const sentTokens = pictures ? (timings?.cache_n ?? 0) + (timings?.prompt_n ?? 0) : promptIds.length;

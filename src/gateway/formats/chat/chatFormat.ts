@@ -60,11 +60,12 @@ export const chatLayout: Layout = {
  */
 export function besidesInChat(body: JsonObject, besides: Besides | undefined): Readonly<Record<string, unknown>> {
   if (!besides) return {};
-  const { dialect, salt, reusesNothing } = besides;
+  const { dialect, salt, reusesNothing, slot } = besides;
   return {
     ...(salt !== null && body['cache_salt'] === undefined && { cache_salt: salt }),
     ...(dialect === 'vllm' && body['return_token_ids'] === undefined && { return_token_ids: true }),
     ...(reusesNothing && body['cache_prompt'] === undefined && { cache_prompt: false }),
+    ...(slot !== null && body['id_slot'] === undefined && { id_slot: slot }),
     ...(body['stream'] === true && body['stream_options'] === undefined && { stream_options: { include_usage: true } }),
   };
 }

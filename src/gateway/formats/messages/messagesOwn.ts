@@ -71,7 +71,12 @@ export const ownMessages: OwnWire = {
 };
 
 const besidesIn = (body: JsonObject, besides: Besides | undefined): Readonly<Record<string, unknown>> =>
-  besides && besides.salt !== null && body['cache_salt'] === undefined ? { cache_salt: besides.salt } : {};
+  besides
+    ? {
+        ...(besides.salt !== null && body['cache_salt'] === undefined && { cache_salt: besides.salt }),
+        ...(besides.slot !== null && body['id_slot'] === undefined && { id_slot: besides.slot }),
+      }
+    : {};
 
 /** Markers for caches move from message to message, also inside the results of tools. */
 function comparable(message: unknown): unknown {

@@ -102,11 +102,12 @@ function saysMore(body: JsonObject, dialect: Besides['dialect']): boolean {
 /** vLLM tells the ids of a prompt and of its answer as "messages". */
 function besidesIn(body: JsonObject, besides: Besides | undefined): Readonly<Record<string, unknown>> {
   if (!besides) return {};
-  const { dialect, salt, reusesNothing } = besides;
+  const { dialect, salt, reusesNothing, slot } = besides;
   return {
     ...(salt !== null && body['cache_salt'] === undefined && { cache_salt: salt }),
     ...(dialect === 'vllm' && body['enable_response_messages'] === undefined && { enable_response_messages: true }),
     ...(reusesNothing && body['cache_prompt'] === undefined && { cache_prompt: false }),
+    ...(slot !== null && body['id_slot'] === undefined && { id_slot: slot }),
   };
 }
 
