@@ -317,7 +317,8 @@ describe('a model server with several slots', () => {
     const slot = place.fake.held.findIndex((ids) => ids.length > 0);
     const others = Array.from({ length: 200 }, (_, at) => at % 250);
     // The first look after the checkpoint says what is in the slot.
-    await talk('blue');
+    await place.saved((await talk('blue')).session);
+    await place.cwm.settled();
     place.fake.strangerAsks(slot, others);
     const before = restored(place);
     expect((await talk('red')).share).toBeGreaterThan(0.8);
