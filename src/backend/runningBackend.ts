@@ -228,8 +228,8 @@ class StartedBackend implements RunningBackend {
     const idle = new IdleWatch(
       this.#options.idleMs,
       () => void this.stop('nobody used it'),
-      // Clients of the gateway start no backend.
-      () => tcp.url !== null && (services.gateway?.clientsAddress ?? null) !== null,
+      // Clients of the gateway start no backend. Where another program has their port, it is tried again from time to time.
+      () => (services.gateway?.clientsAddress ?? null) !== null,
     );
     const token = randomSalt();
     let address = '';

@@ -101,8 +101,14 @@ export async function runCommandLine(
  */
 function withoutHelpWord(program: Command, args: readonly string[]): readonly string[] {
   const [first, ...words] = args;
-  const asked = words.filter((word) => word !== 'help' && !word.startsWith('-'));
-  if (first !== 'help' || asked.length === 0) return args;
+  if (first !== 'help') return args;
+  const takers = [program, ...namedCommand(program, words)].flatMap(({ options }) =>
+    options.filter((option) => option.required),
+  );
+  const isValue = (at: number): boolean =>
+    at > 0 && takers.some(({ long, short }) => [long, short].includes(words[at - 1]));
+  const asked = words.filter((word, at) => word !== 'help' && !word.startsWith('-') && !isValue(at));
+  if (asked.length === 0) return ['help'];
   const found = namedCommand(program, asked);
   const at = asked.findIndex((word, index) => found[index]?.name() !== word);
   if (at !== -1 && (found[at - 1] ?? program).commands.length > 0)

@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { CwmError } from '../protocol/errors.ts';
-import { isEmptyJson, restoreJson, restoreJsonItem, setJson, upsertJsonItem } from './jsonEdit.ts';
+import { isEmptyJson, restoreJson, restoreJsonItem, setJson, upsertJsonItem, type JsonChange } from './jsonEdit.ts';
 
 /** What a client is set up with. */
 export interface ClientSetup {
@@ -8,7 +8,7 @@ export interface ClientSetup {
   readonly base: string;
   readonly token: string;
   readonly model: string;
-  /** How much the model takes, prompt and answer together. Default: 8192. */
+  /** How much the model takes, prompt and answer together. Default: nobody knows, and most clients are told nothing. */
   readonly contextTokens?: number | undefined;
   /** Default: false. */
   readonly takesPictures?: boolean | undefined;
@@ -81,29 +81,36 @@ const providerOfCodex =
 /** The file is one of our own. */
 const anyText = /\S.*/;
 
-/** Fields of one object of a JSON file. Comments, order and everything else stay what they were. */
-const jsonFields = (file: string, outer: string, fields: Readonly<Record<string, unknown>>): ConfigChange => ({
+/**
+ * Fields of a JSON file; those that are undefined stay. Comments, order and everything else stay what they were.
+ *
+ * @param own what the client itself writes into a file that has nothing else.
+ */
+const jsonFields = (file: string, fields: readonly JsonChange[], own = /(?!)/g): ConfigChange => ({
   file,
   apply: (before) =>
     setJson(
       before ?? '',
-      Object.entries(fields).map(([name, value]) => ({ path: [outer, name], value })),
+      fields.filter(({ value }) => value !== undefined),
     ),
   undo: (now, before) => {
     // Without a backup, values under a client's own names may be the user's.
-    const names = Object.keys(fields).filter((name) => before !== undefined || name === 'cwm');
-    const rest = restoreJson(now, before ?? '', outer, names);
-    return before === null && isEmptyJson(rest) ? null : rest;
+    const ours = fields.filter(({ name }) => before !== undefined || /^cwm/i.test(name));
+    const rest = ours.reduce((text, { outer, name }) => restoreJson(text, before ?? '', outer, [name]), now);
+    return before === null && isEmptyJson(rest.replaceAll(own, '')) ? null : rest;
   },
 });
+
+const inObject = (outer: string, fields: Readonly<Record<string, unknown>>): JsonChange[] =>
+  Object.entries(fields).map(([name, value]) => ({ outer, name, value }));
 
 /** What `cwm connect` knows. Each change leaves everything else of the client's as it was, and can be undone. */
 export const clientConfigs: Readonly<Record<string, ClientConfig>> = {
   continue: {
     label: 'Continue',
-    change: ({ base, token, model, home }) =>
+    change: ({ base, token, model, home, contextTokens }) =>
       block(
-        path.join(home, '.continue', 'cwm.yaml'),
+        continueFile(home),
         [
           'name: cwm',
           'version: 1.0.0',
@@ -115,22 +122,42 @@ export const clientConfigs: Readonly<Record<string, ClientConfig>> = {
           `    apiBase: ${base}/v1`,
           `    apiKey: ${token}`,
           '    capabilities: [tool_use]',
+          // The extension reads the one, and the command line the other.
+          ...(contextTokens === undefined
+            ? []
+            : [
+                `    contextLength: ${contextTokens}`,
+                '    defaultCompletionOptions:',
+                `      contextLength: ${contextTokens}`,
+                `      maxTokens: ${answerTokens(contextTokens)}`,
+              ]),
         ],
         anyText,
       ),
-    hint: ({ home }) => `Run: cn --config ${path.join(home, '.continue', 'cwm.yaml')}`,
+    hint: ({ home, model }) =>
+      `Choose the model "${model}" in Continue. On the command line: cn --config ${continueFile(home)}`,
   },
   opencode: {
     label: 'OpenCode',
-    change: ({ base, token, model, home }) =>
-      jsonFields(path.join(home, '.config', 'opencode', 'opencode.json'), 'provider', {
-        cwm: {
-          npm: '@ai-sdk/openai-compatible',
-          name: 'Context Window Manager',
-          options: { baseURL: `${base}/v1`, apiKey: token },
-          models: { [model]: {} },
-        },
-      }),
+    change: ({ base, token, model, home, contextTokens }) =>
+      jsonFields(
+        path.join(home, '.config', 'opencode', 'opencode.json'),
+        inObject('provider', {
+          cwm: {
+            npm: '@ai-sdk/openai-compatible',
+            name: 'Context Window Manager',
+            options: { baseURL: `${base}/v1`, apiKey: token },
+            models: {
+              [model]:
+                contextTokens === undefined
+                  ? {}
+                  : {
+                      limit: { context: contextTokens, output: answerTokens(contextTokens, 32_000) },
+                    },
+            },
+          },
+        }),
+      ),
     hint: ({ model }) => `Run: opencode -m cwm/${model}`,
   },
   codex: {
@@ -147,33 +174,81 @@ export const clientConfigs: Readonly<Record<string, ClientConfig>> = {
         ],
         providerOfCodex,
       ),
-    hint: ({ model }) => `Run: codex -c model_provider=cwm -m ${model}`,
+    hint: ({ model, contextTokens }) =>
+      `Run: codex -c model_provider=cwm -m ${model}${contextTokens === undefined ? '' : ` -c model_context_window=${contextTokens}`}`,
   },
   'claude-code': {
     label: 'Claude Code',
-    change: ({ base, token, model, home }) =>
-      jsonFields(path.join(home, '.claude', 'settings.json'), 'env', {
-        ANTHROPIC_BASE_URL: base,
-        ANTHROPIC_AUTH_TOKEN: token,
-        ANTHROPIC_MODEL: model,
-      }),
+    change: ({ base, token, model, home, contextTokens }) =>
+      jsonFields(
+        path.join(home, '.claude', 'settings.json'),
+        inObject('env', {
+          ANTHROPIC_BASE_URL: base,
+          ANTHROPIC_AUTH_TOKEN: token,
+          ANTHROPIC_MODEL: model,
+          // It asks other models for titles and by its agents' aliases: the server has none of Anthropic's.
+          ANTHROPIC_SMALL_FAST_MODEL: model,
+          ANTHROPIC_DEFAULT_HAIKU_MODEL: model,
+          ANTHROPIC_DEFAULT_SONNET_MODEL: model,
+          ANTHROPIC_DEFAULT_OPUS_MODEL: model,
+          CLAUDE_CODE_MAX_CONTEXT_TOKENS: contextTokens && String(contextTokens),
+          CLAUDE_CODE_MAX_OUTPUT_TOKENS: contextTokens && String(answerTokens(contextTokens, 32_000)),
+        }),
+      ),
     hint: () =>
       'Run: claude. Every session of Claude Code uses your own model server until "cwm connect claude-code --undo".',
   },
   cline: {
     label: 'Cline',
-    change: () => null,
-    hint: ({ base, token, model }) => `Run: cline auth -p openai -k ${token} -m ${model} -b ${base}/v1`,
+    // As "cline auth" writes it.
+    change: ({ base, token, model, home, contextTokens }) =>
+      jsonFields(
+        path.join(home, '.cline', 'data', 'settings', 'providers.json'),
+        [
+          { outer: null, name: 'version', value: 1 },
+          { outer: null, name: 'lastUsedProvider', value: clineProvider },
+          ...inObject('providers', {
+            [clineProvider]: {
+              settings: {
+                provider: clineProvider,
+                apiKey: token,
+                model,
+                contextWindow: contextTokens,
+                baseUrl: `${base}/v1`,
+              },
+              // It writes the time itself when it uses the entry.
+              updatedAt: new Date(0).toISOString(),
+              tokenSource: 'manual',
+            },
+          }),
+        ],
+        /"(modes|providers)":\s*\{\s*\},?/g,
+      ),
+    hint: ({ model }) => `Run: cline -P ${clineProvider} -m ${model}`,
   },
   qwen: {
     label: 'Qwen Code',
-    change: ({ base, token, model, home }) =>
-      block(path.join(home, '.qwen', '.env'), [
-        `OPENAI_BASE_URL=${base}/v1`,
-        `OPENAI_API_KEY=${token}`,
-        `OPENAI_MODEL=${model}`,
-      ]),
-    hint: () => 'Run: qwen --auth-type openai',
+    change: ({ base, token, model, home, contextTokens }) =>
+      jsonFields(
+        path.join(home, '.qwen', 'settings.json'),
+        [
+          ...inObject('modelProviders', {
+            cwm: [
+              {
+                id: model,
+                name: `${model} (Context Window Manager)`,
+                baseUrl: `${base}/v1`,
+                envKey: qwenKey,
+                ...(contextTokens !== undefined && { generationConfig: { contextWindowSize: contextTokens } }),
+              },
+            ],
+          }),
+          ...inObject('providerProtocol', { cwm: 'openai' }),
+          ...inObject('env', { [qwenKey]: token }),
+        ],
+        /"\$version":\s*\d+,?/g,
+      ),
+    hint: ({ model }) => `Run: qwen --auth-type openai -m ${model}`,
   },
   vscode: {
     label: "VS Code's chat",
@@ -212,10 +287,17 @@ export const clientConfigs: Readonly<Record<string, ClientConfig>> = {
   },
 };
 
+const qwenKey = 'CWM_GATEWAY_TOKEN';
+/** Cline's own name for any server of OpenAI's API. */
+const clineProvider = 'openai-compatible';
+
+/** Continue's extension adds the models of this folder to those of its own file, which stays as it is. */
+const continueFile = (home: string): string => path.join(home, '.continue', 'models', 'cwm.yaml');
+
 /** Of a server that does not say how much its model takes. */
 const unknownContextTokens = 8192;
 /** A quarter is left for the answer, but no more than any needs. */
-const answerTokens = (contextTokens: number): number => Math.min(8192, Math.floor(contextTokens / 4));
+const answerTokens = (contextTokens: number, most = 8192): number => Math.min(most, Math.floor(contextTokens / 4));
 
 /** With the token in the path, for clients whose key does not arrive. */
 const chatUrl = (base: string, token: string): string =>

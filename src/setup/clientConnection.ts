@@ -2,7 +2,8 @@ import { homedir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { RouteInput, RouteName, RouteOutput } from '../protocol/api.ts';
-import { CwmError } from '../protocol/errors.ts';
+import { CwmError, toCwmError } from '../protocol/errors.ts';
+import { memorySuffix, memoryTokens } from '../protocol/memory/memoryModel.ts';
 import { applied, undone, writeWithToken } from './changeWithToken.ts';
 import { clientConfigs, type ClientConfig, type ClientSetup, type ConfigChange } from './clientConfigs.ts';
 import { beforeChange, putBack, readConfigFile, rewriteFile } from './configFile.ts';
@@ -33,8 +34,8 @@ export interface ConnectPlan {
   readonly change: { readonly file: string; readonly before: string | null; readonly after: string } | null;
   readonly url: string;
   readonly model: string;
-  /** Of the client before it. */
-  readonly requests: number;
+  /** What the client got before it. */
+  readonly before: Outcomes;
   /** The client has a token, which the new one replaces. */
   readonly replacesToken: boolean;
   /** Makes the change, with a token of its own. @returns how to use the client then. */
@@ -56,11 +57,14 @@ export async function planConnection(desk: ConnectDesk, wish: ConnectWish): Prom
   const { items } = await desk.call('gatewayClients', {});
   const { url } = await desk.call('openGateway', {});
   const on = engine === undefined ? {} : { engine };
-  const listed = wish.model === undefined || kind === 'vscode' ? await desk.call('listModels', on) : null;
+  const listed = await desk.call('listModels', on).catch((error: unknown) => {
+    if (wish.model !== undefined) return null;
+    throw withReason(error, kind);
+  });
   const model = wish.model ?? listed?.models[0]?.id;
   if (model === undefined) throw new CwmError('InvalidParameter', 'The model server lists no model. Name one.');
   const base = project === undefined ? url : `${url}/p/${encodeURIComponent(project)}`;
-  const about = kind === 'vscode' && listed ? await modelOf(desk, listed.engine) : {};
+  const about = listed ? await modelOf(desk, listed.engine, model) : {};
   const setupWith = (token: string): ClientSetup => ({ ...places(desk), base, model, token, ...about });
   const shown = config.change(setupWith(shownToken));
   const newToken = async (): Promise<string> => (await desk.call('putGatewayClient', { name: kind })).token ?? '';
@@ -69,7 +73,7 @@ export async function planConnection(desk: ConnectDesk, wish: ConnectWish): Prom
     change: shown && (await preview(shown)),
     url: `${base}/v1`,
     model,
-    requests: items.find(({ name }) => name === kind)?.requests ?? 0,
+    before: outcomesOf(items, kind),
     replacesToken: items.some(({ name, createdAt }) => name === kind && createdAt !== null),
     make: async () => {
       const change = (token: string): ConfigChange | null => config.change(setupWith(token));
@@ -88,11 +92,21 @@ async function requireServed(desk: ConnectDesk, engine: string): Promise<void> {
   });
 }
 
+/** Why the server is asked, where it does not answer. */
+const withReason = (thrown: unknown, kind: string): CwmError => {
+  const error = toCwmError(thrown);
+  const hint = `The client must name a model, and the server says which it has. ${error.hint} Or name one: "cwm connect ${kind} --served MODEL".`;
+  return new CwmError(error.name, error.message, { hint, cause: error });
+};
+
 /** Without what the model server does not say, or does not answer. */
 async function modelOf(
   desk: ConnectDesk,
   engine: string,
+  model: string,
 ): Promise<Pick<ClientSetup, 'contextTokens' | 'takesPictures'>> {
+  // A conversation with memory may be longer than the model's context: the client must shorten nothing.
+  if (model.endsWith(memorySuffix)) return { contextTokens: memoryTokens };
   const { engines } = await desk.call('health', { probe: true });
   const status = engines.find(({ spec }) => spec === engine);
   return { contextTokens: status?.maxModelLen ?? undefined, takesPictures: status?.takesPictures };
@@ -138,25 +152,49 @@ export async function undoConnection(desk: ConnectDesk, kind: string): Promise<U
 
 const pollMs = 1000;
 
+/** What became of a client's requests since the backend started. */
+interface Outcomes {
+  readonly answers: number;
+  readonly failures: number;
+  /** The last one, in the words of who refused the request. */
+  readonly lastFailure: string;
+}
+
+function outcomesOf(items: RouteOutput<'gatewayClients'>['items'], kind: string): Outcomes {
+  const item = items.find(({ name }) => name === kind);
+  // An earlier backend counts requests only.
+  const { answers = item?.requests ?? 0, failures = 0, lastFailure } = item ?? {};
+  return { answers, failures, lastFailure: lastFailure ?? '' };
+}
+
 /**
- * Waits for a request of a client.
+ * Waits for a request of a client that gets an answer.
  *
- * @param requests that it had made before.
- * @returns false where none came in time, or `signal` was aborted.
+ * @param before what it had got before.
+ * @param onRefused gets the words of each refusal on the way; waiting goes on.
+ * @returns false where no answer came in time, or `signal` was aborted.
  */
-export async function firstRequest(
+export async function firstAnswer(
   desk: Pick<ConnectDesk, 'call'>,
   kind: string,
-  requests: number,
-  signal: AbortSignal,
-  mostMs: number,
+  before: Outcomes,
+  { signal, mostMs, onRefused }: FirstAnswerOptions,
 ): Promise<boolean> {
+  let { failures } = before;
   for (const deadlineMs = performance.now() + mostMs; performance.now() < deadlineMs && !signal.aborted;) {
-    const { items } = await desk.call('gatewayClients', {});
-    if (items.some((item) => item.name === kind && item.requests > requests)) return true;
+    const now = outcomesOf((await desk.call('gatewayClients', {})).items, kind);
+    if (now.answers > before.answers) return true;
+    if (now.failures > failures) onRefused(now.lastFailure);
+    ({ failures } = now);
     await delay(pollMs, undefined, { signal }).catch(() => undefined);
   }
   return false;
+}
+
+interface FirstAnswerOptions {
+  readonly signal: AbortSignal;
+  readonly mostMs: number;
+  readonly onRefused: (why: string) => void;
 }
 
 function configOf(kind: string): ClientConfig {

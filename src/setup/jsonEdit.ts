@@ -1,9 +1,11 @@
 import { findNodeAtLocation, getNodeValue, parse, parseTree, type Node, type ParseError } from 'jsonc-parser';
 import { CwmError } from '../protocol/errors.ts';
 
-/** A value in an object inside the object of a file. */
+/** A value in the object of a file, or in an object inside it. */
 export interface JsonChange {
-  readonly path: readonly [outer: string, name: string];
+  /** Null: the object of the file. */
+  readonly outer: string | null;
+  readonly name: string;
   readonly value: unknown;
 }
 
@@ -16,10 +18,10 @@ export interface JsonChange {
 export function setJson(text: string, changes: readonly JsonChange[]): string {
   const from = text.trim() === '' ? '{}\n' : text;
   const root = objectIn(readJson(from));
-  for (const { path } of changes) requireObjects(root, path);
-  return changes.reduce((now, { path: [outer, name], value }) => {
+  for (const { outer } of changes) requireObject(root, outer);
+  return changes.reduce((now, { outer, name, value }) => {
     const whole = treeOf(now);
-    const inner = valueAt(whole, outer);
+    const inner = objectAt(whole, outer);
     if (!inner) return inserted(now, whole, outer, { [name]: value });
     const there = valueAt(inner, name);
     return there ? replaced(now, there, value) : inserted(now, inner, name, value);
@@ -43,19 +45,20 @@ export function upsertJsonItem(text: string, key: string, item: Readonly<Record<
  *
  * @throws CwmError InvalidConfig for what is no JSON object.
  */
-export function restoreJson(text: string, earlier: string, outer: string, names: readonly string[]): string {
+export function restoreJson(text: string, earlier: string, outer: string | null, names: readonly string[]): string {
   objectIn(readJson(text));
-  const before = earlier.trim() === '' ? undefined : (objectIn(readJson(earlier)), valueAt(treeOf(earlier), outer));
+  const before = earlier.trim() === '' ? undefined : (objectIn(readJson(earlier)), objectAt(treeOf(earlier), outer));
   const rest = names.reduce((now, name) => {
-    const there = valueAt(valueAt(treeOf(now), outer), name);
+    const there = valueAt(objectAt(treeOf(now), outer), name);
     const was = valueAt(before, name);
     if (!there) return now;
     return was
       ? spliced(now, there.offset, end(there), earlier.slice(was.offset, end(was)))
       : without(now, there.parent);
   }, text);
-  const inner = valueAt(treeOf(rest), outer);
-  const isLeftOver = rest !== text && !before && inner?.type === 'object' && inner.children?.length === 0;
+  const inner = outer === null ? undefined : valueAt(treeOf(rest), outer);
+  const isLeftOver =
+    inner !== undefined && rest !== text && !before && inner.type === 'object' && inner.children?.length === 0;
   return isLeftOver ? without(rest, inner.parent) : rest;
 }
 
@@ -89,6 +92,7 @@ function treeOf(text: string): Node {
   throw new CwmError('InvalidConfig', 'The file holds no JSON.');
 }
 
+const objectAt = (tree: Node, outer: string | null): Node | undefined => (outer === null ? tree : valueAt(tree, outer));
 const valueAt = (tree: Node | undefined, name: string): Node | undefined => tree && findNodeAtLocation(tree, [name]);
 
 /** @throws CwmError InvalidConfig for what is no JSON array. */
@@ -107,8 +111,8 @@ function objectIn(value: unknown): Record<string, unknown> {
 }
 
 /** A value that is no object would be replaced as a whole. */
-function requireObjects(root: Record<string, unknown>, [outer]: JsonChange['path']): void {
-  const inner = root[outer];
+function requireObject(root: Record<string, unknown>, outer: string | null): void {
+  const inner = outer === null ? root : root[outer];
   if (inner === undefined || (typeof inner === 'object' && inner !== null && !Array.isArray(inner))) return;
   throw new CwmError('InvalidConfig', `"${outer}" of the file holds no JSON object.`);
 }

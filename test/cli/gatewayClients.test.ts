@@ -1,9 +1,11 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { memorySuffix } from '../../src/protocol/memory/memoryModel.ts';
 import { runCommandLine } from '../../src/cli/program.ts';
 import { temporaryDirectories } from '../backend/support/temporaryDirectory.ts';
 import { wholeBackends } from '../security/support/wholeBackend.ts';
+import { eventually } from '../support/eventually.ts';
 import { FakeTerminal } from './support/fakeTerminal.ts';
 import { outcomeOf, say } from './support/person.ts';
 
@@ -69,8 +71,33 @@ test('cwm connect refuses a model server that the gateway does not pass to, and 
   expect(refused.stderr).toContain('Run "cwm use http://127.0.0.1:9" first.');
   expect((await client.call('gatewayClients', {})).items).toEqual([]);
 
-  expect(await say(me, 'connect', 'curl', '--engine', defaultEngine)).toMatch(/^curl needs no file\.\nRun: curl .*\n$/);
-  expect(await say(me, 'connect', 'curl')).toMatch(/\nThe token that it had before does not work any more\.\n$/);
+  const made = await say({ ...me, lines: ['y'] }, 'connect', 'curl', '--engine', defaultEngine);
+  expect(made).toMatch(
+    /^curl needs no file\.\nRun: curl .*\n.*"cwm serve --at-login on" starts one at each login\.\n$/,
+  );
+  const again = await say(me, 'connect', 'curl', '--yes');
+  expect(again).toMatch(/\nThe token that it had before does not work any more\.\n/);
+});
+
+test('cwm connect curl makes a token, which takes an earlier one back, only on yes', async () => {
+  const { storage, client } = await start();
+  const me = { storage, cwd: makeDirectory() };
+  const refused = await outcomeOf(me, 'connect', 'curl');
+  expect(refused).toMatchObject({ code: 1, stdout: '' });
+  expect(refused.stderr).toContain('Nothing was changed.');
+  expect((await client.call('gatewayClients', {})).items).toEqual([]);
+});
+
+test('cwm connect says why it needs a model server that does not answer, and does without it where the model is named', async () => {
+  const { storage, client } = await start();
+  const home = makeDirectory();
+  const me = { storage, cwd: home, home };
+  await client.call('useEngine', { engine: 'http://127.0.0.1:9' });
+  const refused = await outcomeOf(me, 'connect', 'curl', '--yes');
+  expect(refused.stderr).toContain('The client must name a model, and the server says which it has.');
+  expect(refused.stderr).toContain('"cwm connect curl --served MODEL"');
+  expect(await say(me, 'connect', 'opencode', '--yes', '--served', 'gemma')).toMatch(/^OpenCode is set up in /);
+  expect(readFileSync(join(home, '.config/opencode/opencode.json'), 'utf8')).toContain('"gemma": {}');
 });
 
 test('cwm connect --undo leaves a file that names the gateway for another reason, and says what to do', async () => {
@@ -107,6 +134,42 @@ test('cwm connect waits in a terminal for the first request, and Ctrl-C ends onl
   expect(terminal.stdout).toMatch(/^Claude Code is set up in /);
   expect(terminal.stderr).toMatch(/Waiting for its first request; Ctrl-C ends that\.\n/);
 });
+
+test('cwm connect says that a client works once a request of it was answered, and shows one that was refused', async () => {
+  const home = makeDirectory();
+  const { storage, client } = await start();
+  const terminal = new FakeTerminal({ env: { HOME: home }, cwd: home, isWatched: true });
+  const run = runCommandLine(['connect', 'opencode', '--yes', '--storage', storage], terminal);
+  await eventually(() => expect(terminal.stderr).toContain('Waiting for its first request'));
+  const written = JSON.parse(readFileSync(join(home, '.config/opencode/opencode.json'), 'utf8')) as Written;
+  const { baseURL, apiKey } = written.provider.cwm.options;
+  const [model = ''] = Object.keys(written.provider.cwm.models);
+  const ask = async (named: string): Promise<number> => {
+    const answer = await fetch(`${baseURL}/chat/completions`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${apiKey}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ model: named, messages: [{ role: 'user', content: 'Hello.' }] }),
+    });
+    await answer.text();
+    return answer.status;
+  };
+  expect(await ask(`none${memorySuffix}`)).toBe(404);
+  await eventually(() => expect(terminal.stderr).toMatch(/\nOpenCode asked, and got an error: 404: .*none/));
+  expect(terminal.stderr).not.toContain('works');
+  expect(await ask(model)).toBe(200);
+  expect(await run).toBe(0);
+  expect(terminal.stderr).toMatch(/\nOpenCode works: its request was answered\.\n$/);
+  const { items } = await client.call('gatewayClients', {});
+  expect(items).toMatchObject([
+    { name: 'opencode', answers: 1, failures: 1, lastFailure: expect.stringMatching(/^404: /) as unknown },
+  ]);
+});
+
+interface Written {
+  readonly provider: {
+    readonly cwm: { readonly options: { readonly baseURL: string; readonly apiKey: string }; readonly models: object };
+  };
+}
 
 test('cwm serve --at-login says that nothing starts at login, and takes back what is not there without an error', async () => {
   const home = makeDirectory();

@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { copyFileSync, existsSync, globSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { clientConfigs } from '../../src/setup/clientConfigs.ts';
@@ -148,7 +147,7 @@ export const drivers: readonly Driver[] = [
       program: bin('continue', 'cn'),
       args: [
         '--config',
-        path.join(home, '.continue', 'cwm.yaml'),
+        path.join(home, '.continue', 'models', 'cwm.yaml'),
         '--auto',
         '-p',
         ...(way === 'resume' ? ['--resume'] : []),
@@ -184,22 +183,10 @@ export const drivers: readonly Driver[] = [
     client: 'qwen',
     namesFolder: true,
     cannotFork: true,
-    command: ({ base, token, model }, { text, way }) => ({
+    setUp: (place) => void connect('qwen', place),
+    command: ({ model }, { text, way }) => ({
       program: bin('qwen', 'qwen'),
-      args: [
-        '--auth-type',
-        'openai',
-        '--openai-base-url',
-        `${base}/v1`,
-        '--openai-api-key',
-        token,
-        '-m',
-        model,
-        '-y',
-        ...(way === 'begin' ? [] : ['--continue']),
-        '-p',
-        text,
-      ],
+      args: ['--auth-type', 'openai', '-m', model, '-y', ...(way === 'begin' ? [] : ['--continue']), '-p', text],
     }),
   },
   {
@@ -293,11 +280,7 @@ export const drivers: readonly Driver[] = [
     client: 'cline',
     namesFolder: true,
     cannotFork: true,
-    setUp: ({ home, base, token, model }) =>
-      void execFileSync(bin('cline', 'cline'), ['auth', '-p', 'openai', '-k', token, '-m', model, '-b', `${base}/v1`], {
-        env: { PATH: process.env['PATH'], HOME: home },
-        stdio: 'ignore',
-      }),
+    setUp: (place) => void connect('cline', place),
     command: ({ home }, { text, way }) => {
       // Else it leaves a process behind.
       const env = { CLINE_SESSION_BACKEND_MODE: 'local', TERM: 'xterm-256color' };

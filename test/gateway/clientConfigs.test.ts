@@ -23,7 +23,11 @@ describe('the configuration of a client', () => {
 
   test.each([
     ['codex', 'model = "other"\n\n[profiles.x]\nmodel = "y"\n'],
-    ['qwen', 'OTHER=1\n'],
+    ['qwen', '{\n  "env": {\n    "OTHER": "1"\n  },\n  "$version": 4\n}\n'],
+    [
+      'cline',
+      '{\n  "version": 1,\n  "lastUsedProvider": "cline",\n  "modes": {},\n  "providers": {\n    "cline": {}\n  }\n}\n',
+    ],
     ['opencode', '{\n  "theme": "dark",\n  "provider": {\n    "other": {}\n  }\n}\n'],
     ['claude-code', '{\n  "env": {\n    "OTHER": "1"\n  }\n}\n'],
     ['vscode', '[\n  {\n    "name": "other"\n  }\n]\n'],
@@ -38,6 +42,8 @@ describe('the configuration of a client', () => {
     ['claude-code', '{"env":{"ANTHROPIC_AUTH_TOKEN":"sk-mine","ANTHROPIC_BASE_URL":"https://corp"}}'],
     ['opencode', '{"provider":{"cwm":{"npm":"mine"}}}'],
     ['vscode', '[{"name":"cwm","vendor":"mine"}]'],
+    ['qwen', '{"modelProviders":{"cwm":[{"id":"mine"}]},"env":{"A":"b"}}'],
+    ['cline', '{"version":1,"lastUsedProvider":"x","providers":{"openai-compatible":{"settings":{"apiKey":"sk"}}}}'],
   ])('%s: values that the change replaced come back, also into a file that was changed since', (name, before) => {
     const change = changeOf(name);
     const since = JSON.stringify(JSON.parse(change?.apply(before) ?? ''), null, 4);
@@ -86,7 +92,6 @@ describe('the configuration of a client', () => {
     ['codex', '[model_providers.cwm2]\nname = "[model_providers.cwm]"\n# [model_providers.cwm]\n'],
     ['codex', 'model = "x"\r\n[model_providers.other]\r\nname = "mine"\r\n'],
     ['codex', 'model = "x"'],
-    ['qwen', 'OPENAI_BASE_URL=https://mine\r\n'],
   ])('%s: a file that only looks like it is changed and put back, in its own line ends: %j', (name, before) => {
     const change = changeOf(name);
     const text = change?.apply(before) ?? '';
@@ -94,6 +99,47 @@ describe('the configuration of a client', () => {
     expect(change?.apply(text)).toBe(text);
     if (before.includes('\r\n')) expect(text).not.toMatch(/[^\r]\n/);
     expect(change?.undo(text, before)?.trimEnd()).toBe(before.trimEnd());
+  });
+
+  test.each([
+    // As the client leaves its file behind once it has run.
+    ['cline', (text: string) => JSON.stringify({ modes: {}, ...(JSON.parse(text) as object) }, null, 2)],
+    ['qwen', (text: string) => JSON.stringify({ ...(JSON.parse(text) as object), $version: 4 }, null, 2)],
+  ])('%s: a file that was not there goes, although the client wrote into it since', (name, rewritten) => {
+    const change = changeOf(name);
+    expect(change?.undo(rewritten(change.apply(null)), null)).toBeNull();
+  });
+
+  test.each([
+    ['continue', 'contextLength: 32768'],
+    ['opencode', '"context": 32768'],
+    ['claude-code', '"CLAUDE_CODE_MAX_CONTEXT_TOKENS": "32768"'],
+    ['claude-code', '"CLAUDE_CODE_MAX_OUTPUT_TOKENS": "8192"'],
+    ['cline', '"contextWindow": 32768'],
+    ['qwen', '"contextWindowSize": 32768'],
+    ['vscode', '"maxInputTokens": 24576'],
+  ])('%s is told how much the model takes, where the server says it: %s', (name, said) => {
+    const config = clientConfigs[name];
+    expect(config?.change({ ...setup, contextTokens: 32_768 })?.apply(null)).toContain(said);
+    if (name !== 'vscode') expect(config?.change(setup)?.apply(null)).not.toContain(said.split(' ')[0]);
+  });
+
+  test('codex is told so on its command line', () => {
+    expect(clientConfigs['codex']?.hint({ ...setup, contextTokens: 32_768 })).toMatch(
+      / -c model_context_window=32768$/,
+    );
+    expect(clientConfigs['codex']?.hint(setup)).not.toContain('context_window');
+  });
+
+  test('claude-code asks for no model that the server does not have', () => {
+    const { env } = JSON.parse(changeOf('claude-code')?.apply(null) ?? '') as { env: Record<string, string> };
+    const named = Object.entries(env).filter(([name]) => name.endsWith('_MODEL'));
+    expect(named).toHaveLength(5);
+    expect(new Set(named.map(([, model]) => model))).toEqual(new Set(['gemma']));
+  });
+
+  test.each(written)('%s: how to use it then says no token', (name) => {
+    expect(clientConfigs[name]?.hint(setup)).not.toContain('SECRET');
   });
 
   test("VS Code's token stands in the path, since its key does not arrive", () => {

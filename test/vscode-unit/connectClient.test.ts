@@ -10,7 +10,9 @@ import { temporaryDirectories } from '../backend/support/temporaryDirectory.ts';
 const editor = vi.hoisted(() => ({
   /** Whether the user presses the button of a question. */
   agrees: true,
+  /** Each message with its buttons. */
   shown: [] as string[],
+  reported: [] as string[],
   diffs: [] as string[],
 }));
 
@@ -26,12 +28,15 @@ vi.mock('vscode', () => ({
   },
   window: {
     showInformationMessage: async (text: string, ...buttons: string[]) => {
-      editor.shown.push(text);
-      return editor.agrees && text.startsWith('Set ') ? buttons[0] : undefined;
+      editor.shown.push([text, ...buttons].join(' | '));
+      return editor.agrees && /^(Set|Make) /.test(text) ? buttons[0] : undefined;
     },
     showErrorMessage: async (text: string) => void editor.shown.push(text),
     withProgress: (_options: object, work: (...given: unknown[]) => unknown) =>
-      work({ report: () => undefined }, { onCancellationRequested: () => ({ dispose: () => undefined }) }),
+      work(
+        { report: ({ message }: { message: string }) => editor.reported.push(message) },
+        { onCancellationRequested: () => ({ dispose: () => undefined }) },
+      ),
   },
 }));
 
@@ -46,9 +51,15 @@ function appOf(userFiles: string) {
   const call = async (route: RouteName, input: RouteInput<RouteName>): Promise<object> => {
     switch (route) {
       case 'gatewayClients':
-        // The client's first request comes once it has its token.
-        if (token !== null) requests++;
-        return { url: null, items: token === null ? [] : [{ name: 'codex', createdAt: 'now', requests }] };
+        if (token === null) return { url: null, items: [] };
+        // The client's first request, which comes once it has its token, is refused, and its second one is answered.
+        requests++;
+        return {
+          url: null,
+          items: [
+            { name: 'codex', createdAt: 'now', answers: requests - 1, failures: 1, lastFailure: '404: No such model.' },
+          ],
+        };
       case 'openGateway':
         return { url: 'http://127.0.0.1:8765' };
       case 'listModels':
@@ -73,7 +84,7 @@ function appOf(userFiles: string) {
 }
 
 beforeEach(() => {
-  Object.assign(editor, { agrees: true, shown: [], diffs: [] });
+  Object.assign(editor, { agrees: true, shown: [], reported: [], diffs: [] });
   const home = makeDirectory();
   vi.stubEnv('HOME', home);
 });
@@ -86,7 +97,10 @@ test('shows the change in the diff editor, makes it on yes with a token of its o
   expect(app.reports.change?.after).toContain('"TOKEN"');
   expect(readFileSync(codexFile(home), 'utf8')).toContain('"SECRET"');
   expect(changes).toEqual([['putGatewayClient', { name: 'codex' }]]);
-  await eventually(() => expect(editor.shown.join('\n')).toContain('Codex works'));
+  const last = 'Codex works: its request was answered. | Start at Login…';
+  await eventually(() => expect(editor.shown).toContain(last));
+  expect(editor.reported).toEqual(['Codex asked, and got an error: 404: No such model.']);
+  expect(editor.shown).toContainEqual(expect.stringMatching(/^Run: codex .* \| Copy Command \| Start at Login…$/));
 });
 
 test('changes nothing where the user closes the question', async () => {
@@ -95,6 +109,13 @@ test('changes nothing where the user closes the question', async () => {
   const { app, changes } = appOf(home);
   expect(await connectClient(app, { client: 'codex' })).toEqual({ kind: 'cancelled' });
   expect([existsSync(codexFile(home)), changes]).toEqual([false, []]);
+});
+
+test('makes a token for a client without a file only on yes', async () => {
+  const { app, changes } = appOf(process.env['HOME'] ?? '');
+  editor.agrees = false;
+  expect(await connectClient(app, { client: 'curl' })).toEqual({ kind: 'cancelled' });
+  expect([editor.shown, changes]).toEqual([['Make a token for curl? | Make a Token'], []]);
 });
 
 test("writes VS Code's own models beside the settings of this VS Code, and takes them out again", async () => {

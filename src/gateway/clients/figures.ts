@@ -1,4 +1,5 @@
 import type { SessionId } from '../../protocol/ids.ts';
+import type { AnswerError } from '../formats/answerError.ts';
 import type { AnswerUsage } from '../formats/item.ts';
 
 /** Why a prompt left what the one before it had in common with it. */
@@ -7,6 +8,12 @@ export type BreakCause = 'system' | 'tools' | 'messages';
 /** What one client did since the backend started. */
 export interface ClientFigures {
   requests: number;
+  /** Requests of a conversation that got an answer. */
+  answers: number;
+  /** Those that got an error in its place. */
+  failures: number;
+  /** The last one, in the words of who refused it; null: none. */
+  lastFailure: string | null;
   turns: number;
   readonly sessions: Set<SessionId>;
   /** Of the last turn. */
@@ -24,6 +31,7 @@ export interface ClientFigures {
 }
 
 const mostNames = 256;
+const mostFailure = 300;
 
 /** Figures of the clients, by name. */
 export class Figures {
@@ -34,6 +42,9 @@ export class Figures {
     if (!found) {
       found = {
         requests: 0,
+        answers: 0,
+        failures: 0,
+        lastFailure: null,
         turns: 0,
         sessions: new Set(),
         lastSession: null,
@@ -64,8 +75,16 @@ export class Figures {
     figures.msAgain += ms;
   }
 
+  /** A request of a conversation got an error. */
+  failed(name: string, { message, code }: Pick<AnswerError, 'message' | 'code'>): void {
+    const figures = this.of(name);
+    figures.failures++;
+    figures.lastFailure = `${code === null ? '' : `${code}: `}${message}`.replaceAll(/\s+/g, ' ').slice(0, mostFailure);
+  }
+
   answered(name: string, usage: AnswerUsage | null): void {
     const figures = this.of(name);
+    figures.answers++;
     // A server that does not tell its reuse must not lower the share of those that do.
     if (!usage || usage.cachedTokens === null) return;
     figures.promptTokens += usage.promptTokens;

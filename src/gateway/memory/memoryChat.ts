@@ -4,6 +4,7 @@ import { silent } from '../../core/ports/reporter.ts';
 import type { ToolDefinition } from '../../core/ports/tools.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import type { MessageId, ProjectUri } from '../../protocol/ids.ts';
+import { memorySuffix } from '../../protocol/memory/memoryModel.ts';
 import { maxAnswerTokens } from '../../protocol/schemas/sessionSettings.ts';
 import type { GatewayContext, GatewayRequest } from '../context.ts';
 import { readChatRequest } from '../formats/chat/chatCompletions.ts';
@@ -11,9 +12,10 @@ import type { Format } from '../formats/format.ts';
 import type { Asked, Item } from '../formats/item.ts';
 import { countOf, listOf, objectOf, parsed, textOf, type JsonObject } from '../formats/json.ts';
 import type { Importance } from '../routes/importance.ts';
+import { errorOf } from '../passing/failures.ts';
 import { beating } from '../passing/heldLine.ts';
 import { AnswerUnderWay, receiptOf, streamTo } from './memoryAnswer.ts';
-import { memorySuffix, requireModel } from './memoryModels.ts';
+import { requireModel } from './memoryModels.ts';
 import { itemOf, turnOf, type SaidTurn } from './memoryTurn.ts';
 
 /** A request for a conversation with memory. */
@@ -91,8 +93,9 @@ export async function answerWithMemory(format: Format, gateway: GatewayContext, 
     const run = (): Promise<SaidTurn> => turnOf(gateway, memoryTurn, signal, reporter);
     said = await (out ? beating(run, out.holdIfQuiet) : run());
   } catch (error) {
-    if (out?.fail(error)) return;
-    throw error;
+    if (!out?.fail(error)) throw error;
+    if (!signal.aborted) gateway.figures.failed(client, errorOf(error));
+    return;
   }
   figure.sessions.add(said.session);
   gateway.figures.answered(client, { ...said.usage, outputTokens: said.usage.outputTokens ?? 0 });

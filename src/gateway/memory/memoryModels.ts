@@ -1,14 +1,9 @@
 import type { EngineDescription } from '../../core/ports/engine.ts';
 import { CwmError } from '../../protocol/errors.ts';
+import { memorySuffix, memoryTokens } from '../../protocol/memory/memoryModel.ts';
 import type { GatewayContext, GatewayRequest } from '../context.ts';
 import { listOf, objectOf, parsed, textOf, type JsonObject } from '../formats/json.ts';
 import { answerHeaders, upstreamHeaders } from '../passing/headers.ts';
-
-/** Behind a model's name, it asks for a conversation that may be longer than the model's context. */
-export const memorySuffix = '+memory';
-
-/** What clients are told of the context: they shorten nothing by themselves then. */
-const advertisedTokens = 1_000_000;
 
 /** Every model of the server, and each once more with memory. */
 export async function listModels({ targets, upstream }: GatewayContext, request: GatewayRequest): Promise<void> {
@@ -87,8 +82,8 @@ function aliasOf(model: JsonObject | null): JsonObject | null {
     ...model,
     id: id + memorySuffix,
     ...('root' in model && { root: id }),
-    max_model_len: advertisedTokens,
-    context_length: advertisedTokens,
-    context_window: advertisedTokens,
+    max_model_len: memoryTokens,
+    context_length: memoryTokens,
+    context_window: memoryTokens,
   };
 }

@@ -180,7 +180,8 @@ async function ask(
     targets.doubt(target.spec);
     if (hasBegun) throw new Refused(await reply.body.text(), reply.statusCode);
     begin();
-    await relayBody(reply.body, res);
+    const said = await relayBody(reply.body, res);
+    gateway.figures.failed(client, new Refused(said ?? '', reply.statusCode).error);
     return void res.end();
   }
   const reused = reusedBy(healing, room.cold, healed);
@@ -239,8 +240,10 @@ export const converse =
     try {
       await pass(format, gateway, request, () => void (isAnswering = true));
     } catch (thrown) {
-      if (!res.headersSent || res.destroyed || isAnswering) throw thrown;
       const error = thrown instanceof Refused ? thrown.error : errorOf(thrown);
+      const isToTell = !isAnswering && !request.signal.aborted;
+      if (isToTell && request.client) gateway.figures.failed(request.client.name, error);
+      if (!res.headersSent || res.destroyed || isAnswering) throw thrown;
       res.end(format.chat.stream({ body: {}, answerId: randomId(), closing: () => null }).fail(error));
     }
   };

@@ -16,10 +16,11 @@ export interface Previous {
 export async function previousTurn(
   gateway: GatewayContext,
   format: Format,
-  name: string | null,
+  asked: string | null,
   client: string,
 ): Promise<Previous | null> {
-  if (name === null) return null;
+  if (asked === null) return null;
+  const name = asked.replace(/^resp_/, '');
   const { recogniser, recorder, recentAnswers, outside, talks } = gateway;
   const { conversations } = recogniser;
   const said = conversations.answer(name as MessageId) ?? conversations.named(client, name);
@@ -35,7 +36,7 @@ export async function previousTurn(
   const isWhole = said === null || !isPartial(gateway, said);
   const before = isWhole ? messages && format.beforeOf?.(messages) : null;
   if (!before) {
-    throw new CwmError('MessageNotFound', `There is no response "${name.slice(0, 80)}" to continue.`, {
+    throw new CwmError('MessageNotFound', `There is no response "${asked.slice(0, 80)}" to continue.`, {
       hint: 'Send the whole conversation without previous_response_id.',
     });
   }

@@ -3,6 +3,7 @@ import type { MessageId } from '../../protocol/ids.ts';
 import type { CutReason, TokensTaken } from '../../protocol/schemas/session.ts';
 import type { GatewayContext } from '../context.ts';
 import type { Target } from '../engines.ts';
+import { saidNothing } from '../formats/answerError.ts';
 import { chatPath } from '../formats/chat/chatFormat.ts';
 import type { Wire } from '../formats/format.ts';
 import { chatMessageOf, type Answer, type Asked, type Item } from '../formats/item.ts';
@@ -83,10 +84,12 @@ function recordTurn(
   { hasLeft, firstMs }: { readonly hasLeft: boolean; readonly firstMs: number | null },
 ): void {
   const { item } = said;
-  figures.answered(client, said.usage);
-  if (recognised?.kind !== 'turn') return;
   // A server that says that its answer has ended has answered, even with nothing: the conversation goes on from there.
-  if (said.finishReason === null && item.text === '' && !item.calls && !item.reasoning && !item.others) return;
+  const isSilent = said.finishReason === null && item.text === '' && !item.calls && !item.reasoning && !item.others;
+  const error = said.error ?? (isSilent ? saidNothing : null);
+  if (error === null) figures.answered(client, said.usage);
+  else if (!hasLeft) figures.failed(client, error);
+  if (recognised?.kind !== 'turn' || isSilent) return;
   const { conversation, last } = recognised;
   const answer = recogniser.conversations.add(conversation, last, item, true, {
     id: answerId,

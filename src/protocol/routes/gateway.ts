@@ -36,6 +36,11 @@ export const gatewayShapes = () =>
             /** Which tools it may call over MCP. */
             tools: z.enum(toolRights),
             requests: z.number(),
+            /** Requests of a conversation that got an answer, and those that got an error in its place. Left out by an earlier backend. */
+            answers: z.optional(z.number()),
+            failures: z.optional(z.number()),
+            /** The last error, in the words of who refused the request; null: none. Left out by an earlier backend. */
+            lastFailure: z.optional(z.nullable(text)),
             /** Requests that became turns. */
             turns: z.number(),
             sessions: z.number(),

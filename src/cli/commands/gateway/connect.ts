@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
 import { clientConfigs } from '../../../setup/clientConfigs.ts';
-import { firstRequest, planConnection, undoConnection, type ConnectDesk } from '../../../setup/clientConnection.ts';
+import { firstAnswer, planConnection, undoConnection, type ConnectDesk } from '../../../setup/clientConnection.ts';
 import type { Perform } from '../../action.ts';
+import { readableText } from '../../../base/readableText.ts';
 import { withCommonOptions, type Run } from '../../run.ts';
 
 interface ConnectOptions {
@@ -35,9 +36,9 @@ async function connect(run: Run, kind: string, { project, served, yes }: Connect
   const desk = deskOf(run);
   const plan = await planConnection(desk, { kind, project, model: served, ...run.onEngine });
   const { label, change } = plan;
-  if (change && !yes) {
-    run.terminal.err(`${change.file} becomes:\n\n${change.after}\n`);
-    await run.requireYes('Make this change?');
+  if (!yes) {
+    if (change) run.terminal.err(`${change.file} becomes:\n\n${change.after}\n`);
+    await run.requireYes(change ? 'Make this change?' : `Make a token for ${label}? It is shown once.`);
   }
   const hint = await plan.make();
   run.print({ client: kind, file: change?.file ?? null, url: plan.url, model: plan.model }, () =>
@@ -45,12 +46,21 @@ async function connect(run: Run, kind: string, { project, served, yes }: Connect
       change ? `${label} is set up in ${change.file}.` : `${label} needs no file.`,
       hint,
       ...(change === null && plan.replacesToken ? ['The token that it had before does not work any more.'] : []),
+      'The client finds the gateway while a backend runs. "cwm serve --at-login on" starts one at each login.',
     ].join('\n'),
   );
   if (!run.terminal.isWatched || run.json) return;
   run.terminal.err('Waiting for its first request; Ctrl-C ends that.\n');
-  const came = await firstRequest(desk, kind, plan.requests, run.terminal.interrupted, waitMs);
-  run.terminal.err(came ? `${label} works.\n` : 'None came within two minutes.\n');
+  const signal = run.terminal.interrupted;
+  let refused = '';
+  const onRefused = (why: string): void => {
+    refused = why;
+    run.terminal.err(readableText(`${label} asked, and got an error: ${why}\n`));
+  };
+  const works = await firstAnswer(desk, kind, plan.before, { signal, mostMs: waitMs, onRefused });
+  if (works) run.terminal.err(`${label} works: its request was answered.\n`);
+  else if (!signal.aborted)
+    run.terminal.err(refused ? 'It got no answer within two minutes.\n' : 'None came within two minutes.\n');
 }
 
 async function undo(run: Run, kind: string): Promise<void> {

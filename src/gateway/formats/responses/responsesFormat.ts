@@ -27,7 +27,7 @@ const beforeOf = (messages: readonly object[]): Before => ({
 /** OpenAI's Responses. A request can name the answer that it continues, and then has only what is new. */
 export const responsesFormat: Format = {
   read: readResponsesRequest,
-  previousOf: ({ previous_response_id: id }) => (typeof id === 'string' ? id.replace(/^resp_/, '') : null),
+  previousOf: ({ previous_response_id: id }) => (typeof id === 'string' ? id : null),
   resolved: withoutReferences,
   beforeOf,
   chat: {

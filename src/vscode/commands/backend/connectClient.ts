@@ -1,17 +1,18 @@
 import path from 'node:path';
 import { UIKind, commands, env, window, type QuickPickItem } from 'vscode';
 import { formatAge } from '../../../base/format.ts';
+import { readableText } from '../../../base/readableText.ts';
 import { inBackground } from '../../../base/inBackground.ts';
 import { clientConfigs } from '../../../setup/clientConfigs.ts';
 import {
-  firstRequest,
+  firstAnswer,
   planConnection,
   undoConnection,
   type ConnectDesk,
   type ConnectPlan,
 } from '../../../setup/clientConnection.ts';
 import type { App } from '../../app.ts';
-import { commandTitles } from '../../contributions.ts';
+import { commandTitles, type CommandId } from '../../contributions.ts';
 import { documentUri } from '../../documents/documentUri.ts';
 import { showDone, showDoneWith } from '../../ui/notifications.ts';
 import { withProgress } from '../../ui/progress.ts';
@@ -19,6 +20,7 @@ import { command } from '../command.ts';
 
 const waitMs = 120_000;
 const make = 'Make This Change';
+const makeToken = 'Make a Token';
 
 /** Sets another program up for the gateway: shows the change to its own configuration, makes it on yes, and waits for its first request. */
 export const connectClient = command('cwm.connectClient', {
@@ -26,7 +28,7 @@ export const connectClient = command('cwm.connectClient', {
     const chosen = client ?? (await pickClient(app));
     if (chosen === undefined) return undefined;
     const plan = await planConnection(deskOf(app), { kind: chosen });
-    const isWanted = plan.change === null || confirmed === true || (await agreed(app, plan.label, plan.change));
+    const isWanted = confirmed === true || (await agreed(app, plan));
     return isWanted ? { client: chosen, plan } : undefined;
   },
   async perform(app, { client, plan }) {
@@ -85,7 +87,8 @@ async function pickClient(app: App): Promise<string | undefined> {
 }
 
 /** Shows the change in the diff editor. Closing the question is no. */
-async function agreed(app: App, label: string, change: NonNullable<ConnectPlan['change']>): Promise<boolean> {
+async function agreed(app: App, { label, change }: ConnectPlan): Promise<boolean> {
+  if (!change) return (await window.showInformationMessage(`Make a token for ${label}?`, makeToken)) === makeToken;
   const { file, before, after } = change;
   app.reports.change = { before: before ?? '', after };
   const name = path.basename(file);
@@ -104,17 +107,26 @@ async function agreed(app: App, label: string, change: NonNullable<ConnectPlan['
 async function tellHow(hint: string): Promise<void> {
   const line = /^Run: (.+)$/s.exec(hint)?.[1];
   const copy = 'Copy Command';
-  const answer = await window.showInformationMessage(hint, ...(line === undefined ? [] : [copy]));
+  const login = commandTitles['cwm.startAtLogin'];
+  const answer = await window.showInformationMessage(hint, ...(line === undefined ? [] : [copy]), login);
   if (answer === copy && line !== undefined) await env.clipboard.writeText(line);
+  if (answer === login) await commands.executeCommand('cwm.startAtLogin' satisfies CommandId);
 }
 
-async function tellWhetherItWorks(app: App, client: string, { label, requests }: ConnectPlan): Promise<void> {
+async function tellWhetherItWorks(app: App, client: string, { label, before }: ConnectPlan): Promise<void> {
   const never = new AbortController().signal;
   const title = `Waiting for the first request of ${label}`;
-  const came = await withProgress(app, { title }, async ({ signal = never }) =>
-    (await firstRequest(deskOf(app), client, requests, signal, waitMs)) ? 'came' : signal.aborted ? 'stopped' : 'late',
-  );
-  if (came === 'stopped') return;
-  if (came === 'came') showDoneWith(app, `${label} works: its conversations are sessions now.`, 'cwm.startAtLogin');
-  else showDone(app, `No request of ${label} came within two minutes. It is set up all the same.`);
+  let refused = '';
+  const said = await withProgress(app, { title }, async ({ signal = never, onProgress }) => {
+    const onRefused = (why: string): void => {
+      refused = `${label} asked, and got an error: ${why}`;
+      onProgress?.(refused);
+    };
+    if (await firstAnswer(deskOf(app), client, before, { signal, mostMs: waitMs, onRefused }))
+      return `${label} works: its request was answered.`;
+    return signal.aborted
+      ? null
+      : refused || `No request of ${label} came within two minutes. It is set up all the same.`;
+  });
+  if (said !== null) showDoneWith(app, readableText(said), 'cwm.startAtLogin');
 }
