@@ -25,6 +25,7 @@ const processes = [
   'test/backend/tools/*.test.ts',
   'test/gateway/!(recognition|recordedClients|passing|clientConfigs|configFile|smallParts).test.ts',
   'test/scripts/*.test.ts',
+  'test/setup/systemdUnit.test.ts',
   'test/store/kill.test.ts',
   'test/vscode-unit/{package,commandsAndBackend,sessionCommands}.test.ts',
 ];

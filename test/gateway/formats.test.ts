@@ -431,7 +431,9 @@ describe('Responses', () => {
     const gateway = await gatewayFixture();
     const answer = await gateway.post('/v1/responses', { ...first, previous_response_id: 'resp_nothing' });
     expect(answer.status).toBe(404);
-    expect(await answer.json()).toMatchObject({ error: { message: expect.stringContaining('no response') } });
+    expect(await answer.json()).toMatchObject({
+      error: { message: expect.stringContaining('no response "resp_nothing"') },
+    });
   });
 
   test('a stream has the events of Responses, with calls and reasoning; the whole conversation is recognised without ids (Codex)', async () => {

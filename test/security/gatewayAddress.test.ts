@@ -24,7 +24,11 @@ test('the gateway opens once while the backend runs, and the next backend listen
     first.client.call('openGateway', {}),
   ]);
   expect(again.url).toBe(url);
-  expect((await fetch(`${url}/`)).status).toBe(200);
+  const page = await fetch(`${url}/`);
+  expect([page.status, page.headers.get('content-type')]).toEqual([200, 'text/html; charset=utf-8']);
+  expect(await page.text()).toMatch(
+    /<code>\/v1<\/code>[^]*<code>\/p\/PROJECT\/v1<\/code>[^]*<code>cwm connect<\/code>/,
+  );
   expect((await first.client.call('gatewayClients', {})).url).toBe(url);
   await first.client.call('putGatewayClient', { name: 'codex' });
   await first.stop();
@@ -51,6 +55,23 @@ test('V2 whoever changes a client, every editor hears of it: a new one, what it 
     'three signals',
     () => heard.filter((change) => JSON.stringify(change) === JSON.stringify(told)).length === 3,
   );
+});
+
+test('a backend with clients of the gateway does not end by itself, although another program has their port', async () => {
+  const other = await start({ port: 0 });
+  const { port } = new URL(other.backend.record.http ?? '');
+  const first = await start({ gatewayPort: 0 });
+  const { storage, engine } = first;
+  await first.client.call('openGateway', {});
+  await first.client.call('putGatewayClient', { name: 'codex' });
+  await first.stop();
+  const { backend, client } = await start({ storage, engine, gatewayPort: Number(port), idleMs: 1 });
+  expect(backend.record.http).toBeUndefined();
+  // One without clients, which idles longer, ends in the meantime.
+  await (
+    await start({ idleMs: 50 })
+  ).backend.stopped;
+  expect((await client.call('gatewayClients', {})).items).toMatchObject([{ name: 'codex' }]);
 });
 
 test('S0-62 the rate that the user sets limits what is recorded of a client of the gateway, and no answer', async () => {

@@ -25,6 +25,8 @@ export interface WholeBackendOptions {
   readonly memoryPolicyFile?: string;
   /** Where the gateway listens once it is opened; default: one that the system chooses. */
   readonly gatewayPort?: number;
+  /** It ends by itself after this long without a client; default: never. */
+  readonly idleMs?: number;
 }
 
 export interface WholeBackend {
@@ -61,7 +63,7 @@ export function wholeBackends(
     const backend = await startBackend(
       {
         storage,
-        idleMs: 0,
+        idleMs: options.idleMs ?? 0,
         graceMs: 0,
         ratePerMinute,
         gatewayRatePerMinute,
