@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { builtInTemplates } from '../../src/embedded/model/builtInTemplates.ts';
 import { gemmaModel } from '../../test/engines/live/gemmaModel.ts';
 import { startLlamaServer } from '../../test/engines/live/llamaServer.ts';
 import { median, mustHold, type Benchmark, type Figure } from '../benchmark.ts';
@@ -133,6 +134,9 @@ export const gatewaySlot: Benchmark = {
   async run(signal, { whole = false }) {
     const tokens = whole ? 8192 : 1024;
     const folder = await mkdtemp(path.join(tmpdir(), 'cwm-bench-'));
+    // The file of the model has none, and that of the server has marks that this model does not know.
+    const chatTemplate = path.join(folder, 'gemma.jinja');
+    await writeFile(chatTemplate, builtInTemplates.gemma.source);
     const ends: (() => Promise<void>)[] = [];
     const serve = async (cacheRamMib?: number) => {
       const slotDir = await mkdtemp(path.join(folder, 'slots-'));
@@ -140,6 +144,7 @@ export const gatewaySlot: Benchmark = {
         modelPath: gemmaModel(),
         slotDir,
         servedName: 'gemma',
+        chatTemplate,
         contextTokens: 2 * tokens,
         slots: 1,
         // More threads than idle cores make llama.cpp many times slower.

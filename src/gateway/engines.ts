@@ -1,5 +1,5 @@
 import type { Clock } from '../base/clock.ts';
-import type { EngineDescription } from '../core/ports/engine.ts';
+import type { AnsweredChat, EngineDescription } from '../core/ports/engine.ts';
 import type { EngineRegistry } from '../core/ports/engineRegistry.ts';
 import type { GatewayAddress } from './address.ts';
 import { countOf, objectOf, parsed } from './formats/json.ts';
@@ -89,6 +89,11 @@ export class Targets {
     const reply = await this.#upstream.send(address, { method: 'GET', path: '/props', headers, body: null }, signal);
     const text = await reply.body.text();
     return countOf(objectOf(parsed(text))?.['total_slots']);
+  }
+
+  /** The ids with which every next prompt of a chat begins; null: nobody tells them. @throws CwmError of the engine. */
+  async nextChatIds(spec: string, chat: AnsweredChat, signal: AbortSignal): Promise<readonly number[] | null> {
+    return (await this.#engines.get(spec).nextChatIds?.(chat, signal)) ?? null;
   }
 
   get defaultSpec(): string {

@@ -47,6 +47,7 @@ test('what only some engines can do reaches the engine behind a URL', async () =
   type Optional = { [Name in keyof Engine]-?: undefined extends Engine[Name] ? Name : never }[keyof Engine];
   const optional: { readonly [Name in Optional]-?: NonNullable<Engine[Name]> } = {
     expect: vi.fn(),
+    nextChatIds: vi.fn(async () => null),
     letPass: vi.fn(async () => null),
     slots: vi.fn(async () => null),
     leave: vi.fn(async () => null),
@@ -65,6 +66,7 @@ test('what only some engines can do reaches the engine behind a URL', async () =
   await engine.letPass?.('salt', never);
   await engine.slots?.(never);
   await engine.leave?.('salt', 1, never);
+  await engine.nextChatIds?.({ messages: [], answer: {}, fields: {} }, never);
   await engine.isUnused?.(never);
   engine.expect?.(['hash']);
   const context = { ids: [1], salt: 'salt', handle: null };

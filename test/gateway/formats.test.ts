@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { describe, expect, test, vi } from 'vitest';
+import type { Engine } from '../../src/core/ports/engine.ts';
 import { diskFiles } from '../../src/store/disk/files.ts';
 import { fakeFolders } from '../core/fakeFolders.ts';
 import { chunk, gatewayFixture, usageChunk, type Passed } from './gatewayFixture.ts';
@@ -229,19 +230,19 @@ describe('Messages', () => {
     test('the ids of an answer of llama-server are those of the whole chat, as it was asked', async () => {
       const gateway = await gatewayFixture();
       gateway.engine.kind = 'llama-server';
-      gateway.server.answer = (request, res) => {
-        if (request.path === '/v1/chat/completions') return thoughtful(request, res);
-        return void res.writeHead(200, {}).end('{"prompt":"rendered","tokens":[1]}');
-      };
+      const nextChatIds = vi.fn<NonNullable<Engine['nextChatIds']>>().mockResolvedValue([1]);
+      Object.assign(gateway.engine, { nextChatIds });
+      gateway.server.answer = thoughtful;
       await (await gateway.post(to, { ...body, instructions: 'You code.', input: 'Read it' })).text();
       await gateway.settled();
-      const rendered = gateway.passed.find(({ path }) => path === '/apply-template');
-      expect(rendered?.body['messages']).toMatchObject([
+      const [chat] = nextChatIds.mock.lastCall ?? [];
+      expect(chat?.messages).toMatchObject([
         { role: 'system', content: 'You code.' },
         { role: 'user', content: 'Read it' },
-        { role: 'assistant', content: 'I will read.', tool_calls: [call] },
-        { role: 'user' },
       ]);
+      expect(chat?.answer).toMatchObject({ role: 'assistant', content: 'I will read.', tool_calls: [call] });
+      const [stored] = await gateway.sessions();
+      expect(stored?.session.tokens?.count).toBe(1);
     });
 
     test('a refusal behind the first comment is an event in the form of the client', async () => {

@@ -2,6 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { SavingCosts } from '../../src/core/windows/checkpoints/checkpointPolicy.ts';
 import { LoadRates } from '../../src/core/windows/checkpoints/loadRates.ts';
 import { LlamaServerEngine } from '../../src/engines/llamaServer/llamaServerEngine.ts';
 import { Recogniser } from '../../src/gateway/recognition/recogniser.ts';
@@ -211,6 +212,25 @@ describe('a model server with one slot', () => {
     expect(readdirSync(place.slotDir).filter((name) => name.startsWith('cwm-0000000000000000'))).toEqual([]);
     expect(readdirSync(place.slotDir).length).toBeGreaterThanOrEqual(files);
     expect((await talk('red')).said).not.toBe('');
+  });
+
+  test('S0-16 a conversation whose checkpoint would come too soon is written at rest as the server has it', async () => {
+    const place = await onePlace();
+    const { store, fake } = place;
+    const talk = talking(place);
+    const { session } = await talk('red');
+    await place.saved(session);
+    await place.cwm.settled();
+    const before = fake.requestsTo('/').length;
+    // A whole checkpoint is not due then, and the server's writing alone is.
+    const costs = vi.spyOn(SavingCosts.prototype, 'expectedMs').mockReturnValueOnce(Infinity).mockReturnValueOnce(0);
+    onTestFinished(() => costs.mockRestore());
+    const { of } = await talk('red');
+    const saved = async () => (await store.checkpoints.get(session as never))?.kv;
+    await expect.poll(saved).toMatchObject({ canary: null });
+    expect(taking(place, before).slice(-2)).toEqual(['/v1/chat/completions', '/slots/0?action=save']);
+    await fake.restart();
+    expect((await talk('red')).reused).toBeGreaterThan(of);
   });
 
   test('a file that changed since the conversation left is not believed', async () => {

@@ -67,7 +67,7 @@ test('what is no chat takes the one place of a server, and the conversation in i
 describe('room for a conversation that is cold', () => {
   const session = 's';
   /** @param ready what bringing the conversation's KV back comes to. */
-  async function roomWith(ready: () => Promise<unknown>, signal = new AbortController().signal) {
+  async function roomWith(ready: () => Promise<unknown>, signal = new AbortController().signal, held: object = {}) {
     const done: string[] = [];
     const failed: unknown[] = [];
     const outside = {
@@ -79,10 +79,15 @@ describe('room for a conversation that is cold', () => {
       makeReady: ready,
       lookAhead: async () => undefined,
       passing: () => () => void done.push('left'),
+      ...held,
     };
     const places = { take: async () => ({ leave: () => void done.push('free') }) };
-    const recorder = { storedOf: async () => undefined, failed: (error: unknown) => void failed.push(error) };
-    const gateway = { outside, places, recorder, recogniser: { all: [] } };
+    const recorder = {
+      storedOf: async () => undefined,
+      isPending: () => true,
+      failed: (error: unknown) => void failed.push(error),
+    };
+    const gateway = { outside, places, recorder, recogniser: { all: [], ofSession: () => null } };
     const target = { spec: 'e', description: { kind: 'llama-server' }, slots: 1 };
     const turn = { kind: 'turn', known: 1, conversation: { session, mayBeCold: true } };
     const room = await makeRoom(gateway as never, target as never, turn as never, 'salt', signal).catch(
@@ -90,6 +95,22 @@ describe('room for a conversation that is cold', () => {
     );
     return { room: room as Awaited<ReturnType<typeof makeRoom>> & { name?: string }, done, failed };
   }
+
+  test('is made before the rest of the checkpoint of the one that leaves', async () => {
+    const order: string[] = [];
+    const leavePlace = async (_: string, { stored }: { stored: () => Promise<void> }): Promise<boolean> => {
+      void stored().then(() => order.push('rest of the checkpoint'));
+      return true;
+    };
+    const ready = async (): Promise<unknown> => {
+      await new Promise((resolve) => setImmediate(resolve));
+      order.push('ready');
+      return { isThere: true, why: null };
+    };
+    await roomWith(ready, undefined, { holderOf: () => 'other', leavePlace });
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(order).toEqual(['ready', 'rest of the checkpoint']);
+  });
 
   test('that cannot be brought back costs time, not the turn; the reason is told and logged', async () => {
     const { room, done, failed } = await roomWith(() => Promise.reject(new Error('the disk fails')));

@@ -96,6 +96,10 @@ export class UrlEngine implements Engine {
     return this.#ask(args[2], (engine) => engine.tokenize(...args));
   }
 
+  nextChatIds(...args: Parameters<NonNullable<Engine['nextChatIds']>>): Promise<readonly number[] | null> {
+    return this.#ask(args[1], async (engine) => (await engine.nextChatIds?.(...args)) ?? null);
+  }
+
   detokenize(...args: Parameters<Engine['detokenize']>): ReturnType<Engine['detokenize']> {
     return this.#ask(args[1], (engine) => engine.detokenize(...args));
   }

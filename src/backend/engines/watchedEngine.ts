@@ -32,6 +32,7 @@ export const watchedEngine = (engine: Engine, watcher: DescriptionWatcher): Engi
   },
   persist: (...args) => engine.persist(...args),
   expect: (hashes) => engine.expect?.(hashes),
+  ...(engine.nextChatIds && { nextChatIds: engine.nextChatIds.bind(engine) }),
   ...(engine.letPass && { letPass: engine.letPass.bind(engine) }),
   ...(engine.slots && { slots: engine.slots.bind(engine) }),
   ...(engine.leave && { leave: engine.leave.bind(engine) }),

@@ -266,6 +266,15 @@ export interface Passage {
   readonly isNew: boolean;
 }
 
+/** A request for chat completions that another program sent, and what became of it. */
+export interface AnsweredChat {
+  readonly messages: readonly unknown[];
+  /** The message that answered it. */
+  readonly answer: object;
+  /** All other fields of the request. */
+  readonly fields: Readonly<Record<string, unknown>>;
+}
+
 /**
  * A model server whose KV cache can outlive a request. Every call returns evidence, not success: the core decides what it means. Calls
  * that change the cache run one after another for each engine.
@@ -293,6 +302,12 @@ export interface Engine {
     signal: AbortSignal,
   ): Promise<readonly number[]>;
 
+  /**
+   * The ids with which every next prompt of a chat begins that passed this adapter. Null, or left out: the server tells the ids of an answer itself,
+   * or nobody knows them.
+   */
+  nextChatIds?(chat: AnsweredChat, signal: AbortSignal): Promise<readonly number[] | null>;
+
   /** The text of these ids, special tokens included; null when the server does not tell it. */
   detokenize(ids: readonly number[], signal: AbortSignal): Promise<string | null>;
 
@@ -313,8 +328,13 @@ export interface Engine {
    * place that the server has. Null, or left out: the server separates salts by itself.
    *
    * @param slot the one that the request asks for. Default: it is the server's choice.
+   * @param isAgain for the same request, behind work on its KV: whether the server is a new one is not asked again. Default: false.
    */
-  letPass?(salt: string, signal: AbortSignal, slot?: number): Promise<Passage | null>;
+  letPass?(
+    salt: string,
+    signal: AbortSignal,
+    passing?: { readonly slot?: number | undefined; readonly isAgain?: boolean },
+  ): Promise<Passage | null>;
 
   /** @param ended the slot of a request that passed and has ended. @returns null, or left out: the server has no slots, or does not show them. */
   slots?(signal: AbortSignal, ended?: number): Promise<readonly SlotState[] | null>;

@@ -2,6 +2,7 @@ import { randomSalt } from '../../base/hash.ts';
 import { systemClock, type Clock } from '../../base/clock.ts';
 import { SerialQueue } from '../../base/serialQueue.ts';
 import type {
+  AnsweredChat,
   BlockLocation,
   ChatMessage,
   Engine,
@@ -25,7 +26,7 @@ import type { Link } from '../http/link.ts';
 import { LinkFactory } from '../http/linkFactory.ts';
 import { orAborted } from '../http/orAborted.ts';
 import { defaultTimeouts, systemSleep, systemTimer, type Sleep, type Timeouts, type Timer } from '../http/timing.ts';
-import { chatPromptIds } from './text/chatPrompt.ts';
+import { chatPromptIds, nextChatIds } from './text/chatPrompt.ts';
 import { generateText } from './text/generateText.ts';
 import { HeldSlot } from './slots/heldSlot.ts';
 import { HomeSlot, isUnused } from './slots/homeSlot.ts';
@@ -140,6 +141,10 @@ export class LlamaServerEngine implements Engine {
     );
   }
 
+  nextChatIds(chat: AnsweredChat, signal: AbortSignal): Promise<readonly number[]> {
+    return this.#links.use(signal, (link, signal) => nextChatIds({ link, prompts: this.#prompts }, chat, signal));
+  }
+
   detokenize(ids: readonly number[], signal: AbortSignal): Promise<string | null> {
     return this.#links.use(signal, (link, signal) => textOfIds(link, ids, signal));
   }
@@ -166,9 +171,17 @@ export class LlamaServerEngine implements Engine {
     return this.#inSlotHeld(context, save, ({ handle }) => handle !== null, signal);
   }
 
-  letPass(salt: string, signal: AbortSignal, slot: number | null = null): Promise<Passage> {
+  letPass(
+    salt: string,
+    signal: AbortSignal,
+    { slot, isAgain = false }: { readonly slot?: number | undefined; readonly isAgain?: boolean } = {},
+  ): Promise<Passage> {
     const pass = async (link: Link, signal: AbortSignal): Promise<Passage> =>
-      this.#requests.letPass({ link, server: await this.#server(link, signal) }, { salt, slot }, signal);
+      this.#requests.letPass(
+        { link, server: await this.#server(link, signal) },
+        { salt, slot: slot ?? null, isAgain },
+        signal,
+      );
     // With several slots, the server lets it work beside this adapter's own requests.
     return this.#known && this.#known.slots > 1 ? this.#links.use(signal, pass) : this.#inTurn(signal, pass);
   }
@@ -176,7 +189,7 @@ export class LlamaServerEngine implements Engine {
   /** What follows asks who the server is, and then needs a slot: which ones are idle is asked beside the first question. */
   expect(): void {
     const [server, signal] = [this.#known, new AbortController().signal];
-    if (!server?.showsSlots || this.#suspect) return;
+    if (!server?.showsSlots || server.slots === 1 || this.#suspect) return;
     this.#links.use(signal, (link, signal) => this.#home.lookAhead(link, server, signal)).catch(() => undefined);
   }
 

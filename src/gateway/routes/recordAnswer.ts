@@ -2,19 +2,20 @@ import type { Lineage } from '../../core/ports/lineages.ts';
 import type { MessageId } from '../../protocol/ids.ts';
 import type { CutReason, TokensTaken } from '../../protocol/schemas/session.ts';
 import type { GatewayContext } from '../context.ts';
-import type { Target } from '../engines.ts';
+import type { Target, Targets } from '../engines.ts';
 import { saidNothing } from '../formats/answerError.ts';
 import { chatPath } from '../formats/chat/chatFormat.ts';
 import type { Wire } from '../formats/format.ts';
 import { chatMessageOf, type Answer, type Asked, type Item } from '../formats/item.ts';
-import { objectOf, parsed } from '../formats/json.ts';
+import { listOf, objectOf, parsed } from '../formats/json.ts';
 import { noteAnswer, systemSent } from '../passing/heal.ts';
-import { llamaIds } from '../passing/llamaIds.ts';
-import type { Upstream } from '../passing/upstream.ts';
 import type { Recognised } from '../recognition/recogniser.ts';
 import type { Recording } from '../recording/recorder.ts';
 import { reuseOf } from '../recording/reuseOf.ts';
 import { computedAgain } from './receipt.ts';
+
+/** How long a record waits for the token ids of its answer, in milliseconds. */
+const mostMs = 30_000;
 
 /** A request as the gateway understands it. */
 export interface Understood {
@@ -64,7 +65,7 @@ export function recordAnswer(
 }
 
 function recordTurn(
-  { recogniser, recorder, upstream, figures, spellings }: GatewayContext,
+  { recogniser, recorder, targets, figures, spellings }: GatewayContext,
   {
     wire,
     sent,
@@ -116,7 +117,7 @@ function recordTurn(
     isVolatile,
     taken: takenBy(said, target, asked),
     reuse: reuseOf(said, firstMs === null ? null : firstMs - sentMs),
-    ids: isLlama && wire.path === chatPath && !said.ids ? askedIds(upstream, target, sent, item) : toldIds(said),
+    ids: isLlama && wire.path === chatPath && !said.ids ? askedIds(targets, target, sent, item) : toldIds(said),
   });
 }
 
@@ -134,11 +135,11 @@ const toldIds =
     Promise.resolve(ids);
 
 const askedIds =
-  (upstream: Upstream, { address }: Target, sent: string, item: Item): Recording['ids'] =>
+  (targets: Targets, { spec }: Target, sent: string, item: Item): Recording['ids'] =>
   async () => {
-    const body = objectOf(parsed(sent)) ?? {};
-    const asked = llamaIds(upstream, address, body, chatMessageOf(item), AbortSignal.timeout(30_000));
-    const prompt = await asked.catch(() => null);
+    const { messages, ...fields } = objectOf(parsed(sent)) ?? {};
+    const chat = { messages: listOf(messages), answer: chatMessageOf(item), fields };
+    const prompt = await targets.nextChatIds(spec, chat, AbortSignal.timeout(mostMs)).catch(() => null);
     return prompt && { prompt, output: [] };
   };
 

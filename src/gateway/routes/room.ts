@@ -44,8 +44,9 @@ export async function makeRoom(
   const { outside } = gateway;
   const { spec } = target;
   const { at, free } = await placeFor(gateway, target, recognised, signal);
+  const { promise: isSent, resolve: sent } = Promise.withResolvers<void>();
   try {
-    const room = await roomFor(gateway, { spec, at, recognised, salt }, signal);
+    const room = await roomFor(gateway, { target, at, recognised, salt, isSent }, signal);
     const passed = outside.passing(spec, at?.slot);
     const leave = (): void => {
       passed();
@@ -60,6 +61,8 @@ export async function makeRoom(
   } catch (error) {
     free();
     throw error;
+  } finally {
+    sent();
   }
 }
 
@@ -111,19 +114,23 @@ const beginsAs = (one: Conversation, other: Conversation): boolean =>
 export const isOnePlace = ({ description, slots }: Target): boolean =>
   description.kind === 'llama-server' && slots === 1;
 
+/** A request that room is made for. */
 interface Coming {
-  readonly spec: string;
+  readonly target: Target;
   readonly at: At;
   readonly recognised: Recognised | null;
   readonly salt: string;
+  /** Resolves once it is about to be sent, or will not be. */
+  readonly isSent: Promise<void>;
 }
 
 async function roomFor(
   gateway: GatewayContext,
-  { spec, at, recognised, salt }: Coming,
+  { target, at, recognised, salt, isSent }: Coming,
   signal: AbortSignal,
 ): Promise<Omit<Room, 'slot' | 'isVolatile' | 'leave'>> {
   const { outside, recogniser } = gateway;
+  const { spec } = target;
   const slot = at?.slot;
   const turn = recognised?.kind === 'turn' ? recognised : null;
   const conversation = turn?.conversation ?? null;
@@ -133,38 +140,50 @@ async function roomFor(
   if (isDisplacing) {
     if (session !== null && turn !== null && turn.known > 0) void outside.lookAhead(session);
     // What the server has is saved as the holder's, so before the salt of this request is noted for it.
-    if (holder) await leave(gateway, { spec, slot, holder }, signal);
+    if (holder) await leave(gateway, { spec, slot, holder, isSent }, signal);
   }
   // After that: work on another conversation's KV may be the very checkpoint that this request needs.
   const isWarm = slot !== undefined && !isDisplacing && conversation?.mayBeCold === false;
   await outside.giveWay(session, signal, isWarm ? { engine: spec, slot } : null);
-  const passage = await outside.letPass(spec, salt, signal, slot);
+  const passage = await outside.letPass(spec, salt, signal, { slot });
   const isNew = passage?.isNew === true;
   if (isNew) for (const each of recogniser.all) each.mayBeCold = true;
   const isElsewhere = isDisplacing || (at !== null && outside.holderOf(spec, slot) !== session);
   let cold: string | null = null;
   if (turn && turn.known > 0 && (turn.conversation.mayBeCold || isElsewhere)) {
-    const ready = await makeReady(gateway, turn.conversation, slot, signal);
+    const ready = await makeReady(gateway, turn.conversation, { slot, known: target }, signal);
     if (!ready.isThere) return { isThere: false, isNew, isForeign: false, cold: null };
     cold = ready.why;
     // What was brought back from a file is the conversation's own from now on.
-    if (passage) await outside.letPass(spec, salt, signal, slot);
+    if (passage) await outside.letPass(spec, salt, signal, { slot, isAgain: true });
   }
   if (at) outside.tookEngine(spec, session, slot);
   return { isThere: true, isNew, isForeign: passage?.mayReuse === false, cold };
 }
 
+/** A conversation that a server loses. */
+interface Leaving extends Pick<Coming, 'isSent'> {
+  readonly spec: string;
+  readonly slot: number | undefined;
+  readonly holder: SessionId;
+}
+
 /** The server loses the conversation that it has now. */
 async function leave(
   { outside, recogniser, recorder }: GatewayContext,
-  { spec, slot, holder }: { readonly spec: string; readonly slot: number | undefined; readonly holder: SessionId },
+  { spec, slot, holder, isSent }: Leaving,
   signal: AbortSignal,
 ): Promise<void> {
   const stored = (): Promise<void> => recorder.storedOf(holder);
+  // What is left to do takes the machine's time, for which the prompt waits.
+  const isQuiet = async (): Promise<void> => {
+    await isSent;
+    await stored();
+  };
   // All that its last request was about, but for the last token of the answer: a server computes it with the next one.
   const tokens = (recogniser.ofSession(holder)?.lastTokens ?? 0) - 1;
   const isNew = recorder.isPending(holder) || outside.isUnsaved(holder);
-  if (isNew && (await outside.leavePlace(spec, { tokens, stored, slot }, signal))) return;
+  if (isNew && (await outside.leavePlace(spec, { tokens, stored: isQuiet, slot }, signal))) return;
   // What the server has is known as unsaved only once its last answer is stored.
   await stored();
   await outside.saveHolder(spec, signal, slot);
@@ -174,15 +193,15 @@ async function leave(
 async function makeReady(
   { outside, recorder }: GatewayContext,
   conversation: Conversation,
-  slot: number | undefined,
+  ready: { readonly slot: number | undefined; readonly known: Target },
   signal: AbortSignal,
 ): Promise<{ readonly isThere: boolean; readonly why: string | null }> {
   const { session } = conversation;
   await recorder.storedOf(session);
   try {
-    const ready = await outside.makeReady(session, signal, slot);
+    const made = await outside.makeReady(session, signal, ready);
     conversation.mayBeCold = false;
-    return ready;
+    return made;
   } catch (error) {
     if (signal.aborted || isCwmError(error, 'Cancelled')) throw error;
     recorder.failed(error, session);

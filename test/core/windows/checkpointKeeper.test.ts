@@ -34,7 +34,7 @@ afterEach(() => void vi.useRealTimers());
 test('a turn on a server with room for one conversation is in its memory until another conversation takes that', () => {
   const { keeper, holders } = keeperOf();
   holders.took(engine, a);
-  keeper.afterOutsideTurn(a, true);
+  keeper.afterOutsideTurn(a, true, null);
   expect(keeper.isOnlyInMemory({ id: a, engine })).toBe(true);
   holders.took(engine, b);
   expect(keeper.isOnlyInMemory({ id: a, engine })).toBe(false);
@@ -42,7 +42,7 @@ test('a turn on a server with room for one conversation is in its memory until a
 
 test('a turn on a server with room for several is in its memory also when another conversation came', () => {
   const { keeper, holders } = keeperOf();
-  keeper.afterOutsideTurn(a, false);
+  keeper.afterOutsideTurn(a, false, null);
   holders.took(engine, b);
   expect(keeper.isOnlyInMemory({ id: a, engine })).toBe(true);
 });

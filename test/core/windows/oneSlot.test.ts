@@ -292,16 +292,18 @@ describe('a model server with room for one conversation, which writes what it ha
     expect(leave).toHaveBeenCalledTimes(2);
   });
 
-  it('has the checksum of what it will read looked at beforehand, once', async () => {
+  it('is asked beforehand what it is, and the checksum of what it will read is looked at, once each', async () => {
     const { cwm, left, stored, engine } = await leaving();
     await left();
     stored();
     await cwm.settled();
     const checksums = (): number => engine.calls.filter((call) => call === 'checksum').length;
+    const described = vi.spyOn(engine, 'describe');
     engine.calls = [];
     await cwm.outside.lookAhead(s);
     await cwm.outside.lookAhead(sessionId('t'));
     expect(checksums()).toBe(1);
+    const asked = described.mock.calls.length;
     cwm.outside.tookEngine(engine.spec, sessionId('t'));
     Object.assign(engine, {
       restore: vi.fn(async (_context: KvContext, _signal: AbortSignal, isSound?: () => Promise<boolean>) => ({
@@ -309,8 +311,10 @@ describe('a model server with room for one conversation, which writes what it ha
         notes: [],
       })),
     });
-    await cwm.outside.makeReady(s, never());
+    const known = { spec: engine.spec, description: { kind: 'llama-server' } } as const;
+    await cwm.outside.makeReady(s, never(), { known });
     expect(checksums()).toBe(1);
+    expect(described).toHaveBeenCalledTimes(asked);
     expect(engine.calls).not.toContain('measure');
   });
 });

@@ -81,6 +81,28 @@ describe('the slot that is used', () => {
     expect(looks(rig)).toBe(before + 2);
   });
 
+  test('is not looked for where there is only one', async () => {
+    const rig = await makeRig({ fake: { slots: 1 } });
+    const context = contextOf(someIds(40));
+    await rig.engine.measure(context, never);
+    const before = looks(rig);
+    rig.engine.expect();
+    const { handle } = await rig.engine.persist(context, never);
+    await rig.engine.restore({ ...context, handle }, never);
+    expect(await cached(rig.engine, context.ids, context.salt)).toBe(39);
+    expect(looks(rig)).toBe(before);
+  });
+
+  test('is not asked a second time whether it is new, for a request that passes', async () => {
+    const rig = await makeRig({ fake: { slots: 1 } });
+    await rig.engine.letPass('salt', never);
+    const before = looks(rig);
+    expect(await rig.engine.letPass('salt', never, { isAgain: true })).toEqual({ isNew: false, mayReuse: true });
+    expect(looks(rig)).toBe(before);
+    await rig.engine.letPass('salt', never);
+    expect(looks(rig)).toBe(before + 1);
+  });
+
   test('that is written as it is leaves no file where nobody waits for that any more', async () => {
     const { engine, fake, slotDir } = await makeRig({ fake: { slots: 1 } });
     const context = contextOf(someIds(50));

@@ -1,10 +1,10 @@
-import type { Session } from '../../../protocol/schemas/session.ts';
+import type { Session, TokensTaken } from '../../../protocol/schemas/session.ts';
 import type { MessageId, ProjectUri, SessionId } from '../../../protocol/ids.ts';
 import type { Isolation } from '../../../protocol/settings/sessionChoices.ts';
 import type { CoreContext } from '../../context.ts';
 import { isDue, isOpen } from '../../lifecycle.ts';
 import { weigh } from '../../memory/pages/weigh.ts';
-import type { Passage, SlotState } from '../../ports/engine.ts';
+import type { EngineDescription, Passage, SlotState } from '../../ports/engine.ts';
 import { saltOf, type Lineage } from '../../ports/lineages.ts';
 import { openAiMessages } from '../../ports/openAiMessages.ts';
 import { resolveProject, withoutContent } from '../../projects/resolveProject.ts';
@@ -25,7 +25,18 @@ export interface Readiness {
   readonly why: string | null;
 }
 
+/** An engine as it was found a moment ago. */
+export interface KnownEngine {
+  readonly spec: string;
+  readonly description: Pick<EngineDescription, 'kind'>;
+}
+
 const gone: Readiness = { isThere: false, why: null };
+
+/** What a server has of a request and its answer; null: it does not tell. It computes the last token of an answer with what follows. */
+function heldTokens({ promptTokens = null, outputTokens = null }: Partial<TokensTaken> = {}): number | null {
+  return promptTokens === null || outputTokens === null ? null : promptTokens + outputTokens - 1;
+}
 
 /** Requests of an agent follow each other fast: for so long, in milliseconds, none looks at the disk again. */
 const placeMs = 5000;
@@ -148,22 +159,28 @@ export class OutsideTurns {
    * Makes a session ready for a turn that another program asks for: thaws a frozen one as itself, and has the KV of its last checkpoint
    * brought back where the server does not find it by itself. What the server has in memory instead is saved first.
    *
-   * @param slot into which it is brought; undefined: the server's only one, or the engine's own. @throws CwmError Cancelled, and those of a thaw.
+   * @param slot into which it is brought; undefined: the server's only one, or the engine's own.
+   * @param known what an engine is, so that it is not asked. Default: nobody knows.
+   * @throws CwmError Cancelled, and those of a thaw.
    */
-  async makeReady(id: SessionId, signal: AbortSignal, slot?: number): Promise<Readiness> {
+  async makeReady(
+    id: SessionId,
+    signal: AbortSignal,
+    { slot, known }: { readonly slot?: number | undefined; readonly known?: KnownEngine } = {},
+  ): Promise<Readiness> {
     const core = this.#core();
     this.lineages.changed();
     const session = await core.store.sessions.get(id);
     if (!session) return gone;
     const came = slot === undefined ? (): void => undefined : core.holders.comes(session.engine, id, slot);
     try {
-      return await this.#bringBack(session, signal);
+      return await this.#bringBack(session, known, signal);
     } finally {
       came();
     }
   }
 
-  async #bringBack(session: Session, signal: AbortSignal): Promise<Readiness> {
+  async #bringBack(session: Session, known: KnownEngine | undefined, signal: AbortSignal): Promise<Readiness> {
     const core = this.#core();
     const { id } = session;
     if (session.lifecycle === 'frozen' && session.frozenAs !== null) {
@@ -172,7 +189,8 @@ export class OutsideTurns {
       return { isThere: true, why: summary };
     }
     if (!isOpen(session) || isDue(session, core.clock.now())) return gone;
-    const { kind } = await core.engines.get(session.engine).describe(signal);
+    const { kind } =
+      known?.spec === session.engine ? known.description : await core.engines.get(session.engine).describe(signal);
     // The others find the blocks of a prompt by themselves.
     if (kind !== 'llama-server') return { isThere: true, why: null };
     await core.warmings.open(session, { project: session.project, leaving: null, insist: false });
@@ -183,10 +201,16 @@ export class OutsideTurns {
   /**
    * A request under this salt is about to be sent to the engine past this core.
    *
+   * @param passing which slot the request asks for, and whether this comes behind {@link makeReady} for the same request. Default: none, and no.
    * @returns null where the engine separates salts by itself. @throws CwmError of the engine.
    */
-  async letPass(engine: string, salt: string, signal: AbortSignal, slot?: number): Promise<Passage | null> {
-    const passage = (await this.#core().engines.get(engine).letPass?.(salt, signal, slot)) ?? null;
+  async letPass(
+    engine: string,
+    salt: string,
+    signal: AbortSignal,
+    passing: { readonly slot?: number | undefined; readonly isAgain?: boolean } = {},
+  ): Promise<Passage | null> {
+    const passage = (await this.#core().engines.get(engine).letPass?.(salt, signal, passing)) ?? null;
     if (passage?.isNew) this.#core().holders.emptied(engine);
     return passage;
   }
@@ -280,7 +304,7 @@ export class OutsideTurns {
     core.prefill.observe(turn.session.engine, turn.reuse);
     for (const { taken } of turn.messages) if (taken) core.took(id, taken);
     await this.lineages.renew(turn.session.lineage.id);
-    core.checkpoints.afterOutsideTurn(id, turn.isVolatile);
+    core.checkpoints.afterOutsideTurn(id, turn.isVolatile, heldTokens(turn.messages.at(-1)?.taken));
     return stored;
   }
 }

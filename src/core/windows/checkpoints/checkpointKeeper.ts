@@ -39,6 +39,12 @@ interface Passing {
   readonly slot: number | undefined;
 }
 
+/** What a server has of a session in a slot. */
+interface Held extends Passing {
+  readonly salt: string;
+  readonly tokens: number;
+}
+
 /** Whether an operation ended before a model server computed anything of it. */
 const isRefusal = (failure: unknown): boolean =>
   isCwmError(failure, 'EngineUnavailable', 'ModelMismatch') ||
@@ -101,7 +107,7 @@ export class CheckpointKeeper {
         .some(([, holder]) => holder === id)
     )
       return;
-    this.#turn(id, undefined);
+    this.#turn(id, undefined, null);
     this.#track(this.#makeIfLarge(id, true));
   }
 
@@ -109,16 +115,17 @@ export class CheckpointKeeper {
    * After a turn that another program asked for. Nobody says when its session is left, so that its checkpoint must not wait for that.
    *
    * @param isVolatile only the server's memory has its KV, and the next conversation takes that.
+   * @param tokens that the server has of it; null: it did not tell.
    */
-  afterOutsideTurn(id: SessionId, isVolatile: boolean): void {
+  afterOutsideTurn(id: SessionId, isVolatile: boolean, tokens: number | null): void {
     if (this.#isClosed) return;
-    this.#turn(id, isVolatile ? this.#policy.volatileRestMs : undefined);
+    this.#turn(id, isVolatile ? this.#policy.volatileRestMs : undefined, tokens);
     // Another program's next request may have the engine already.
     this.#track(this.#makeIfLarge(id, false));
   }
 
-  #turn(id: SessionId, restMs: number | undefined): void {
-    this.#turned.turn(id, restMs);
+  #turn(id: SessionId, restMs: number | undefined, heldTokens: number | null): void {
+    this.#turned.turn(id, { restMs, heldTokens });
     this.#later(id, this.#policy.idleMs === 0 ? 0 : (restMs ?? this.#policy.idleMs));
   }
 
@@ -218,30 +225,16 @@ export class CheckpointKeeper {
     }: { readonly tokens: number; readonly stored: () => Promise<void>; readonly slot?: number | undefined },
     signal: AbortSignal,
   ): Promise<boolean> {
-    const { background, engines, holders, clock } = this.#core();
+    const { background, holders } = this.#core();
     const id = holders.of(engine, slot);
     if (id === null || tokens < 1 || !this.#policy.enabled) return false;
     // What is wrong with the holder is no fault of the one that comes.
     const salt = await this.#saltToLeave(engine, id, tokens).catch(() => null);
     if (salt === null || this.#isClosed || background.isRunning(id)) return false;
     const { promise: isLeft, resolve } = Promise.withResolvers<boolean>();
-    const work = background.run(id, false, async (abort) => {
-      const startedMs = clock.elapsedMs();
-      const kv =
-        (await engines
-          .get(engine)
-          .leave?.(salt, tokens, abort, slot)
-          .catch(() => null)) ?? null;
-      resolve(kv !== null);
-      if (!kv) return;
-      const ms = clock.elapsedMs() - startedMs;
-      // Nobody waits for what follows, so that it counts for nothing.
-      this.#leavingCosts.spent(engine, { ms, tokens });
-      await unlessAborted(stored(), abort).catch(() => undefined);
-      const receipt = await makeLeftCheckpoint(this.#core(), id, { kv, salt, ms });
-      if (!receipt) return;
-      this.#turned.saved(id);
-    });
+    const work = background.run(id, false, (abort) =>
+      this.#saveAsHeld(id, { engine, slot, salt, tokens }, { written: resolve, stored }, abort),
+    );
     this.#track(
       work
         .catch(this.#onFailure)
@@ -252,6 +245,51 @@ export class CheckpointKeeper {
         }),
     );
     return unlessAborted(isLeft, signal);
+  }
+
+  /** Has the server write what it has, and makes that the session's checkpoint. Nobody waits for what follows the writing, so that it counts for nothing. */
+  async #saveAsHeld(
+    id: SessionId,
+    { engine, slot, salt, tokens }: Held,
+    { written, stored }: { readonly written: (isWritten: boolean) => void; readonly stored: () => Promise<void> },
+    signal: AbortSignal,
+  ): Promise<Receipt | null> {
+    const { clock, engines } = this.#core();
+    const startedMs = clock.elapsedMs();
+    const kv =
+      (await engines
+        .get(engine)
+        .leave?.(salt, tokens, signal, slot)
+        .catch(() => null)) ?? null;
+    written(kv !== null);
+    if (!kv) return null;
+    const ms = clock.elapsedMs() - startedMs;
+    this.#leavingCosts.spent(engine, { ms, tokens });
+    await unlessAborted(stored(), signal).catch(() => undefined);
+    const receipt = await makeLeftCheckpoint(this.#core(), id, { kv, salt, ms });
+    if (receipt) this.#turned.saved(id);
+    return receipt;
+  }
+
+  /**
+   * When a session that rests may be saved as its server has it, which takes a part of what a checkpoint does. As {@link #untilDueMs}; null: it cannot
+   * be saved so.
+   */
+  #untilHeldDueMs({ id, engine }: SessionWithContext): number | null {
+    const tokens = this.#turned.heldTokens(id);
+    const { holders } = this.#core();
+    if (tokens === null || tokens < 1 || holders.of(engine, holders.slotOf(engine, id)) !== id) return null;
+    return this.#untilDueMs(id, this.#leavingCosts.expectedMs(engine, tokens));
+  }
+
+  /** Null: it was not done. */
+  async #saveResting({ id, engine }: SessionWithContext, signal: AbortSignal): Promise<Receipt | null> {
+    const tokens = this.#turned.heldTokens(id) ?? 0;
+    const salt = await this.#saltToLeave(engine, id, tokens);
+    if (salt === null) return null;
+    const slot = this.#core().holders.slotOf(engine, id);
+    const ignored = { written: (): void => undefined, stored: () => Promise.resolve() };
+    return this.#saveAsHeld(id, { engine, slot, salt, tokens }, ignored, signal).finally(() => this.#onKvWritten());
   }
 
   /** Under which an engine has a session that it can write as it is; null: that is not done. @throws CwmError of the store and the registry. */
@@ -406,11 +444,16 @@ export class CheckpointKeeper {
       this.#turned.saved(id);
       return not('Nothing changed since its last checkpoint.');
     }
-    const waitMs = occasion === 'routine' ? this.#untilDueMs(session) : 0;
+    const costMs = this.#costs.expectedMs(session.engine, session.tokens.count);
+    const waitMs = occasion === 'routine' ? this.#untilDueMs(id, costMs) : 0;
     if (waitMs > 0) {
+      const heldMs = this.#untilHeldDueMs(session);
+      const resting = heldMs !== null && heldMs <= 0 ? await this.#saveResting(session, signal) : null;
+      if (resting) return { receipt: resting, why: null };
       const { idleMs } = this.#policy;
+      const nextMs = heldMs !== null && heldMs > 0 ? Math.min(waitMs, heldMs) : waitMs;
       // One that rests is saved when it always was: it does not go on.
-      if (idleMs > 0) this.#later(id, this.#turned.restMs(id) === undefined ? Math.min(waitMs, idleMs) : waitMs);
+      if (idleMs > 0) this.#later(id, this.#turned.restMs(id) === undefined ? Math.min(nextMs, idleMs) : nextMs);
       return not('It was saved a moment ago, and saving takes long.');
     }
     const why = await this.#whyNotWorth(session, signal);
@@ -423,10 +466,13 @@ export class CheckpointKeeper {
     return { receipt, why: null };
   }
 
-  /** How long the next one of a session waits that goes on, so that saving takes little of its time. In milliseconds; 0 or less: it is due. */
-  #untilDueMs({ id, engine, tokens }: SessionWithContext): number {
+  /**
+   * How long the next one of a session waits that goes on, so that saving takes little of its time. In milliseconds; 0 or less: it is due.
+   *
+   * @param costMs of saving; null: not known.
+   */
+  #untilDueMs(id: SessionId, costMs: number | null): number {
     const sinceMs = this.#turned.sinceSavedMs(id);
-    const costMs = this.#costs.expectedMs(engine, tokens.count);
     return sinceMs === null || costMs === null ? 0 : costMs / mostOfTime - sinceMs;
   }
 

@@ -217,11 +217,12 @@ async function warmFrom(
       const { manifest, kv, record, ids } = found;
       const engine = core.engines.get(manifest.engine);
       const { progress } = silent;
+      const asked = core.warmings.ahead.descriptions.take(id);
       const { messages, standIns } = await readMessages(core, manifest);
       const bringBack = (hold: Hold): Promise<Outcome> =>
         bringKvBack(
           core,
-          { engine, manifest, messages, ids, kv, record, progress, hold, isFollowed: found.isOfCheckpoint },
+          { engine, manifest, messages, ids, kv, record, progress, hold, asked, isFollowed: found.isOfCheckpoint },
           signal,
         );
       const outcome =

@@ -8,6 +8,8 @@ interface Turned {
   readonly madeAtMs: number | null;
   /** After how much rest its checkpoint is made; undefined: as the policy says. */
   readonly restMs: number | undefined;
+  /** What its server has of it; null: not known. */
+  readonly heldTokens: number | null;
   readonly timer: ReturnType<typeof setTimeout> | undefined;
 }
 
@@ -22,12 +24,12 @@ export class TurnedSessions {
     this.#nowMs = nowMs;
   }
 
-  /** It has a turn now. @param restMs after how much rest its checkpoint is made; undefined: as the policy says. */
-  turn(id: SessionId, restMs: number | undefined): void {
+  /** It has a turn now. */
+  turn(id: SessionId, { restMs, heldTokens }: Pick<Turned, 'restMs' | 'heldTokens'>): void {
     const before = this.#turned.get(id);
     this.#turned.delete(id);
     const atMs = this.#nowMs();
-    this.#turned.set(id, { atMs, madeAtMs: before?.madeAtMs ?? null, restMs, timer: before?.timer });
+    this.#turned.set(id, { atMs, madeAtMs: before?.madeAtMs ?? null, restMs, heldTokens, timer: before?.timer });
   }
 
   /** A checkpoint has its last turn now. */
@@ -63,6 +65,11 @@ export class TurnedSessions {
   /** As {@link turn} was told. */
   restMs(id: SessionId): number | undefined {
     return this.#turned.get(id)?.restMs;
+  }
+
+  /** As {@link turn} was told. */
+  heldTokens(id: SessionId): number | null {
+    return this.#turned.get(id)?.heldTokens ?? null;
   }
 
   /** Once it has rested for so long. It takes the place of what was planned before. @param afterMs 0: nothing is to happen. */

@@ -8,8 +8,9 @@ import type { CoreContext } from '../../context.ts';
 import { isOpen } from '../../lifecycle.ts';
 import { saltOf } from '../../ports/lineages.ts';
 import { silent } from '../../ports/reporter.ts';
+import { describeSoon } from '../thaw/bringKvBack.ts';
 import { isDecidedByChecksum } from '../thaw/restoreLeft.ts';
-import { ChecksumsAhead } from './checksumsAhead.ts';
+import { AskedAhead } from './askedAhead.ts';
 import { LoadRates } from './loadRates.ts';
 import { warmFromBase, warmFromCheckpoint } from './rollingCheckpoint.ts';
 import { resumeUnasked } from '../thaw/resumeFrozen.ts';
@@ -62,7 +63,7 @@ export class Warmings {
   readonly #openers = new Map<SessionId, Set<string>>();
   readonly #loads = new LoadRates();
   readonly #running = new Set<Promise<unknown>>();
-  #ahead: ChecksumsAhead | null = null;
+  #ahead: AskedAhead | null = null;
 
   /** @param onKvWritten called after each attempt that may have made an engine write KV. */
   constructor(core: () => CoreContext, onFailure: (error: unknown) => void, onKvWritten: () => void) {
@@ -76,21 +77,27 @@ export class Warmings {
     return this.#last.get(id) ?? notBegun('Nobody opened it since the backend started.');
   }
 
-  /** Checksums of files that are about to be brought back. */
-  get ahead(): ChecksumsAhead {
-    return (this.#ahead ??= new ChecksumsAhead(this.#core().clock));
+  /** What will be asked about KV that is about to be brought back. */
+  get ahead(): AskedAhead {
+    return (this.#ahead ??= new AskedAhead(this.#core().clock));
   }
 
-  /** Before a session is opened whose checkpoint's file decides by its checksum alone: reads that, while the caller makes room. Never rejects. */
+  /**
+   * Before a session is opened: asks its engine what it is, and reads the file of its checkpoint where the checksum alone decides, while the caller
+   * makes room. Never rejects.
+   */
   async lookAhead(id: SessionId): Promise<void> {
-    const { engines, store } = this.#core();
-    const checkpoint = await store.checkpoints.get(id).catch(() => null);
-    const [block] = checkpoint?.kv.blocks ?? [];
-    if (!checkpoint || !block || !isDecidedByChecksum(checkpoint.kv)) return;
+    const core = this.#core();
+    const checkpoint = await core.store.checkpoints.get(id).catch(() => null);
+    if (!checkpoint) return;
     const { signal } = new AbortController();
-    this.ahead.begin(
+    const { engine } = checkpoint.manifest;
+    this.ahead.descriptions.begin(id, () => describeSoon(core, engine, Promise.resolve(checkpoint.kv), signal));
+    const [block] = checkpoint.kv.blocks;
+    if (!block || !isDecidedByChecksum(checkpoint.kv)) return;
+    this.ahead.checksums.begin(
       block.hash,
-      async () => (await engines.get(checkpoint.manifest.engine).checksum([block.hash], signal))[0] ?? null,
+      async () => (await core.engines.get(engine).checksum([block.hash], signal))[0] ?? null,
     );
   }
 

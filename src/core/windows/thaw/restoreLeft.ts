@@ -35,7 +35,7 @@ export async function restoreLeft(
   let isDamaged = false;
   const read = async (): Promise<string | null> => (await engine.checksum([block.hash], signal))[0] ?? null;
   const isSound = async (): Promise<boolean> => {
-    const checksum = await (warmings.ahead.take(block.hash) ?? read());
+    const checksum = await (warmings.ahead.checksums.take(block.hash) ?? read());
     isDamaged = checksum !== block.checksum;
     return !isDamaged;
   };

@@ -95,6 +95,7 @@ export class HomeSlot {
 
   /** Finds an idle slot. When all are busy, the server lets our request wait for its turn. */
   async find(link: Link, server: ServerIdentity, signal: AbortSignal): Promise<number> {
+    if (server.slots === 1) return this.#onlySlot();
     const home = this.#slot !== null && !this.#unfit.has(this.#slot) ? this.#slot : null;
     // No other slot has it, so whether this one is idle changes nothing.
     if (home !== null && this.#takeAwaited(home)) return home;
@@ -124,6 +125,12 @@ export class HomeSlot {
 
   /** Of these slots; undefined: something is in each. */
   #lastUnused = (slots: readonly number[]): number | undefined => slots.findLast((slot) => !this.#contents.has(slot));
+
+  /** There is no choice: a request waits there for its turn. */
+  #onlySlot(): number {
+    this.#takeAwaited(0);
+    return (this.#slot = 0);
+  }
 
   async #looked(): Promise<readonly number[] | null> {
     const look = this.#look;

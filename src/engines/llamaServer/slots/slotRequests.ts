@@ -33,14 +33,18 @@ export class SlotRequests {
     return use;
   }
 
-  /** A request is about to be sent past this adapter. @param slot null: of the server's choice. */
+  /**
+   * A request is about to be sent past this adapter.
+   *
+   * @param slot null: of the server's choice. @param isAgain whether the server is new is known.
+   */
   async letPass(
     { link, server }: Omit<Place, 'slot'>,
-    { salt, slot }: { readonly salt: string; readonly slot: number | null },
+    { salt, slot, isAgain }: { readonly salt: string; readonly slot: number | null; readonly isAgain: boolean },
     signal: AbortSignal,
   ): Promise<Passage> {
     // Who chose a slot has looked at all of them.
-    const isNew = slot === null ? await isUnused(link, server, signal) : this.#home.takeUnused();
+    const isNew = slot === null ? !isAgain && (await isUnused(link, server, signal)) : this.#home.takeUnused();
     if (isNew && slot === null) this.#home.reset();
     const { reuse, unsound } = this.#home.passes(slot, salt);
     if (unsound !== null) await eraseSlot(link, unsound, signal);

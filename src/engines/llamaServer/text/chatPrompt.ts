@@ -1,7 +1,7 @@
 import { commonPrefixLength } from '../../../base/tokenIds.ts';
 import { base64In } from '../../../core/ports/openAiMessages.ts';
 import type { MessagePart } from '../../../protocol/schemas/session.ts';
-import type { ChatMessage, GenerateRequest } from '../../../core/ports/engine.ts';
+import type { AnsweredChat, ChatMessage, GenerateRequest } from '../../../core/ports/engine.ts';
 import { CwmError } from '../../../protocol/errors.ts';
 import type { Link } from '../../http/link.ts';
 import { wireMessages } from '../../toolCalls/wireMessages.ts';
@@ -95,4 +95,24 @@ function bytesOf({ type, part }: MessagePart): string {
       hint: 'Send it as bytes (a data URL, or input_audio), or use a model server that takes it.',
     },
   );
+}
+
+/**
+ * The ids with which every next prompt of a chat begins that another program asked the server for. It computes nothing. All fields of the program's
+ * request are rendered, as in its next request.
+ */
+export async function nextChatIds(
+  { link, prompts }: Renderer,
+  { messages, answer, fields }: AnsweredChat,
+  signal: AbortSignal,
+): Promise<readonly number[]> {
+  const { stream: _stream, ...rest } = fields;
+  const idsOf = async (content: string): Promise<readonly number[]> => {
+    const body = { ...rest, messages: [...messages, answer, { role: 'user', content }], add_generation_prompt: false };
+    const { value } = await link.json(post('/apply-template', body), templateSchema, signal);
+    return prompts.of(link, value.prompt, signal);
+  };
+  // One after the other: the second one has nearly all ids of the first.
+  const [one, other] = [await idsOf(continuations[0]), await idsOf(continuations[1])];
+  return one.slice(0, commonPrefixLength(one, other));
 }

@@ -13,8 +13,10 @@ interface Nearest {
   readonly shared: number;
 }
 
-/** Prompts that are remembered: those of a turn, and of the search for its seam. */
-const mostKnown = 4;
+/** Prompts that are remembered at least: those of a turn, and of the search for its seam. */
+const leastKnown = 4;
+/** Of more, so that conversations can take turns: as many as have so many characters, which take some 10 MB with their ids. */
+const mostCharacters = 2_000_000;
 /** A shorter beginning costs less than the search for it, in characters. */
 const leastShared = 4096;
 /** Marks as chat templates write them: `<|im_end|>`, `<end_of_turn>`, `</s>`, `[/INST]`. */
@@ -95,7 +97,10 @@ export class PromptTokens {
 
   #remember(known: Known): void {
     if (known.text.length < leastShared) return;
-    this.#known = [...this.#known.filter(({ text }) => text !== known.text), known].slice(-mostKnown);
+    this.#known = [...this.#known.filter(({ text }) => text !== known.text), known];
+    let characters = this.#known.reduce((sum, { text }) => sum + text.length, 0);
+    while (this.#known.length > leastKnown && characters > mostCharacters)
+      characters -= this.#known.shift()?.text.length ?? 0;
   }
 }
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { ChatMessage } from '../../../../src/core/ports/engine.ts';
 import type { Link, LinkRequest } from '../../../../src/engines/http/link.ts';
-import { chatPromptIds } from '../../../../src/engines/llamaServer/text/chatPrompt.ts';
+import { chatPromptIds, nextChatIds } from '../../../../src/engines/llamaServer/text/chatPrompt.ts';
 import type { PromptTokens } from '../../../../src/engines/llamaServer/text/promptTokens.ts';
 import { never } from '../rig.ts';
 
@@ -34,6 +34,24 @@ test('a conversation that ends with an answer is closed behind it: the ids are t
   expect(await idsOf([...messages, { role: 'user', content: 'And then?' }], true)).toMatch(new RegExp(`^${closed}`));
   // To continue the answer, it is left open.
   expect(await idsOf(messages, true)).toBe('<user>Hi<end><assistant>Hello.');
+});
+
+test("the beginning of every next prompt of another program's chat is rendered with all fields of its request but the stream", async () => {
+  const asked: LinkRequest[] = [];
+  const { link, prompts } = server();
+  const json = async (request: LinkRequest) => {
+    asked.push(request);
+    return (link as unknown as { json: (request: LinkRequest) => Promise<unknown> }).json(request);
+  };
+  const messages = [{ role: 'user', content: 'Hi' }];
+  const answer = { role: 'assistant', content: 'Hello.' };
+  const fields = { tools: [{}], stream: true, chat_template_kwargs: { enable_thinking: false } };
+  const ids = await nextChatIds({ link: { json } as unknown as Link, prompts }, { messages, answer, fields }, never);
+  expect(String.fromCodePoint(...ids)).toBe('<tools>1<end><user>Hi<end><assistant>Hello.<end><user>');
+  for (const { body } of asked) {
+    expect(body).toMatchObject({ chat_template_kwargs: { enable_thinking: false }, add_generation_prompt: false });
+    expect(body).not.toHaveProperty('stream');
+  }
 });
 
 test('S4-14 a template that leaves the tools out without a word is an error, and never a turn without tools', async () => {
