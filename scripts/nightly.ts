@@ -9,13 +9,19 @@ interface Part {
   readonly name: string;
   readonly script: string;
   readonly args?: readonly string[];
+  /** Scripts with their arguments that bring what it needs, where that is not there yet. */
+  readonly installs?: readonly (readonly string[])[];
 }
 
 const parts: readonly Part[] = [
   { name: 'coverage', script: 'scripts/coverage.ts' },
   { name: 'sweeps', script: 'scripts/sweeps.ts' },
   { name: 'engines', script: 'scripts/testEngines.ts' },
-  { name: 'clients', script: 'scripts/testClients.ts' },
+  {
+    name: 'clients',
+    script: 'scripts/testClients.ts',
+    installs: [['test/clients/installClients.ts'], ['test/engines/live/install.ts', 'gemma', 'llama-server']],
+  },
   { name: 'build', script: 'esbuild.mjs' },
   { name: 'host', script: 'test/vscode/runSuite.ts' },
   { name: 'pictures', script: 'test/vscode/runPictures.ts' },
@@ -35,10 +41,14 @@ if (unknown.length > 0) {
 process.env['CWM_NIGHTLY'] = '1';
 const failed: string[] = [];
 const ran = parts.filter(({ name }) => chosen.length === 0 || chosen.includes(name));
-for (const { name, script, args = [] } of ran) {
+for (const { name, script, args = [], installs = [] } of ran) {
   console.log(`\n── ${name}`);
   const started = performance.now();
-  if ((await run(process.execPath, [script, ...args])) !== 0) failed.push(name);
+  for (const command of [...installs, [script, ...args]]) {
+    if ((await run(process.execPath, command)) === 0) continue;
+    failed.push(name);
+    break;
+  }
   console.log(
     `── ${name}: ${failed.includes(name) ? 'FAILED' : 'ok'} in ${((performance.now() - started) / 1000).toFixed(0)} s`,
   );

@@ -40,6 +40,14 @@ export interface Driver {
   readonly hasNoTools?: true;
   /** A fork has all of the conversation, so that a branch begins when the first one goes on. */
   readonly forksAtEnd?: true;
+  /** Requests that become turns in its whole story. Default: one for each thing that is said, and one with what the tool gave. */
+  readonly turns?: number;
+  /** Requests of its own in its whole story. Default: none. */
+  readonly errands?: number;
+  /** User messages of a session that the user did not write. Default: none. */
+  readonly ownMessages?: number;
+  /** The least share of a later prompt that was there before. Default 0.8: a client that breaks its own prompts keeps less. */
+  readonly keeps?: number;
   setUp?(place: Place): void;
   command(place: Place, turn: Turn): Command;
 }
@@ -87,13 +95,13 @@ function kept({ folder }: Place, way: Turn['way']): string {
 }
 
 const ownProgram =
-  (kind: 'openai' | 'aiSdk'): Driver['command'] =>
+  (kind: 'openai' | 'responses' | 'aiSdk'): Driver['command'] =>
   (place, { text, way }) => ({
     program: process.execPath,
     args: [
       path.join(import.meta.dirname, 'programs', 'chat.mjs'),
       kind,
-      clientModules(kind),
+      clientModules(kind === 'responses' ? 'openai' : kind),
       `${place.base}/v1`,
       place.token,
       place.model,
@@ -117,8 +125,17 @@ const ownPython =
     ],
   });
 
+const piSessions = '.pi/agent/sessions/**/*.jsonl';
+
 export const drivers: readonly Driver[] = [
   { label: 'openai of npm', client: 'openai', isInEveryRun: true, isReal: true, command: ownProgram('openai') },
+  {
+    label: 'openai of npm, Responses',
+    client: 'openai',
+    isInEveryRun: true,
+    isReal: true,
+    command: ownProgram('responses'),
+  },
   { label: 'AI SDK', client: 'aiSdk', command: ownProgram('aiSdk') },
   { label: 'openai of PyPI', client: 'pythonOpenai', command: ownPython('openai') },
   { label: 'langchain-openai', client: 'pythonOpenai', command: ownPython('langchain') },
@@ -141,6 +158,7 @@ export const drivers: readonly Driver[] = [
     label: 'Continue',
     client: 'continue',
     isInEveryRun: true,
+    isReal: true,
     namesFolder: true,
     setUp: (place) => void connect('continue', place),
     command: ({ home }, { text, way }) => ({
@@ -187,6 +205,8 @@ export const drivers: readonly Driver[] = [
     command: ({ model }, { text, way }) => ({
       program: bin('qwen', 'qwen'),
       args: ['--auth-type', 'openai', '-m', model, '-y', ...(way === 'begin' ? [] : ['--continue']), '-p', text],
+      // Else it does not wait for the first word of a long prompt where the machine is slow.
+      env: { QWEN_CODE_API_TIMEOUT_MS: '0', QWEN_STREAM_IDLE_TIMEOUT_MS: '0', QWEN_STREAM_MAX_LIFETIME_MS: '0' },
     }),
   },
   {
@@ -210,15 +230,26 @@ export const drivers: readonly Driver[] = [
     label: 'Pi',
     client: 'pi',
     namesFolder: true,
-    cannotFork: true,
+    forksAtEnd: true,
     setUp: ({ home, base, token, model }) => {
       const models = [{ id: model, contextWindow: 32_000, maxTokens: 1000 }];
       const cwm = { baseUrl: `${base}/v1`, api: 'openai-completions', apiKey: token, models };
       write(path.join(home, '.pi', 'agent', 'models.json'), JSON.stringify({ providers: { cwm } }));
     },
-    command: ({ model }, { text, way }) => ({
+    command: ({ home, model }, { text, way }) => ({
       program: bin('pi', 'pi'),
-      args: ['--offline', '--provider', 'cwm', '--model', model, '-p', ...(way === 'begin' ? [] : ['-c']), text],
+      args: [
+        '--offline',
+        '--provider',
+        'cwm',
+        '--model',
+        model,
+        '-p',
+        ...(way === 'resume' ? ['-c'] : []),
+        ...(way === 'fork' ? ['--fork', newestId(piSessions, home)] : []),
+        ...(way === 'first' ? ['--session', firstId(piSessions, home)] : []),
+        text,
+      ],
     }),
   },
   {
@@ -236,7 +267,7 @@ export const drivers: readonly Driver[] = [
         ...(way === 'first' ? ['--resume', firstId('.claude/projects/**/*.jsonl', home)] : []),
         text,
       ],
-      env: { DISABLE_AUTOUPDATER: '1', CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1' },
+      env: { DISABLE_AUTOUPDATER: '1' },
     }),
   },
   {

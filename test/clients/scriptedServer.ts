@@ -24,8 +24,10 @@ export interface SeenChat {
   /** Prompt tokens that the model server reused; null: not told yet. */
   cachedTokens: number | null;
   promptTokens: number | null;
-  /** The connection was closed before the answer's end. */
-  isLeft: boolean;
+  /** When the connection was closed before the answer's end, as `performance.now()` has it; null: it was not. */
+  leftMs: number | null;
+  /** The tool that the script called; null: none. */
+  readonly called: string | null;
   /** Of an answer without an end: words that it has so far. */
   words: number;
 }
@@ -58,14 +60,15 @@ export async function scriptedServer(upstream: () => string, cleanUps: (() => Pr
       isScripted: script !== null,
       cachedTokens: null,
       promptTokens: null,
-      isLeft: false,
+      leftMs: null,
+      called: typeof script === 'object' && script ? script.tool.function.name : null,
       words: 0,
     };
     if (asked) seen.push(asked);
     res.once('close', () => {
       if (res.writableFinished) return;
       left.abort();
-      if (asked) asked.isLeft = true;
+      if (asked) asked.leftMs = performance.now();
     });
     if (asked && script === 'slowly') return await tell(res, asked, left.signal);
     if (chat && script && script !== 'slowly')

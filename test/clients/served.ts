@@ -1,4 +1,6 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { readFileSync } from 'node:fs';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -6,6 +8,7 @@ import { composeServices } from '../../src/backend/compose.ts';
 import { startBackend } from '../../src/backend/runningBackend.ts';
 import { BackendClient } from '../../src/client/backendClient.ts';
 import { findBackend } from '../../src/client/findBackend.ts';
+import { allItems } from '../../src/protocol/paging.ts';
 import { gemmaModel } from '../engines/live/gemmaModel.ts';
 
 /** The whole backend with its gateway, over a real model. */
@@ -18,6 +21,10 @@ export interface Served {
   sessions(): Promise<
     { readonly project: string | null; readonly branches: number; readonly said: readonly string[] }[]
   >;
+  /** Names of the tools that the model called on a session's branch, and whose results stand there. */
+  called(session: string): Promise<readonly string[]>;
+  /** When a client last closed its connection before the answer's end, as `performance.now()` has it; null: none did. */
+  leftMs(): number | null;
   /** SIGKILL for the embedded engine, if it runs. */
   killEngine(): Promise<void>;
   /** Ends the backend and its engine, and starts them again over the same storage and at the same address. */
@@ -46,8 +53,20 @@ export async function served(cleanUps: (() => Promise<unknown>)[], engine: strin
   let client = connect();
   cleanUps.push(async () => client.dispose());
   const url = backend.record.http ?? '';
+  let leftMs: number | null = null;
+  const watch = (message: unknown): void => {
+    const { request, response } = message as { readonly request: IncomingMessage; readonly response: ServerResponse };
+    if (String(request.socket.localPort) !== new URL(url).port) return;
+    response.once('close', () => {
+      if (!response.writableFinished) leftMs = performance.now();
+    });
+  };
+  subscribe('http.server.request.start', watch);
+  cleanUps.push(async () => unsubscribe('http.server.request.start', watch));
+  const messagesOf = (session: string) => allItems((page) => client.call('listMessages', { session, ...page }));
   return {
     url,
+    leftMs: () => leftMs,
     storage,
     token: readFileSync(tokenFile, 'utf8').trim(),
     get client() {
@@ -57,14 +76,20 @@ export async function served(cleanUps: (() => Promise<unknown>)[], engine: strin
       const { items } = await client.call('listSessions', {});
       return Promise.all(
         items.map(async ({ id, project, branches }) => {
-          const said = await client.call('listMessages', { session: id });
-          const texts = said.items.map(
+          const said = await messagesOf(id);
+          const texts = said.map(
             ({ role, content, cut = '' }) =>
               `${role}${cut && ` (${cut})`}: ${'text' in content ? content.text : content.type}`,
           );
           return { project, branches: Object.keys(branches).length, said: texts };
         }),
       );
+    },
+    async called(session) {
+      const said = await messagesOf(session);
+      const answered = new Set(said.flatMap(({ content }) => (content.type === 'tool-result' ? [content.call] : [])));
+      const calls = said.flatMap(({ content }) => (content.type === 'tool-calls' ? content.calls : []));
+      return calls.filter(({ id }) => answered.has(id)).map(({ name }) => name);
     },
     async killEngine() {
       const { engines } = await client.call('health', {});

@@ -1,4 +1,5 @@
-// A program over the npm package `openai` or the AI SDK: one turn of a conversation that it keeps in a file.
+// A program over the npm package `openai`, with chat completions or with Responses, or the AI SDK: one turn of a conversation that it keeps in
+// a file. With Responses, it sends only what is new, behind the id of the last answer.
 // node chat.mjs KIND PACKAGE.json BASE_URL KEY MODEL FILE TEXT
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -35,6 +36,34 @@ async function withOpenAi() {
   }
 }
 
+async function withResponses() {
+  const { default: OpenAI } = await load('openai');
+  const client = new OpenAI({ baseURL, apiKey });
+  const tools = [{ type: 'function', name: 'read_file', description: 'Reads a file', parameters, strict: false }];
+  for (;;) {
+    const last = messages.findLastIndex(({ id }) => id !== undefined);
+    const body = {
+      model,
+      instructions: system,
+      tools,
+      input: messages.slice(last + 1),
+      ...(last !== -1 && { previous_response_id: messages[last].id }),
+      stream: true,
+      temperature: 0,
+    };
+    let response = null;
+    for await (const event of await client.responses.create(body, { signal: left.signal })) {
+      if (event.type === 'response.output_text.delta') process.stdout.write(event.delta);
+      if (event.type === 'response.completed') response = event.response;
+    }
+    if (response === null) throw new Error('The answer has no end.');
+    messages.push({ id: response.id });
+    const calls = response.output.filter(({ type }) => type === 'function_call');
+    if (calls.length === 0) return;
+    for (const { call_id } of calls) messages.push({ type: 'function_call_output', call_id, output: 'Red.' });
+  }
+}
+
 async function withAiSdk() {
   const { jsonSchema, streamText, tool, stepCountIs } = await load('ai');
   const { createOpenAICompatible } = await load('@ai-sdk/openai-compatible');
@@ -48,5 +77,5 @@ async function withAiSdk() {
   messages.push(...(await result.responseMessages));
 }
 
-await (kind === 'openai' ? withOpenAi() : withAiSdk());
+await { openai: withOpenAi, responses: withResponses, aiSdk: withAiSdk }[kind]();
 writeFileSync(file, JSON.stringify(messages));
