@@ -44,6 +44,8 @@ export interface Driver {
   readonly turns?: number;
   /** Requests of its own in its whole story. Default: none. */
   readonly errands?: number;
+  /** After a fork. Default 2: who leaves out the part of a stopped answer has one more. */
+  readonly branches?: number;
   /** User messages of a session that the user did not write. Default: none. */
   readonly ownMessages?: number;
   /** The least share of a later prompt that was there before. Default 0.8: a client that breaks its own prompts keeps less. */
@@ -180,6 +182,7 @@ export const drivers: readonly Driver[] = [
     client: 'codex',
     isInEveryRun: true,
     namesFolder: true,
+    ownMessages: 1,
     setUp: (place) => void connect('codex', place),
     command: ({ home, model }, { text, way }) => ({
       program: bin('codex', 'codex'),
@@ -200,6 +203,8 @@ export const drivers: readonly Driver[] = [
     label: 'Qwen Code',
     client: 'qwen',
     namesFolder: true,
+    // What it wants to remember, after most turns.
+    errands: 5,
     cannotFork: true,
     setUp: (place) => void connect('qwen', place),
     command: ({ model }, { text, way }) => ({
@@ -213,6 +218,8 @@ export const drivers: readonly Driver[] = [
     label: 'OpenCode',
     client: 'opencode',
     namesFolder: true,
+    // A title.
+    errands: 1,
     setUp: (place) => void connect('opencode', place),
     command: ({ model }, { text, way }) => ({
       program: bin('opencode', 'opencode'),
@@ -231,6 +238,7 @@ export const drivers: readonly Driver[] = [
     client: 'pi',
     namesFolder: true,
     forksAtEnd: true,
+    branches: 3,
     setUp: ({ home, base, token, model }) => {
       const models = [{ id: model, contextWindow: 32_000, maxTokens: 1000 }];
       const cwm = { baseUrl: `${base}/v1`, api: 'openai-completions', apiKey: token, models };
@@ -267,7 +275,8 @@ export const drivers: readonly Driver[] = [
         ...(way === 'first' ? ['--resume', firstId('.claude/projects/**/*.jsonl', home)] : []),
         text,
       ],
-      env: { DISABLE_AUTOUPDATER: '1' },
+      // Telemetry alone is off: what it asks the model on its own account would come.
+      env: { DISABLE_AUTOUPDATER: '1', DISABLE_TELEMETRY: '1', DISABLE_ERROR_REPORTING: '1' },
     }),
   },
   {

@@ -22,7 +22,7 @@ const mostTools = 1;
 /** A client that asks three times for each thing that is said would have as much as all others. */
 const mostRequests = 16;
 /** Where a client says in which folder it works. */
-const saysFolder = /working.director|<cwd>|following folders/i;
+const saysFolder = /working.director|working in the directory|<cwd>|following folders/i;
 
 /** Of the same text, always the same. */
 function cut(text: string): string {

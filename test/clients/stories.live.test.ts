@@ -114,13 +114,13 @@ async function begin(driver: Driver) {
     const { code, output } = await start({ text, way }).ended;
     expect(code, `${driver.label} said "${text}":\n${output.slice(-3000)}`).toBe(0);
   };
-  /** Every session as its project, what the person said in it, and how many of the user's messages say something else. */
+  /** Every session as its project and what the person said in it. */
   const told = async (texts: readonly string[]) =>
-    (await gateway.sessions()).map(({ project, said, branches }) => {
-      const lines = said.filter((line) => line.startsWith('user'));
-      const known = lines.map((line) => texts.filter((text) => line.includes(text)));
-      return { project, branches, said: known.flat(), ownMessages: known.filter(({ length }) => length === 0).length };
-    });
+    (await gateway.sessions()).map(({ project, said, branches }) => ({
+      project,
+      branches,
+      said: said.flatMap((line) => (line.startsWith('user') ? texts.filter((text) => line.includes(text)) : [])),
+    }));
   /** Of what the client asked for since the backend started: every request, and those that became turns. */
   const counted = async () => {
     const { items } = await gateway.client.call('gatewayClients', {});
@@ -173,23 +173,27 @@ test.each(chosen)(
     await gateway.restart();
     await say('Once more');
     const said = texts.slice(0, -1);
-    const { ownMessages = 0 } = driver;
-    await expect.poll(() => told(texts)).toEqual([{ project, branches: 1, said, ownMessages }]);
+    await expect.poll(() => told(texts)).toEqual([{ project, branches: 1, said }]);
 
     const session = (await gateway.client.call('listSessions', {})).items[0]?.id ?? '';
-    expect(await gateway.called(session)).toEqual(expect.arrayContaining(called));
+    // Softly, what does not end a story: one of some minutes tells all that is wrong.
+    expect.soft(await gateway.called(session)).toEqual(expect.arrayContaining(called));
+    const others = (await gateway.sessions()).flatMap(({ said: lines }) =>
+      lines.filter((line) => line.startsWith('user') && !texts.some((text) => line.includes(text))),
+    );
+    expect.soft(others, 'Messages of the user that the user did not write').toHaveLength(driver.ownMessages ?? 0);
     await gateway.client.call('freeze', { session, window: 'w' });
     await engine.killAndStart();
     scripted.holdRestoreMs = slowThawMs(driver);
     const before = seen.filter(({ isScripted, promptTokens }) => !isScripted && promptTokens !== null);
     await say('After the thaw');
     scripted.holdRestoreMs = 0;
-    await expect.poll(() => told(texts)).toEqual([{ project, branches: 1, said: texts, ownMessages }]);
+    await expect.poll(() => told(texts)).toEqual([{ project, branches: 1, said: texts }]);
     const asked = seen.slice(before.length).find(({ chat }) => JSON.stringify(chat.messages.at(-1)).includes('thaw'));
     if (!asked) throw new Error('The model server was not asked.');
     const common = await floor(engine.url, asked, before);
-    expect(common).toBeGreaterThan((driver.keeps ?? 0.8) * (asked.promptTokens ?? 0));
-    expect(asked.cachedTokens).toBeGreaterThanOrEqual(common - windowTokens);
+    expect.soft(common).toBeGreaterThan((driver.keeps ?? 0.8) * (asked.promptTokens ?? 0));
+    expect.soft(asked.cachedTokens).toBeGreaterThanOrEqual(common - windowTokens);
 
     const stopped = start({ text: 'SLOWLY please', way: 'resume' });
     await expect.poll(() => seen.at(-1)?.isScripted).toBe(true);
@@ -199,7 +203,7 @@ test.each(chosen)(
     await expect.poll(() => slow?.leftMs).not.toBeNull();
     await stopped.ended;
     const leftAfterMs = (slow?.leftMs ?? Infinity) - (gateway.leftMs() ?? 0);
-    if (isNightly) expect(leftAfterMs).toBeLessThan(leavesWithinMs);
+    if (isNightly) expect.soft(leftAfterMs).toBeLessThan(leavesWithinMs);
     // Who asks again by itself (gptme) says the part in other words, which is another branch.
     const ends = async () =>
       (await branchesOf(gateway, session)).map(({ said: all }) => ({
@@ -212,24 +216,23 @@ test.each(chosen)(
     if (!driver.cannotFork) {
       await say('Another way', 'fork');
       if (driver.forksAtEnd) await say('The first way', 'first');
-      await expect.poll(async () => (await told(texts)).map(({ branches }) => branches)).toEqual([2]);
-      const [one, other] = await branchesOf(gateway, session);
-      const parent = one?.parent ?? other?.parent;
-      expect(parent).toBeTruthy();
-      for (const branch of [one, other]) {
-        const upTo = branch?.said.findIndex(({ id }) => id === parent) ?? -1;
-        const heard = JSON.stringify(branch?.said.slice(0, upTo + 1));
-        for (const text of texts.slice(0, -1)) expect(heard).toContain(text);
-        expect(heard).not.toContain('Another way');
+      const { branches = 2 } = driver;
+      await expect.poll(async () => (await told(texts)).map((each) => each.branches)).toEqual([branches]);
+      const all = await branchesOf(gateway, session);
+      for (const { parent, said: messages } of all.filter((branch) => branch.parent !== null)) {
+        expect.soft(all.filter(({ said: others }) => others.some(({ id }) => id === parent)).length).toBeGreaterThan(1);
+        const heard = JSON.stringify(messages.slice(0, messages.findIndex(({ id }) => id === parent) + 1));
+        for (const text of texts.slice(0, -1)) expect.soft(heard).toContain(text);
+        expect.soft(heard).not.toContain('Another way');
       }
-      const forks = [one, other].filter((branch) => JSON.stringify(branch?.said).includes('Another way'));
-      expect(forks).toHaveLength(1);
+      expect.soft(all.filter(({ parent }) => parent === null)).toHaveLength(1);
+      expect.soft(all.filter(({ said: messages }) => JSON.stringify(messages).includes('Another way'))).toHaveLength(1);
     }
     const late = await counted();
     const turns = early.turns + late.turns;
     const errands = early.requests + late.requests - turns;
     const saidTurns = 7 + (driver.hasNoTools ? 0 : 1) + (driver.cannotFork ? 0 : driver.forksAtEnd ? 2 : 1);
-    expect({ turns, errands }).toEqual({ turns: driver.turns ?? saidTurns, errands: driver.errands ?? 0 });
+    expect.soft({ turns, errands }).toEqual({ turns: driver.turns ?? saidTurns, errands: driver.errands ?? 0 });
     noteFigure(
       `${driver.label} | ${isReal ? 'Gemma 3 270M' : 'no model'} | ${asked.promptTokens} prompt tokens, ${common} of them computed before, ` +
         `${asked.cachedTokens} reused after kill -9 | 1 session, ${turns} turns, ${errands} requests of its own, ` +

@@ -103,14 +103,13 @@ describe('what real clients sent', () => {
     for (const { found } of turns.slice(1)) expect(found).not.toMatchObject({ known: 0 });
   });
 
-  test('1: Claude Code says the same as a text and as parts, and gptme in parts only', () => {
+  test('1: Claude Code says the same as a text and as parts, and gptme, Pi and Qwen Code in parts only', () => {
     const kinds = spellings('claude-code').map((pair) => pair.map(content).sort().join(' and '));
     expect(kinds).toContain('parts and text');
-    expect(
-      messagesOf('gptme')
-        .filter(({ role }) => role === 'user')
-        .map(content),
-    ).not.toContain('text');
+    for (const client of ['gptme', 'pi', 'qwen-code'])
+      expect(new Set(messagesOf(client).flatMap((said) => (said['role'] === 'user' ? [content(said)] : [])))).toEqual(
+        new Set(['parts']),
+      );
   });
 
   test('2: Claude Code moves its markers for caches from message to message', () => {
@@ -146,6 +145,17 @@ describe('what real clients sent', () => {
     }
     const ids = requestsOf('opencode').map(({ headers }) => headers['x-session-id']);
     expect(ids[0]).toBe(ids[1]);
+  });
+
+  test('10: Qwen Code asks what to remember behind the conversation after a turn, under another prompt and without an id', () => {
+    const all = replayed('qwen-code');
+    const errands = all.filter(({ asked }) => asked.system.startsWith('You are now acting as the managed memory'));
+    expect(errands.length).toBeGreaterThan(3);
+    for (const { asked, found } of errands) {
+      expect(found?.kind).toBe('auxiliary');
+      expect(asked.items.length).toBeGreaterThan(2);
+    }
+    expect(all.filter(({ found }) => found?.kind === 'turn')).toHaveLength(all.length - errands.length);
   });
 
   test('5, 6: the arguments of a call come back in another spelling, and no text as null or as an empty one', () => {
@@ -199,6 +209,15 @@ describe('what real clients sent', () => {
     expect(replayed('aider').map(({ found }) => found?.kind === 'turn' && found.known)).toEqual([
       0, 6, 8, 10, 12, 14, 16,
     ]);
+  });
+
+  test('9: Qwen Code takes its reminder of the date away from a question that has an answer: the same turn', () => {
+    const turns = replayed('qwen-code').filter(({ found }) => found?.kind === 'turn');
+    const questions = turns.map(({ request }) => listOf(request.body['messages']).map(objectOf)[1]);
+    const reminders = questions.map((said) => JSON.stringify(said).split('The current date is:').length - 1);
+    expect(reminders[0]).toBe(1);
+    expect(new Set(reminders.slice(1))).toEqual(new Set([0]));
+    expect(turns.map(({ found }) => found?.kind === 'turn' && found.known)).toEqual([0, 2, 4, 6, 8, 10, 12, 14]);
   });
 
   test.each(clients)(
