@@ -42,8 +42,8 @@ export interface Driver {
   readonly forksAtEnd?: true;
   /** Requests that become turns in its whole story. Default: one for each thing that is said, and one with what the tool gave. */
   readonly turns?: number;
-  /** Requests of its own in its whole story. Default: none. */
-  readonly errands?: number;
+  /** How many requests of its own its whole story may have. Default: none. */
+  readonly errands?: readonly number[];
   /** After a fork. Default 2: who leaves out the part of a stopped answer has one more. */
   readonly branches?: number;
   /** User messages of a session that the user did not write. Default: none. */
@@ -204,7 +204,7 @@ export const drivers: readonly Driver[] = [
     client: 'qwen',
     namesFolder: true,
     // What it wants to remember, after most turns.
-    errands: 5,
+    errands: [5],
     cannotFork: true,
     setUp: (place) => void connect('qwen', place),
     command: ({ model }, { text, way }) => ({
@@ -219,7 +219,7 @@ export const drivers: readonly Driver[] = [
     client: 'opencode',
     namesFolder: true,
     // A title.
-    errands: 1,
+    errands: [1],
     setUp: (place) => void connect('opencode', place),
     command: ({ model }, { text, way }) => ({
       program: bin('opencode', 'opencode'),
@@ -284,6 +284,11 @@ export const drivers: readonly Driver[] = [
     client: 'gptme',
     namesFolder: true,
     cannotFork: true,
+    // It tells the model twice, as the user, that an answer without a call is no end.
+    ownMessages: 10,
+    turns: 22,
+    // A title, beside the answers; once more where there was too little to name.
+    errands: [1, 2],
     command: ({ base, token, model }, { text }) => ({
       program: venvBin('gptme', 'gptme'),
       args: ['-n', '-m', `local/${model}`, '--name', 'story', text],
@@ -296,6 +301,10 @@ export const drivers: readonly Driver[] = [
     client: 'aider',
     cannotFork: true,
     hasNoTools: true,
+    // Examples, and what stands around the question.
+    ownMessages: 7,
+    // Its files and reminder stand behind the history, and move with each question.
+    keeps: 0.6,
     command: ({ base, token, model }, { text, way }) => ({
       program: venvBin('aider', 'aider'),
       args: [

@@ -232,7 +232,8 @@ test.each(chosen)(
     const turns = early.turns + late.turns;
     const errands = early.requests + late.requests - turns;
     const saidTurns = 7 + (driver.hasNoTools ? 0 : 1) + (driver.cannotFork ? 0 : driver.forksAtEnd ? 2 : 1);
-    expect.soft({ turns, errands }).toEqual({ turns: driver.turns ?? saidTurns, errands: driver.errands ?? 0 });
+    expect.soft(turns).toBe(driver.turns ?? saidTurns);
+    expect.soft(driver.errands ?? [0]).toContain(errands);
     noteFigure(
       `${driver.label} | ${isReal ? 'Gemma 3 270M' : 'no model'} | ${asked.promptTokens} prompt tokens, ${common} of them computed before, ` +
         `${asked.cachedTokens} reused after kill -9 | 1 session, ${turns} turns, ${errands} requests of its own, ` +
