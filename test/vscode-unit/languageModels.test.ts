@@ -84,7 +84,7 @@ let isServerDown = false;
 const app = {
   context: { workspaceState: memento() },
   log: { warn: () => undefined },
-  state: { current: { connection: { kind: 'connected' } } },
+  state: { current: { connection: { kind: 'connected' }, engine: { kind: 'unasked' } as object } },
   connection: {
     isOpen: true,
     gateway: async (path: string, body: string, engine: string, signal: AbortSignal) => {
@@ -156,6 +156,21 @@ describe('while the model server is down', () => {
 
   test.each([true, false])('a model is there all the same, so that @window answers (silent: %s)', async (silent) => {
     expect(await offered(silent)).toEqual(['model-server']);
+  });
+
+  test('VS Code waits for no server that is known to be down, or that is not the one of new sessions', async () => {
+    const call = vi.spyOn(app.connection, 'call');
+    app.state.current.engine = { kind: 'down', status: { spec: 'http://h:1' } };
+    expect(await offered()).toEqual(['model-server']);
+    expect(call).not.toHaveBeenCalled();
+    isServerDown = false;
+    // Who opens the list has it asked.
+    expect(await offered(false)).toEqual(['m', 'model-server']);
+    app.state.current.engine = { kind: 'down', status: { spec: 'http://another:1' } };
+    expect(await offered()).toEqual(['m', 'model-server']);
+    expect(call.mock.calls.filter(([route]) => route === 'health').map(([, input]) => input)).toEqual([{}, {}]);
+    app.state.current.engine = { kind: 'unasked' };
+    call.mockRestore();
   });
 
   test('the models that VS Code knows stay, also while the backend is gone, and are asked for again', async () => {

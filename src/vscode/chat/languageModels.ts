@@ -47,12 +47,15 @@ export function languageModels(app: App): LanguageModelChatProvider {
     const named = model === unaskedId ? (await app.connection.call('listModels', { engine }, { signal })).used : model;
     return await app.connection.gateway(path, JSON.stringify({ ...body, model: named }), engine, signal);
   };
-  const listed = async (): Promise<LanguageModelChatInformation[]> => {
+  /** @param silent where the server is known to be down, VS Code does not wait before each message until it is asked again. */
+  const listed = async (silent: boolean): Promise<LanguageModelChatInformation[]> => {
+    const spec = await engineOfNewSessions(app.connection);
+    const { engine: state } = app.state.current;
+    if (silent && state.kind === 'down' && state.status.spec === spec) return shown;
     // Those of the server that answers, which a setting may name.
-    const [{ models, used, engine }, { engines }] = await Promise.all([
-      app.connection.call('listModels', { engine: await engineOfNewSessions(app.connection) }),
-      app.connection.call('health', { probe: true }),
-    ]);
+    const { models, used, engine } = await app.connection.call('listModels', { engine: spec });
+    // It was asked just now. The others, which may be slow, are not.
+    const { engines } = await app.connection.call('health', {});
     const status = engines.find(({ spec }) => spec === engine);
     const offered = models.filter(({ use, id }) => use !== 'other' || id === used);
     const isUnaskedShown = shown.some(({ id }) => id === unaskedId);
@@ -63,7 +66,7 @@ export function languageModels(app: App): LanguageModelChatProvider {
       // VS Code asks silently at its start. That may start no backend. When one is connected, the event makes VS Code ask again.
       if (!silent || app.connection.isOpen) {
         try {
-          return (shown = await listed());
+          shown = await listed(silent);
         } catch (error) {
           app.log.warn('Nobody can say which models there are.', error);
         }
