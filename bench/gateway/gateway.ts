@@ -235,8 +235,7 @@ export const gateway: Benchmark = {
       const proxy = await listening(upstream);
       const server = `http://127.0.0.1:${upstream}`;
       const heapFile = path.join(storage, 'heap.json');
-      // It asks a hundred times as often as an agent, and all of it is to be recorded.
-      const args = ['--http', '127.0.0.1:0', '--engine', server, '--gateway-rate-limit', '0'];
+      const args = ['--http', '127.0.0.1:0', '--engine', server];
       return await withBackendOn(
         storage,
         async (client) => {

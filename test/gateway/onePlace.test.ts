@@ -345,11 +345,14 @@ describe('a model server with several slots', () => {
     expect(restored(place)).toBe(before + 1);
   });
 
-  test('that empties what is at rest for each request loses no conversation', async () => {
+  test('that empties what is at rest for each request loses no conversation, and its end costs each its last turn at most', async () => {
     const place = await onePlace({ slots: 2, volatileRestMs: 600_000 });
     place.fake.faults.clearsIdle = true;
     const talk = strangers(place);
     for (const name of ['red', 'blue', 'green']) await talk(name);
     for (const name of ['red', 'blue', 'green', 'red']) expect((await talk(name)).share).toBeGreaterThan(0.8);
+    await place.cwm.settled();
+    await place.fake.restart();
+    for (const name of ['red', 'blue', 'green']) expect((await talk(name)).share).toBeGreaterThan(0.6);
   });
 });

@@ -241,6 +241,8 @@ export interface SlotState {
   readonly isKept: boolean;
   /** The engine works in it by itself. */
   readonly isOwn: boolean;
+  /** The server was seen to empty slots at rest when a request came for another one. */
+  readonly isEmptiedAtRest: boolean;
 }
 
 /** What a server's slot had, in a file that no record names yet. Either is called, and {@link drop} after a {@link take} that throws, too; neither needs the server. */

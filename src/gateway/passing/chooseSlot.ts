@@ -32,5 +32,7 @@ export function chooseSlot(
   const alike = begins ? longestUnused.find(({ has }) => has && isAlike(has)) : undefined;
   const empty = found.find(({ has }) => has === null);
   const full = longestUnused.find(({ has }) => has !== null);
-  return (alike ?? (isUnsaved ? (full ?? empty) : (empty ?? full)))?.slot ?? null;
+  // What is in a full one would be gone with this request in any case.
+  const prefersFull = isUnsaved || free.some(({ isEmptiedAtRest }) => isEmptiedAtRest);
+  return (alike ?? (prefersFull ? (full ?? empty) : (empty ?? full)))?.slot ?? null;
 }

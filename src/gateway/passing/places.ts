@@ -54,6 +54,10 @@ export class Places {
     giveNext(at);
     return promise.finally(() => signal.removeEventListener('abort', onAbort));
   }
+
+  isTaken(server: string, slot: number): boolean {
+    return this.#servers.get(server)?.taken.has(slot) === true;
+  }
 }
 
 function giveNext({ waiting }: Server): void {

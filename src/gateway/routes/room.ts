@@ -25,7 +25,11 @@ export interface Room {
 }
 
 /** Where a request goes: into a slot, or into the only one; null: wherever the server has it go. */
-type At = { readonly slot: number | undefined } | null;
+type At = {
+  readonly slot: number | undefined;
+  /** Other slots that the server will empty for it. */
+  readonly emptied: readonly number[];
+} | null;
 
 /**
  * Before a prompt is sent: what the conversation needs is brought back, and what the server has instead is saved. In each slot, requests come one
@@ -78,7 +82,7 @@ async function placeFor(
   const { spec } = target;
   if (isOnePlace(target)) {
     const { leave } = await places.take(spec, signal);
-    return { at: { slot: undefined }, free: leave };
+    return { at: { slot: undefined, emptied: [] }, free: leave };
   }
   // Of what is not recorded, nobody knows what belongs together: the server finds that by likeness.
   const isLooked = recognised !== null && (target.slots ?? 0) > 1;
@@ -101,7 +105,10 @@ async function placeFor(
       conversationIn,
     );
   const { slot, leave } = await places.take(spec, signal, slots.length, choose);
-  return { at: { slot }, free: leave };
+  const emptied = slots.flatMap(({ isEmptiedAtRest, slot: other }) =>
+    isEmptiedAtRest && other !== slot && !places.isTaken(spec, other) ? [other] : [],
+  );
+  return { at: { slot, emptied }, free: leave };
 }
 
 const beginsAs = (one: Conversation, other: Conversation): boolean =>
@@ -141,6 +148,10 @@ async function roomFor(
     if (session !== null && turn !== null && turn.known > 0) void outside.lookAhead(session);
     // What the server has is saved as the holder's, so before the salt of this request is noted for it.
     if (holder) await leave(gateway, { spec, slot, holder, isSent }, signal);
+  }
+  for (const emptied of at?.emptied ?? []) {
+    const rests = outside.holderOf(spec, emptied);
+    if (rests && rests !== session) await leave(gateway, { spec, slot: emptied, holder: rests, isSent }, signal);
   }
   // After that: work on another conversation's KV may be the very checkpoint that this request needs.
   const isWarm = slot !== undefined && !isDisplacing && conversation?.mayBeCold === false;

@@ -26,7 +26,7 @@ class Talk {
   }
 
   /** @returns the tokens of the prompt, and those of them that were not computed. */
-  async ask(): Promise<{ readonly sent: number; readonly reused: number }> {
+  async ask(): Promise<Asked> {
     this.#messages.push({ role: 'user', content: `Question ${this.#messages.length}?` });
     const answer = await fetch(this.#url, {
       method: 'POST',
@@ -48,33 +48,86 @@ async function computedBy(engine: string): Promise<number> {
   return Number(/^llamacpp:prompt_tokens_total (\d+)/m.exec(metrics)?.[1]);
 }
 
+/** @param run gets a way to begin a conversation, and the directory where everything is stored. */
+async function throughGateway<T>(
+  engine: string,
+  run: (talk: (name: string) => Talk, storage: string) => Promise<T>,
+): Promise<T> {
+  const storage = await mkdtemp(join(tmpdir(), 'cwm-live-'));
+  onTestFinished(() => rm(storage, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 }));
+  return withBackendOn(
+    storage,
+    async (client) => {
+      const { http } = await client.connect();
+      const token = (await readFile(join(storage, 'http-token'), 'utf8')).trim();
+      return run((name) => new Talk(name, `${http ?? ''}/p/live/v1/chat/completions`, token), storage);
+    },
+    ['--http', '127.0.0.1:0', '--engine', engine],
+  );
+}
+
+interface Asked {
+  readonly sent: number;
+  readonly reused: number;
+}
+
+const told = (asked: readonly Asked[]): string => asked.map(({ sent, reused }) => `${reused} of ${sent}`).join(', ');
+
+/** The last answer and the new question are computed, and what a sliding window loses. */
+function expectContinued(asked: readonly Asked[]): void {
+  for (const { sent, reused } of asked) expect(reused, told(asked)).toBeGreaterThan(sent - 80);
+}
+
 describe('the gateway before a llama-server with one slot', () => {
   test('two conversations that take turns at once continue from their slot files, and compute no prompt twice', async () => {
     const { engine } = await oneSlotServer({ modelPath: gemmaModel(), contextTokens: 2048 });
-    const storage = await mkdtemp(join(tmpdir(), 'cwm-live-'));
-    onTestFinished(() => rm(storage, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 }));
-    const { asked, computed } = await withBackendOn(
-      storage,
-      async (client) => {
-        const { http } = await client.connect();
-        const token = (await readFile(join(storage, 'http-token'), 'utf8')).trim();
-        const url = `${http ?? ''}/p/live/v1/chat/completions`;
-        const talks = ['one', 'other'].map((name) => new Talk(name, url, token));
-        for (const talk of talks) await talk.ask();
-        const before = await computedBy(engine);
-        const switched: { readonly sent: number; readonly reused: number }[] = [];
-        for (let round = 0; round < 2; round++) for (const talk of talks) switched.push(await talk.ask());
-        return { asked: switched, computed: (await computedBy(engine)) - before };
-      },
-      ['--http', '127.0.0.1:0', '--engine', engine],
-    );
-    const told = asked.map(({ sent, reused }) => `${reused} of ${sent}`).join(', ');
+    const { asked, computed } = await throughGateway(engine, async (talk) => {
+      const talks = ['one', 'other'].map(talk);
+      for (const each of talks) await each.ask();
+      const before = await computedBy(engine);
+      const switched: Asked[] = [];
+      for (let round = 0; round < 2; round++) for (const each of talks) switched.push(await each.ask());
+      return { asked: switched, computed: (await computedBy(engine)) - before };
+    });
     noteFigure(
-      `llama-server with one slot through the gateway, conversations that take turns at once: ${told}; ${computed} tokens computed in all`,
+      `llama-server with one slot through the gateway, conversations that take turns at once: ${told(asked)}; ${computed} tokens computed in all`,
     );
-    // The last answer and the new question are computed, and what a sliding window loses.
-    for (const { sent, reused } of asked) expect(reused).toBeGreaterThan(sent - 80);
+    expectContinued(asked);
     // Saving, reading back and canaries compute a few tokens each time; a whole prompt is more than 1,000.
     expect(computed).toBeLessThan(1000);
   }, 240_000);
+});
+
+describe('the gateway before a llama-server with two slots', () => {
+  test.each([
+    ['of its own for each', { cacheRamMib: 0 }],
+    ['in one cache, which is what it does by itself', { cacheRamMib: 8192, sharesCache: true }],
+  ])(
+    'three conversations that take turns at once continue, and the end of the server costs none of them more than its last turn: slots %s',
+    async (which, more) => {
+      const started = await oneSlotServer({ modelPath: gemmaModel(), contextTokens: 4096, slots: 2, ...more });
+      const { engine } = started;
+      const { turns, computed, after, afterwards } = await throughGateway(engine, async (talk) => {
+        const talks = ['one', 'other', 'third'].map(talk);
+        for (const each of talks) await each.ask();
+        const before = await computedBy(engine);
+        const turns: Asked[] = [];
+        for (let round = 0; round < 2; round++) for (const each of talks) turns.push(await each.ask());
+        const computed = (await computedBy(engine)) - before;
+        await started.kill();
+        await started.startAgain();
+        const after: Asked[] = [];
+        for (const each of talks) after.push(await each.ask());
+        return { turns, computed, after, afterwards: await computedBy(engine) };
+      });
+      noteFigure(
+        `llama-server with two slots ${which} through the gateway, three conversations that take turns at once: ${told(turns)}; ${computed} tokens computed in all; after kill -9: ${told(after)}; ${afterwards} tokens computed in all`,
+      );
+      expectContinued(turns);
+      expect(computed).toBeLessThan(1000);
+      // What was in a slot when the server ended is at most a turn ahead of its checkpoint.
+      for (const { sent, reused } of after) expect(reused, told(after)).toBeGreaterThan(0.8 * sent);
+    },
+    480_000,
+  );
 });

@@ -26,6 +26,8 @@ export interface LlamaServerStart {
   readonly cacheType?: 'f16' | 'q8_0';
   /** Of its cache of prompts in memory, in MiB; 0 is none. Default: the server's own. */
   readonly cacheRamMib?: number;
+  /** Whether all slots share one cache, which each request empties of what rests. Default: no. */
+  readonly sharesCache?: boolean;
   /** Positions are divided by this. Default: as the model says. */
   readonly ropeScale?: number;
   /** Whether it embeds texts instead of answering. Default: no. */

@@ -54,7 +54,7 @@ export function programs({ workbench, storage, folder }: Window, model: FakeVllm
         'a client that asked has a row with its project, its session and its turns, and "cwm clients" says the same',
       async run() {
         await change({ 'cwm.engine': model.url });
-        await workbench.statusBar(/Context Windows|orchard/, workMs);
+        await workbench.statusBar('Context Windows', workMs);
         await workbench.openView(view);
         await workbench.runCommand('Context Windows: Refresh');
         await waitUntil('a backend', async () => (await readBackendRecord(storage)) ?? undefined, {
@@ -122,7 +122,6 @@ export function programs({ workbench, storage, folder }: Window, model: FakeVllm
         assert.equal(await ask('Does anybody listen?'), 'yes');
         await workbench.runCommand('Context Windows: Show Sessions of This Folder Only');
         await title('not recorded').waitFor({ state: 'hidden', timeout: workMs });
-        await asking(storage, (backend) => backend.call('useEngine', { engine: 'embedded' }));
         await workbench.clearNotifications();
       },
     },

@@ -60,6 +60,8 @@ export class HomeSlot {
   #slot: number | null = null;
   /** By slot. */
   readonly #contents = new Map<number, SlotContent>();
+  /** A look found a slot without what was in it, although no other request came into it. */
+  #emptiesSlots = false;
   /** A look found that no request came to the server since its start. */
   #isUnused = false;
   readonly #knownSalts = new Set<string>();
@@ -78,6 +80,7 @@ export class HomeSlot {
     this.#contents.clear();
     this.#unfit.clear();
     this.#knownSalts.clear();
+    this.#emptiesSlots = false;
   }
 
   /** The connection broke for a moment: if the server was restarted, its slots are empty and sound. */
@@ -228,15 +231,18 @@ export class HomeSlot {
     const before = new Map(this.#contents);
     const { value } = await link.json(slotsRequest, slotsSchema, signal);
     if (value.every(isUntouched)) this.#startedAgain();
-    return value.map(({ id: slot, is_processing: isBusy, id_task: task, n_prompt_tokens: tokens }) => {
+    const seen = value.map(({ id: slot, is_processing: isBusy, id_task: task, n_prompt_tokens: tokens }) => {
       const content = this.#contents.get(slot);
       // What came while the server was asked is not what it answered about.
       if (content && content === before.get(slot) && !content.isRunning && !isBusy) {
         content.task ??= task ?? null;
-        if (tokens === 0 || (task ?? null) !== content.task) this.#contents.delete(slot);
+        const isOfOther = (task ?? null) !== content.task;
+        if (isOfOther || tokens === 0) this.#contents.delete(slot);
+        if (!isOfOther && tokens === 0) this.#emptiesSlots = true;
       }
       return { slot, isBusy, isKept: this.#contents.has(slot), isOwn: slot === this.#slot };
     });
+    return seen.map((state) => ({ ...state, isEmptiedAtRest: this.#emptiesSlots }));
   }
 
   /** Whether a {@link look} since the last call found that no request came to the server since its start. */

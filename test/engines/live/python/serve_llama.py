@@ -25,6 +25,8 @@ if "cacheType" in start:
     params.cache_type_k = params.cache_type_v = getattr(xllamacpp.ggml_type, "GGML_TYPE_" + start["cacheType"].upper())
 if "cacheRamMib" in start:
     params.cache_ram_mib = start["cacheRamMib"]
+if start.get("sharesCache"):
+    params.kv_unified = True
 if "ropeScale" in start:
     params.rope_freq_scale = 1 / start["ropeScale"]
 if start.get("embeds"):
