@@ -27,6 +27,11 @@ export interface GenerationRequest {
    * is computed by itself, so that the bits are the same where there is no file. Default: full blocks only.
    */
   readonly tail?: 'load' | 'store' | undefined;
+  /**
+   * So many of its first tokens begin other prompts, too. Where a state cannot be cut, it is stored at the last of their full blocks, so that those
+   * prompts continue there. Default: 0.
+   */
+  readonly sharedTokens?: number;
   /** Tokens that end the answer; such a token is the answer's last one. */
   readonly endIds: ReadonlySet<number>;
 }
@@ -142,7 +147,7 @@ export class EmbeddedEngine {
     this.#count(request, reused);
     const isSmall = (ids.length - reused.tokens) * largeShare < ids.length;
     const storesLater = cache.canCut(llama) && isSmall && prompt.tail?.isStored !== true;
-    const places = storesLater ? [] : this.#placesToStore(llama, ids.length);
+    const places = storesLater ? [] : this.#placesToStore(llama, request);
     const withinAt = grammars(request, said);
     const rest = { from: reused.tokens, places, candidates: candidatesFor(request), within: withinAt(0) };
     let next = await this.#evaluatePrompt(llama, prompt, rest, signal);
@@ -191,12 +196,12 @@ export class EmbeddedEngine {
   ): Promise<NextToken | null> {
     const { batchTokens, cache } = this.#options;
     const { ids } = prompt;
-    const stops = [this.#tailOf(ids.length), ...(prompt.tail ? [ids.length - 1] : []), ids.length];
+    const stops = [...places, this.#tailOf(ids.length), ...(prompt.tail ? [ids.length - 1] : []), ids.length];
     let next: NextToken | null = null;
     for (let at = from; at < ids.length;) {
       signal.throwIfAborted();
       const boundary = (Math.floor(at / batchTokens) + 1) * batchTokens;
-      const end = Math.min(boundary, stops.find((stop) => stop > at) ?? ids.length);
+      const end = Math.min(boundary, ...stops.filter((stop) => stop > at));
       next = await cache.evaluate(llama, ids.slice(at, end), end === ids.length ? candidates : null, within);
       if (places.includes(end)) await this.#storeBlocks(llama, prompt, end);
       at = end;
@@ -206,16 +211,18 @@ export class EmbeddedEngine {
 
   /**
    * Positions of a prompt at which its KV is stored. Where a state cannot be cut, that is where the same prompt, or a longer
-   * one, will continue; and one batch earlier, since a chat template may change the last tokens of a turn afterwards.
+   * one, will continue; one batch earlier, since a chat template may change the last tokens of a turn afterwards; and where prompts part that
+   * begin alike.
    */
-  #placesToStore(llama: Llama, length: number): readonly number[] {
-    const { batchTokens, cache } = this.#options;
+  #placesToStore(llama: Llama, { promptIds: { length }, sharedTokens = 0 }: GenerationRequest): readonly number[] {
+    const { batchTokens, blockTokens, cache } = this.#options;
     if (cache.canCut(llama)) return [length];
     const tail = this.#tailOf(length);
     return [
+      Math.min(tail, Math.floor(sharedTokens / blockTokens) * blockTokens),
       Math.floor((tail - 1) / batchTokens) * batchTokens,
       tail,
-      length % this.#options.blockTokens === 0 ? length : 0,
+      length % blockTokens === 0 ? length : 0,
     ];
   }
 

@@ -4,6 +4,11 @@ import { blockNames, cachedBy, EngineProcess, promptIds, saidBy, type Completion
 import { writeOddModel, type OddArchitecture } from './support/oddModel.ts';
 import { scratch, type Scratch } from './support/smallModel.ts';
 
+interface Usage {
+  readonly prompt_tokens: number;
+  readonly prompt_tokens_details: { readonly cached_tokens: number };
+}
+
 describe.each<OddArchitecture>(['gemma3', 'mamba', 'lfm2'])('a model whose state cannot be cut: %s', (architecture) => {
   let folder: Scratch;
   let model: string;
@@ -54,6 +59,30 @@ describe.each<OddArchitecture>(['gemma3', 'mamba', 'lfm2'])('a model whose state
     const elsewhere = await engine.complete([...stem, ...promptIds(64, 7)], { cache_salt: 'elsewhere' });
     expect(cachedBy(elsewhere)).toBe(0);
     expect(second.choices[0]?.token_ids).toEqual(elsewhere.choices[0]?.token_ids);
+  });
+
+  it('continues behind the system prompt that two chats have in common, however short it is and however long their questions', async () => {
+    const system = { role: 'system', content: 'Be brief and kind. '.repeat(12) };
+    const ask = async (question: string, more: object = {}) => {
+      const messages = [system, { role: 'user', content: question }];
+      const body = { messages, max_tokens: 1, temperature: 0, ...more };
+      const answer = await engine.json<{ usage: Usage }>('/v1/chat/completions', body);
+      const { prompt_tokens: sent, prompt_tokens_details: details } = answer.usage;
+      return { sent, reused: details.cached_tokens };
+    };
+    const { count } = await engine.json<{ count: number }>('/tokenize', {
+      messages: [system],
+      add_generation_prompt: false,
+    });
+    expect(count).toBeGreaterThan(64);
+    expect(count).toBeLessThan(400);
+    const first = await ask('How deep is the sea? '.repeat(150));
+    expect(first.sent).toBeGreaterThan(1024);
+    expect(first.reused).toBe(0);
+    const second = await ask('Why is the sky blue?');
+    expect(second.reused).toBeGreaterThan(count - 64);
+    expect(second.reused).toBeLessThanOrEqual(count);
+    expect((await ask('Why is the sky blue?', { cache_salt: 'elsewhere' })).reused).toBe(0);
   });
 
   describe('after kill -9', () => {

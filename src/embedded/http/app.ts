@@ -1,5 +1,6 @@
 import { Hono, type Context } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
+import { commonPrefixLength } from '../../base/tokenIds.ts';
 import type { DiskCache } from '../kv/diskCache.ts';
 import type { KvPack } from '../kv/kvPack.ts';
 import type { EmbeddedEngine } from '../engine.ts';
@@ -140,12 +141,16 @@ export function buildApp(options: AppOptions): Hono {
     const request = parseRequest(chatRequestSchema, await jsonOf(context));
     checkModel(request.model);
     refuseUnsupported(request);
-    const promptIds = await tokenizer.chat(template.render(request));
+    const rendered = template.render(request);
+    const promptIds = await tokenizer.chat(rendered);
+    // Others can be cut where they part.
+    const shared = disk?.cutsAnywhere === false ? template.sharedText(request, rendered) : '';
     const maxTokens = request.max_completion_tokens ?? request.max_tokens ?? null;
     const topLogprobs = request.logprobs === true ? (request.top_logprobs ?? 0) : null;
     const moreStops = model.template.stopStrings;
     const text = {
       ...textRequest(model, request, { promptIds, maxTokens, topLogprobs, moreStops }),
+      sharedTokens: shared === '' ? 0 : commonPrefixLength(await tokenizer.chat(shared), promptIds),
       // The marks of calls are seen only where special tokens have a text.
       ...(request.tools && request.skip_special_tokens === false && { tools: request.tools }),
     };

@@ -50,6 +50,21 @@ export class ChatTemplate {
     }
   }
 
+  /** What a chat begins with whose first message behind the system prompt is another one. @param rendered the whole chat. */
+  sharedText(request: TemplateFields, rendered: string): string {
+    const first = request.messages.findIndex(({ role }) => role !== 'system' && role !== 'developer');
+    if (first === -1) return '';
+    try {
+      const other = this.render({ ...request, messages: [...request.messages.slice(0, first), otherMessage] });
+      let at = 0;
+      while (at < rendered.length && rendered[at] === other[at]) at++;
+      return rendered.slice(0, at);
+    } catch (error) {
+      if (error instanceof ApiError) return '';
+      throw error;
+    }
+  }
+
   /** Whether it lists tools; one that cannot be tried may. */
   get takesTools(): boolean {
     try {
@@ -72,6 +87,9 @@ export class ChatTemplate {
     return this.#allCalls;
   }
 }
+
+/** No message of a user begins like this. */
+const otherMessage = { role: 'user', content: '\u{10FFFD}' };
 
 const takesNone = (): ApiError =>
   new ApiError(400, "This model's chat template takes no tools, so the model cannot call any.");

@@ -29,6 +29,18 @@ describe('a chat template', () => {
     expect(takesTools("{{ raise_exception('Never.') }}")).toBe(true);
   });
 
+  it('says what chats with the same system prompt begin with', () => {
+    const template = new ChatTemplate(aModel(), { template: new Template(source), stopStrings: [], notice: null });
+    const shared = (messages: TemplateFields['messages']): string =>
+      template.sharedText({ messages }, template.render({ messages }));
+    const system = { role: 'system', content: 'Be brief.' };
+    const user = { role: 'user', content: 'Hi' };
+    expect(shared([system, user])).toBe('<s><system>Be brief.</s><user>');
+    expect(shared([system, user, { role: 'assistant', content: 'Ho' }, user])).toBe('<s><system>Be brief.</s><user>');
+    expect(shared([user])).toBe('<s><user>');
+    expect(shared([system])).toBe('');
+  });
+
   it('gets tools and arguments of the request', () => {
     expect(render({ tools: [{}, {}], chat_template_kwargs: { mood: 'calm' } })).toBe(
       '<s><user>Hi</s>[2 tools](calm)<assistant>',
