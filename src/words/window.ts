@@ -1,4 +1,4 @@
-import { formatBytes, formatTokens } from '../base/format.ts';
+import { formatBytes, formatCount, formatTokens } from '../base/format.ts';
 import type { RouteOutput } from '../protocol/api.ts';
 import type { WindowSummary } from '../protocol/schemas/window.ts';
 import { bytesOrNull } from './amounts.ts';
@@ -34,8 +34,7 @@ export const kvRisk = 'KV is a prompt that nobody can read, so take it only from
 /** Of a file whose KV was not asked for. */
 export const leftKvNote = `The file has KV, which was not taken: ${kvRisk}. Your model server computes the conversation.`;
 
-const ofTokens = ({ tokens, total }: KvInFile): string =>
-  `${tokens.toLocaleString('en-US')} of ${total.toLocaleString('en-US')} tokens`;
+const ofTokens = ({ tokens, total }: KvInFile): string => `${formatCount(tokens)} of ${formatTokens(total)}`;
 
 /** Before it is written. */
 export const kvSizeText = (kv: KvInFile): string => `The KV of ${ofTokens(kv)} takes ${formatBytes(kv.bytes)}.`;

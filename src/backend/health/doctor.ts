@@ -1,6 +1,6 @@
 import { statfs } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
-import { formatBytes } from '../../base/format.ts';
+import { formatBytes, formatTokens } from '../../base/format.ts';
 import { TriedEmbedder } from '../../core/memory/search/triedEmbedder.ts';
 import { systemClock } from '../../base/clock.ts';
 import type { EngineRegistry } from '../../core/ports/engineRegistry.ts';
@@ -157,7 +157,7 @@ function engineFindings(engine: EngineStatus): Finding[] {
     finding(
       'model',
       'ok',
-      `${model ?? 'unknown'}${maxModelLen === null ? '' : `, up to ${maxModelLen.toLocaleString('en-US')} tokens`}`,
+      `${model ?? 'unknown'}${maxModelLen === null ? '' : `, up to ${formatTokens(maxModelLen)}`}`,
     ),
     blockTokens === null
       ? finding('KV blocks', 'unknown', 'the engine does not tell their size, so no thaw can be proven')

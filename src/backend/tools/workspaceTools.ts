@@ -1,3 +1,4 @@
+import { formatCount } from '../../base/format.ts';
 import { constants } from 'node:fs';
 import { open, realpath, stat } from 'node:fs/promises';
 import { isAbsolute, relative, resolve, sep } from 'node:path';
@@ -136,7 +137,7 @@ async function searched(
   const files = await filesBelow(await within(root, path), mostSearched + 1, signal);
   const rest =
     files.length > mostSearched
-      ? `\n[Only the first ${mostSearched.toLocaleString('en-US')} files were searched: name a folder.]`
+      ? `\n[Only the first ${formatCount(mostSearched)} files were searched: name a folder.]`
       : '';
   for (const file of files.slice(0, mostSearched)) {
     signal.throwIfAborted();

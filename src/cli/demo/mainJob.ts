@@ -1,3 +1,4 @@
+import { formatTokens } from '../../base/format.ts';
 import { readFileSync } from 'node:fs';
 import { isRunning } from '../../base/isRunning.ts';
 import { isEmbedded } from '../../protocol/engineSpec.ts';
@@ -86,7 +87,7 @@ export async function runMainJob(
     );
   }
 
-  onStep(`Freezing ${primed.promptTokens.toLocaleString('en-US')} tokens`);
+  onStep(`Freezing ${formatTokens(primed.promptTokens)}`);
   const frozen = await call('freeze', { session: 'demo', window, checkpoint: true }, { signal });
   onStep('Continuing without interruption, for comparison');
   const { question = usualQuestion } = options;

@@ -1,3 +1,4 @@
+import { formatTokens } from '../../base/format.ts';
 import { CwmError, toCwmError } from '../../protocol/errors.ts';
 import type { Generation } from '../ports/engine.ts';
 import { cutNotes } from '../prompt/cutPrompt.ts';
@@ -12,7 +13,7 @@ export function requireAnswer(
   maxTokens: number,
 ): void {
   if (text.trim() !== '' || reasoning.trim() === '') return;
-  const limit = `${maxTokens.toLocaleString('en-US')} tokens`;
+  const limit = formatTokens(maxTokens);
   throw new CwmError(
     'EmptyAnswer',
     finishReason === 'length'
@@ -31,7 +32,7 @@ export function answerNotes(
   maxTokens: number,
   callsTools = false,
 ): string[] {
-  const limit = `${maxTokens.toLocaleString('en-US')} ${maxTokens === 1 ? 'token' : 'tokens'}`;
+  const limit = formatTokens(maxTokens);
   return [
     ...(finishReason === 'length'
       ? [`The answer was cut at its limit of ${limit} or less: continue it, or allow a longer answer.`]

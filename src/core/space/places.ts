@@ -1,3 +1,4 @@
+import { formatCount } from '../../base/format.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import type { CountLimit } from './limits.ts';
 
@@ -47,18 +48,20 @@ export class Places {
   #note(total: number): string {
     const { what } = this.#census;
     const hint = what === 'window' ? ' "cwm prune" clears away what is no longer used.' : '';
-    return `You have ${count(total)} ${what}s; the limit is ${count(this.#limit.hard)}.${hint}`;
+    return `You have ${formatCount(total)} ${what}s; the limit is ${formatCount(this.#limit.hard)}.${hint}`;
   }
 
   async #refusal(): Promise<CwmError> {
     const { what } = this.#census;
     const oldest = await this.#census.oldest();
     const named = oldest === null ? '' : ` The oldest is "${oldest.name}", of ${oldest.at}.`;
-    return new CwmError('Exhausted', `There are ${count(this.#limit.hard)} ${what}s, which is the limit.${named}`, {
-      hint: `Delete a ${what} that is no longer needed${what === 'window' ? ', or prune those not used for long' : ''}.`,
-      context: { limit: this.#limit.hard, oldest: oldest?.name ?? null },
-    });
+    return new CwmError(
+      'Exhausted',
+      `There are ${formatCount(this.#limit.hard)} ${what}s, which is the limit.${named}`,
+      {
+        hint: `Delete a ${what} that is no longer needed${what === 'window' ? ', or prune those not used for long' : ''}.`,
+        context: { limit: this.#limit.hard, oldest: oldest?.name ?? null },
+      },
+    );
   }
 }
-
-const count = (value: number): string => value.toLocaleString('en-US');

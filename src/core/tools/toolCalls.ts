@@ -1,3 +1,4 @@
+import { formatCount } from '../../base/format.ts';
 import { randomId } from '../../base/hash.ts';
 import type { ToolCall } from '../../protocol/schemas/toolCall.ts';
 import { jsonObjectSchema, type JsonObject } from '../../protocol/schemas/tracker.ts';
@@ -36,5 +37,5 @@ export function boundedResult(text: string, isPaged: boolean): string {
   const whole = text.toWellFormed();
   if (whole.length <= most) return whole;
   const left = whole.length - most;
-  return `${whole.slice(0, most).toWellFormed()}\n[${left.toLocaleString('en-US')} more characters were left out.]`;
+  return `${whole.slice(0, most).toWellFormed()}\n[${formatCount(left)} more characters were left out.]`;
 }

@@ -1,3 +1,4 @@
+import { formatCount } from '../../base/format.ts';
 import type { Receipt } from '../../protocol/schemas/receipt.ts';
 import type { EngineDescription, ReuseEvidence } from '../ports/engine.ts';
 import { reuseFloor } from '../evidence/reuse.ts';
@@ -175,4 +176,4 @@ function rest({ promptTokens, cachedTokens }: Summarised): string {
   return tokens === 1 ? 'the last one was' : `the other ${amount(tokens)} were`;
 }
 
-const amount = (value: number | null): string => (value === null ? '?' : value.toLocaleString('en-US'));
+const amount = (value: number | null): string => (value === null ? '?' : formatCount(value));
