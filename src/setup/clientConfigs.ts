@@ -157,6 +157,7 @@ export const clientConfigs: Readonly<Record<string, ClientConfig>> = {
             },
           },
         }),
+        /"\$schema":\s*"[^"]*",?/g,
       ),
     hint: ({ model }) => `Run: opencode -m cwm/${model}`,
   },
