@@ -75,6 +75,9 @@ test('cwm connect refuses a model server that the gateway does not pass to, and 
   expect(made).toMatch(
     /^curl needs no file\.\nRun: curl .*\n.*"cwm serve --at-login on" starts one at each login\.\n$/,
   );
+  // A script that makes a token gets it.
+  const asJson = JSON.parse(await say(me, 'connect', 'curl', '--yes', '--json')) as { readonly hint: string };
+  expect(asJson.hint).toMatch(/^Run: curl .* 'Authorization: Bearer \S{20,}'/);
   const again = await say(me, 'connect', 'curl', '--yes');
   expect(again).toMatch(/\nThe token that it had before does not work any more\.\n/);
 });

@@ -72,10 +72,11 @@ async function backend() {
   await mkdir(folder);
   const cwm = (...args: string[]) => {
     const terminal = new FakeTerminal({ env: { HOME: home }, cwd: folder, isWatched: true });
-    const ended = runCommandLine([...args, '--storage', storage], terminal).then((code) => {
+    const run = async (): Promise<void> => {
+      const code = await runCommandLine([...args, '--storage', storage], terminal);
       if (code !== 0) throw new Error(`${args.join(' ')} ended with ${code}: ${terminal.stderr}`);
-    });
-    return { terminal, ended };
+    };
+    return { terminal, ended: run() };
   };
   /** Connects a client, has it ask once, and waits until the command says that it works. @returns what the client printed. */
   const connect = async (kind: string, ask: (hint: string) => Command): Promise<string> => {

@@ -41,7 +41,8 @@ async function connect(run: Run, kind: string, { project, served, yes }: Connect
     await run.requireYes(change ? 'Make this change?' : `Make a token for ${label}? It is shown once.`);
   }
   const hint = await plan.make();
-  run.print({ client: kind, file: change?.file ?? null, url: plan.url, model: plan.model }, () =>
+  const made = { client: kind, file: change?.file ?? null, url: plan.url, model: plan.model, ...(!change && { hint }) };
+  run.print(made, () =>
     [
       change ? `${label} is set up in ${change.file}.` : `${label} needs no file.`,
       hint,
