@@ -64,7 +64,7 @@ export async function openProject(
     input.leaving !== undefined ? await resolveLeft(core, input.leaving, signal) : isLeft ? project : null;
   if (leaving !== null && leaving !== project) await leaveWarming(core, leaving);
   if (!session) {
-    if (leaving !== null) core.checkpoints.leaveSoon(leaving);
+    if (leaving !== null) core.checkpoints.left.leaveSoon(leaving);
     return { ...opened, warming: null };
   }
   const why = !(await core.recording.isRecorded(project))
@@ -75,7 +75,7 @@ export async function openProject(
         ? notSwitched
         : null;
   if (why !== null && !input.insist) {
-    if (leaving !== null) core.checkpoints.leaveSoon(leaving);
+    if (leaving !== null) core.checkpoints.left.leaveSoon(leaving);
     const isOffered = why === notSwitched && (await hasSavedKv(core, session));
     return { ...opened, warming: isOffered ? { ...notBegun(why), state: 'ask' } : notBegun(why) };
   }
@@ -159,7 +159,8 @@ export async function closeProject(
     return { project, session: session && session.id, receipt: null, why: wouldSave };
   if (!session) return { project, session: null, receipt: null, why: 'The folder has no current session.' };
   await core.warmings.leave(session.id);
-  return { project, session: session.id, ...(await core.checkpoints.keepWithinTime(session.id)) };
+  const { receipt, why } = await core.checkpoints.left.keepWithinTime(session.id);
+  return { project, session: session.id, receipt, why };
 }
 
 /** The policy, after the changes that are given; they last until the backend ends (S0-16). @throws CwmError InvalidParameter. */

@@ -1,29 +1,20 @@
 import { unlessAborted } from '../../../base/unlessAborted.ts';
 import { CwmError, isCwmError, toCwmError } from '../../../protocol/errors.ts';
-import type { ProjectUri, SessionId } from '../../../protocol/ids.ts';
+import type { SessionId } from '../../../protocol/ids.ts';
 import type { LastEnd } from '../../../protocol/backendRecord.ts';
 import type { CheckpointReason } from '../../../protocol/schemas/checkpoint.ts';
 import type { Receipt } from '../../../protocol/schemas/receipt.ts';
 import type { Session } from '../../../protocol/schemas/session.ts';
 import type { CoreContext } from '../../context.ts';
-import { isOpen } from '../../lifecycle.ts';
-import { saltOf } from '../../ports/lineages.ts';
 import { within } from '../../kv/saveInTime.ts';
 import { saveBeforeEnd } from './saveBeforeEnd.ts';
 import { defaultCheckpointPolicy, SavingCosts, weighSize, type CheckpointPolicy } from './checkpointPolicy.ts';
+import { gaveWay, notKept, type Kept } from './kept.ts';
+import { LeftSessions } from './leftSessions.ts';
+import { SlotSaves } from './slotSaves.ts';
 import { TurnedSessions } from './turnedSessions.ts';
-import { makeLeftCheckpoint } from './leftCheckpoint.ts';
 import { hasCheckpointable, isBehind, makeCheckpoint, type SessionWithContext } from './rollingCheckpoint.ts';
 
-/** What became of an attempt: one of both is null. */
-export interface Kept {
-  readonly receipt: Receipt | null;
-  /** Why no checkpoint was made, in plain words. */
-  readonly why: string | null;
-}
-
-const not = (why: string): Kept => ({ receipt: null, why });
-const gaveWay = 'Something else came first.';
 /** After something came before the checkpoint of a session that was left: the model server may lose its KV soon. */
 const leftAgainMs = 5000;
 
@@ -37,12 +28,6 @@ const mostOfTime = 0.05;
 interface Passing {
   readonly engine: string;
   readonly slot: number | undefined;
-}
-
-/** What a server has of a session in a slot. */
-interface Held extends Passing {
-  readonly salt: string;
-  readonly tokens: number;
 }
 
 /** Whether an operation ended before a model server computed anything of it. */
@@ -64,10 +49,9 @@ export class CheckpointKeeper {
   /** Requests of other programs that run past this core. */
   readonly #passing = new Set<Passing>();
   readonly #costs = new SavingCosts();
-  /** Of a server's writing alone. */
-  readonly #leavingCosts = new SavingCosts();
-  /** Those that somebody left and that could not be kept then. */
-  readonly #left = new Set<SessionId>();
+  readonly #slotSaves: SlotSaves;
+  /** Those that somebody left. */
+  readonly left: LeftSessions;
   readonly #running = new Set<Promise<unknown>>();
 
   /** @param onKvWritten called after each attempt that may have made an engine write KV. */
@@ -78,8 +62,15 @@ export class CheckpointKeeper {
     onKvWritten: () => void,
   ) {
     this.#core = core;
+    this.#slotSaves = new SlotSaves(core);
     this.#turned = new TurnedSessions(() => core().clock.elapsedMs());
     this.#policy = { ...defaultCheckpointPolicy, ...policy };
+    this.left = new LeftSessions(core, this.#turned, {
+      keep: (id) => this.keep(id),
+      isClosed: () => this.#isClosed,
+      leaveMs: () => this.#policy.leaveMs,
+      track: (work) => this.#track(work),
+    });
     this.#onKvWritten = onKvWritten;
     this.#onFailure = onFailure;
   }
@@ -197,9 +188,7 @@ export class CheckpointKeeper {
     const held = await store.sessions.get(holder).catch(() => null);
     const limitMs = prefill.expectedMs(engine, held?.tokens?.count ?? 0) ?? this.#policy.leaveMs;
     let isLate = false;
-    const saving = background
-      .ended(holder, signal)
-      .then(() => (isLate ? not(gaveWay) : this.#keep(holder, 'displaced')));
+    const saving = background.ended(holder, signal).then(() => (isLate ? gaveWay : this.#keep(holder, 'displaced')));
     this.#track(saving.catch(() => undefined));
     const late = (): Promise<void> => {
       // What is stopped may be an earlier checkpoint, behind which this one would begin beside the caller's request.
@@ -229,12 +218,13 @@ export class CheckpointKeeper {
     const id = holders.of(engine, slot);
     if (id === null || tokens < 1 || !this.#policy.enabled) return false;
     // What is wrong with the holder is no fault of the one that comes.
-    const salt = await this.#saltToLeave(engine, id, tokens).catch(() => null);
-    if (salt === null || this.#isClosed || background.isRunning(id)) return false;
+    const held = await this.#slotSaves.heldOf(id, { engine, slot, tokens }).catch(() => null);
+    if (!held || this.#isClosed || background.isRunning(id)) return false;
     const { promise: isLeft, resolve } = Promise.withResolvers<boolean>();
-    const work = background.run(id, false, (abort) =>
-      this.#saveAsHeld(id, { engine, slot, salt, tokens }, { written: resolve, stored }, abort),
-    );
+    const work = background.run(id, false, async (abort) => {
+      const receipt = await this.#slotSaves.save(id, held, { written: resolve, stored }, abort);
+      if (receipt) this.#turned.saved(id);
+    });
     this.#track(
       work
         .catch(this.#onFailure)
@@ -247,30 +237,6 @@ export class CheckpointKeeper {
     return unlessAborted(isLeft, signal);
   }
 
-  /** Has the server write what it has, and makes that the session's checkpoint. Nobody waits for what follows the writing, so that it counts for nothing. */
-  async #saveAsHeld(
-    id: SessionId,
-    { engine, slot, salt, tokens }: Held,
-    { written, stored }: { readonly written: (isWritten: boolean) => void; readonly stored: () => Promise<void> },
-    signal: AbortSignal,
-  ): Promise<Receipt | null> {
-    const { clock, engines } = this.#core();
-    const startedMs = clock.elapsedMs();
-    const kv =
-      (await engines
-        .get(engine)
-        .leave?.(salt, tokens, signal, slot)
-        .catch(() => null)) ?? null;
-    written(kv !== null);
-    if (!kv) return null;
-    const ms = clock.elapsedMs() - startedMs;
-    this.#leavingCosts.spent(engine, { ms, tokens });
-    await unlessAborted(stored(), signal).catch(() => undefined);
-    const receipt = await makeLeftCheckpoint(this.#core(), id, { kv, salt, ms });
-    if (receipt) this.#turned.saved(id);
-    return receipt;
-  }
-
   /**
    * When a session that rests may be saved as its server has it, which takes a part of what a checkpoint does. As {@link #untilDueMs}; null: it cannot
    * be saved so.
@@ -279,28 +245,16 @@ export class CheckpointKeeper {
     const tokens = this.#turned.heldTokens(id);
     const { holders } = this.#core();
     if (tokens === null || tokens < 1 || holders.of(engine, holders.slotOf(engine, id)) !== id) return null;
-    return this.#untilDueMs(id, this.#leavingCosts.expectedMs(engine, tokens));
+    return this.#untilDueMs(id, this.#slotSaves.expectedMs(engine, tokens));
   }
 
   /** Null: it was not done. */
   async #saveResting({ id, engine }: SessionWithContext, signal: AbortSignal): Promise<Receipt | null> {
-    const tokens = this.#turned.heldTokens(id) ?? 0;
-    const salt = await this.#saltToLeave(engine, id, tokens);
-    if (salt === null) return null;
     const slot = this.#core().holders.slotOf(engine, id);
-    const ignored = { written: (): void => undefined, stored: () => Promise.resolve() };
-    return this.#saveAsHeld(id, { engine, slot, salt, tokens }, ignored, signal).finally(() => this.#onKvWritten());
-  }
-
-  /** Under which an engine has a session that it can write as it is; null: that is not done. @throws CwmError of the store and the registry. */
-  async #saltToLeave(engine: string, id: SessionId, tokens: number): Promise<string | null> {
-    const { engines, prefill, recording, store } = this.#core();
-    if (!engines.get(engine).leave) return null;
-    const session = await store.sessions.get(id);
-    if (!session || session.engine !== engine || !isOpen(session)) return null;
-    if (!this.#leavingCosts.pays(engine, tokens, prefill.expectedMs(engine, tokens))) return null;
-    if ((await recording.whyNot(session)) !== null) return null;
-    return saltOf(await store.lineages.get(session.lineage));
+    const held = await this.#slotSaves.heldOf(id, { engine, slot, tokens: this.#turned.heldTokens(id) ?? 0 });
+    const receipt = held && (await this.#slotSaves.save(id, held, null, signal).finally(() => this.#onKvWritten()));
+    if (receipt) this.#turned.saved(id);
+    return receipt;
   }
 
   /** Makes a checkpoint if the session has gone on and it pays. Rejects only where the failure handler throws. */
@@ -311,13 +265,13 @@ export class CheckpointKeeper {
   async #keep(id: SessionId, occasion: Occasion): Promise<Kept> {
     const isDisplaced = occasion === 'displaced';
     const { background, turns, running } = this.#core();
-    if (!this.#policy.enabled) return not('Checkpoints are off.');
-    if (background.isRunning(id) || turns.isBusy(id)) return not('The session is busy.');
-    if (!this.isUnsaved(id)) return not('Nothing changed since its last checkpoint.');
+    if (!this.#policy.enabled) return notKept('Checkpoints are off.');
+    if (background.isRunning(id) || turns.isBusy(id)) return notKept('The session is busy.');
+    if (!this.isUnsaved(id)) return notKept('Nothing changed since its last checkpoint.');
     // On the same model server it would wait for that turn, or take the memory from under it.
     if (!isDisplaced && (running.size > 0 || [...this.#passing].some((each) => !this.isBeside(each, id)))) {
       this.#again(id);
-      return not(gaveWay);
+      return gaveWay;
     }
     try {
       return await background.run(id, !isDisplaced, (signal) => this.#make(id, occasion, signal));
@@ -325,61 +279,14 @@ export class CheckpointKeeper {
       const failure = toCwmError(error);
       if (failure.name === 'Cancelled') {
         this.#again(id);
-        return not(gaveWay);
+        return gaveWay;
       }
       // A model server that is away is no fault of this process, and its next checkpoint comes after the next turn.
       // Nor is one that serves another model now.
       if (failure.name !== 'EngineUnavailable' && !(isDisplaced && failure.name === 'ModelMismatch'))
         this.#onFailure(error);
-      return not(failure.message);
+      return notKept(failure.message);
     }
-  }
-
-  /**
-   * Before `opened` takes its model server: keeps the sessions of the project that the client leaves, and the session that the server has in
-   * memory now, the last used first. Never rejects.
-   */
-  async leave(opened: Session | null, leaving: ProjectUri | null): Promise<void> {
-    const { holders, store } = this.#core();
-    for (const id of this.#turned.unsaved()) {
-      if (this.#isClosed) return;
-      if (id === opened?.id) continue;
-      const session = await store.sessions.get(id).catch(() => null);
-      if (!session) continue;
-      const isLeft = leaving !== null && session.project === leaving;
-      const isDisplaced = opened?.engine === session.engine && holders.of(session.engine) === id;
-      if (isLeft || isDisplaced) this.#left.add(id);
-    }
-    await this.keepLeft();
-  }
-
-  /** Those that were left and not kept yet, the last used first. Never rejects. */
-  async keepLeft(): Promise<void> {
-    for (const id of [...this.#left].sort((one, other) => this.#turned.atMs(other) - this.#turned.atMs(one))) {
-      if (this.#isClosed) return;
-      // What came first must not wait for the next one either.
-      if ((await this.keepOfLeft(id)).why === gaveWay) return;
-    }
-  }
-
-  /** As {@link keep}, and soon again where something comes first. */
-  async keepOfLeft(id: SessionId): Promise<Kept> {
-    this.#left.add(id);
-    const kept = await this.keep(id);
-    if (kept.why !== gaveWay) this.#left.delete(id);
-    return kept;
-  }
-
-  /** As {@link keepOfLeft}, and within the policy's time: what has begun then continues without the caller. */
-  async keepWithinTime(id: SessionId): Promise<Kept> {
-    const work = this.keepOfLeft(id);
-    this.#track(work);
-    return within(this.#policy.leaveMs, work, () => not('Its checkpoint is still being made.'));
-  }
-
-  /** As {@link leave}, for a caller that does not wait. */
-  leaveSoon(leaving: ProjectUri): void {
-    this.#track(this.leave(null, leaving));
   }
 
   /** What {@link weighSize} says of a session, with the facts that it weighs. */
@@ -437,12 +344,12 @@ export class CheckpointKeeper {
   async #make(id: SessionId, occasion: Occasion, signal: AbortSignal): Promise<Kept> {
     const core = this.#core();
     const session = await core.store.sessions.get(id);
-    if (!session || !hasCheckpointable(session)) return not('There is nothing to make a checkpoint of.');
+    if (!session || !hasCheckpointable(session)) return notKept('There is nothing to make a checkpoint of.');
     const whyNever = await core.recording.whyNot(session);
-    if (whyNever !== null) return not(whyNever);
+    if (whyNever !== null) return notKept(whyNever);
     if (!isBehind(await core.store.checkpoints.get(id), session)) {
       this.#turned.saved(id);
-      return not('Nothing changed since its last checkpoint.');
+      return notKept('Nothing changed since its last checkpoint.');
     }
     const costMs = this.#costs.expectedMs(session.engine, session.tokens.count);
     const waitMs = occasion === 'routine' ? this.#untilDueMs(id, costMs) : 0;
@@ -454,12 +361,12 @@ export class CheckpointKeeper {
       const nextMs = heldMs !== null && heldMs > 0 ? Math.min(waitMs, heldMs) : waitMs;
       // One that rests is saved when it always was: it does not go on.
       if (idleMs > 0) this.#later(id, this.#turned.restMs(id) === undefined ? Math.min(nextMs, idleMs) : nextMs);
-      return not('It was saved a moment ago, and saving takes long.');
+      return notKept('It was saved a moment ago, and saving takes long.');
     }
     const why = await this.#whyNotWorth(session, signal);
-    if (why !== null) return not(why);
+    if (why !== null) return notKept(why);
     const receipt = await makeCheckpoint(core, id, signal).finally(() => this.#onKvWritten());
-    if (!receipt) return not('There is nothing to make a checkpoint of.');
+    if (!receipt) return notKept('There is nothing to make a checkpoint of.');
     this.#turned.saved(id);
     this.#costs.spent(session.engine, receipt);
     core.holders.took(session.engine, id, core.holders.slotOf(session.engine, id));
@@ -513,14 +420,14 @@ export class CheckpointKeeper {
 
   #again(id: SessionId): void {
     const restMs = this.#turned.restMs(id) ?? Math.max(1, this.#policy.cooldownMs);
-    this.#later(id, this.#left.has(id) ? leftAgainMs : restMs);
+    this.#later(id, this.left.has(id) ? leftAgainMs : restMs);
   }
 
   #later(id: SessionId, afterMs: number): void {
     if (this.#isClosed) return;
     const rested = (): Promise<unknown> =>
-      this.#left.has(id)
-        ? this.keepLeft()
+      this.left.has(id)
+        ? this.left.keepAll()
         : this.#keep(id, this.#turned.restMs(id) === undefined ? 'wanted' : 'routine');
     this.#turned.plan(id, afterMs, () => this.#track(rested()));
   }

@@ -117,7 +117,7 @@ export class Warmings {
       : this.#plan(session, saved, opening);
     // Another client may have opened it since.
     if (planned.state !== 'running' || !saved || background.isRunning(id) || turns.isBusy(id)) {
-      this.#track(checkpoints.leave(session, opening.leaving));
+      this.#track(checkpoints.left.leave(session, opening.leaving));
       return this.#tell(id, opening, planned.state === 'running' ? notBegun('The session is busy.') : planned);
     }
     this.#openers.set(id, new Set([caller().client]));
@@ -208,7 +208,7 @@ export class Warmings {
     const core = this.#core();
     try {
       const ended = await core.background.run(id, false, async (signal) => {
-        await core.checkpoints.leave(session, opening.leaving);
+        await core.checkpoints.left.leave(session, opening.leaving);
         signal.throwIfAborted();
         if (!opening.insist && (await this.#isGone(session, saved, planned, signal)))
           return { ...planned, state: 'ask' as const, why: 'Its KV is gone, and computing it again takes long.' };
