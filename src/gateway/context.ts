@@ -5,7 +5,7 @@ import type { OutsideTurns } from '../core/sessions/outside/outsideTurns.ts';
 import type { GatewayAddress } from './address.ts';
 import type { Client } from './clients/clients.ts';
 import type { Figures } from './clients/figures.ts';
-import type { Targets } from './engines.ts';
+import type { Targets } from './targets.ts';
 import type { Talks } from './memory/talks.ts';
 import type { FirstSpellings } from './passing/firstSpellings.ts';
 import type { Healing } from './passing/heal.ts';

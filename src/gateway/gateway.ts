@@ -11,7 +11,7 @@ import type { GatewayAddress } from './address.ts';
 import type { GatewayContext, GatewayRequest } from './context.ts';
 import type { Clients } from './clients/clients.ts';
 import { Figures } from './clients/figures.ts';
-import { Targets, type GatewayEngines } from './engines.ts';
+import { Targets, type GatewayEngines } from './targets.ts';
 import { listModels } from './memory/memoryModels.ts';
 import { Talks } from './memory/talks.ts';
 import { answerFailure, errorFormOf } from './passing/failures.ts';

@@ -1,7 +1,7 @@
 import type { Dispatcher } from 'undici';
 import { isCwmError } from '../../protocol/errors.ts';
 import type { GatewayContext } from '../context.ts';
-import { missingRoute, type Target } from '../engines.ts';
+import { missingRoute, type Target } from '../targets.ts';
 import type { Besides, Format, Wire, Written } from '../formats/format.ts';
 
 /** A request in the form in which a model server is asked. */

@@ -3,7 +3,7 @@ import type { Lineage } from '../../core/ports/lineages.ts';
 import { CwmError } from '../../protocol/errors.ts';
 import type { MessageId, ProjectUri } from '../../protocol/ids.ts';
 import type { GatewayContext, GatewayRequest } from '../context.ts';
-import type { Target } from '../engines.ts';
+import type { Target } from '../targets.ts';
 import { answerErrorOf, type AnswerError } from '../formats/answerError.ts';
 import type { Format, StreamOptions } from '../formats/format.ts';
 import { objectOf, parsed, textOf } from '../formats/json.ts';

@@ -1,5 +1,5 @@
 import type { GatewayContext, GatewayRequest } from '../context.ts';
-import type { Target } from '../engines.ts';
+import type { Target } from '../targets.ts';
 import { objectOf, parsed } from '../formats/json.ts';
 import { withFields } from '../formats/spans.ts';
 import { answerHeaders, upstreamHeaders } from '../passing/headers.ts';

@@ -2,7 +2,7 @@ import type { Lineage } from '../../core/ports/lineages.ts';
 import type { MessageId } from '../../protocol/ids.ts';
 import type { CutReason, TokensTaken } from '../../protocol/schemas/session.ts';
 import type { GatewayContext } from '../context.ts';
-import type { Target, Targets } from '../engines.ts';
+import type { Target, Targets } from '../targets.ts';
 import { saidNothing } from '../formats/answerError.ts';
 import { chatPath } from '../formats/chat/chatFormat.ts';
 import type { Wire } from '../formats/format.ts';

@@ -1,7 +1,7 @@
 import { isCwmError } from '../../protocol/errors.ts';
 import type { SessionId } from '../../protocol/ids.ts';
 import type { GatewayContext } from '../context.ts';
-import type { Target } from '../engines.ts';
+import type { Target } from '../targets.ts';
 import { chooseSlot } from '../passing/chooseSlot.ts';
 import type { Conversation } from '../recognition/said.ts';
 import type { Recognised } from '../recognition/recogniser.ts';

@@ -1,5 +1,5 @@
 import type { GatewayContext, GatewayRequest } from '../context.ts';
-import type { Target } from '../engines.ts';
+import type { Target } from '../targets.ts';
 import type { Besides, Layout, Written } from '../formats/format.ts';
 import { objectOf, parsed, type JsonObject } from '../formats/json.ts';
 import { upstreamHeaders } from '../passing/headers.ts';
