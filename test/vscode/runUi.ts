@@ -13,7 +13,7 @@ import { deciding, scriptedModel } from './ui/deciding.ts';
 import { encryption } from './ui/encryption.ts';
 import { machineToFind } from './ui/foundHere.ts';
 import { mainJob, type ChangeSettings } from './ui/mainJob.ts';
-import { programs } from './ui/programs.ts';
+import { changesPerMinute, programs } from './ui/programs.ts';
 import { writeProject } from './ui/projectFolder.ts';
 import { reading } from './ui/reading.ts';
 import { remembering } from './ui/remembering.ts';
@@ -34,6 +34,7 @@ const settings = {
   'cwm.embedded.threads': 1,
   'cwm.answer.maxTokens': 24,
   'cwm.gateway.port': 0,
+  'cwm.limits.changesPerMinute': changesPerMinute,
 };
 
 const outcome = { passed: 0, failed: 0, skipped: 0 };

@@ -3,6 +3,8 @@ import { execFile } from 'node:child_process';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { readBackendRecord } from '../../../src/client/backendRecord.ts';
+import { connectBackend } from '../../../src/client/connectBackend.ts';
+import type { CwmError } from '../../../src/protocol/errors.ts';
 import type { FakeVllm } from '../../fakes/fakeVllm.ts';
 import { artifactPath } from '../harness/artifacts.ts';
 import { waitUntil } from '../harness/waitUntil.ts';
@@ -12,6 +14,8 @@ import type { ChangeSettings } from './mainJob.ts';
 import type { Step } from './steps.ts';
 
 const workMs = 60_000;
+/** Of an agent, in the settings of the window. */
+export const changesPerMinute = 1;
 const view = 'Context Windows';
 const cli = path.join(import.meta.dirname, '../../../src/cli/main.ts');
 
@@ -50,16 +54,36 @@ export function programs({ workbench, storage, folder }: Window, model: FakeVllm
   };
   return [
     {
-      title:
-        'a client that asked has a row with its project, its session and its turns, and "cwm clients" says the same',
+      title: 'S0-62 an agent is refused past the limit of the settings, with their name, and nobody else is',
       async run() {
-        await change({ 'cwm.engine': model.url });
-        await workbench.statusBar('Context Windows', workMs);
-        await workbench.openView(view);
+        await workbench.statusBar(/Context Windows|orchard/, workMs);
         await workbench.runCommand('Context Windows: Refresh');
         await waitUntil('a backend', async () => (await readBackendRecord(storage)) ?? undefined, {
           timeoutMs: workMs,
         });
+        const agent = await connectBackend({ storage, start: null, kind: 'mcp' });
+        try {
+          // Ten at once are always allowed.
+          for (let change = 0; change < 10; change++) await agent.call('autoFreezeConfig', {});
+          await assert.rejects(agent.call('autoFreezeConfig', {}), (error: CwmError) => {
+            assert.deepEqual([error.code, error.context?.['perMinute']], ['CWM-7002', changesPerMinute]);
+            assert.match(error.hint, /cwm\.limits\.changesPerMinute in VS Code's settings/);
+            return true;
+          });
+        } finally {
+          agent.dispose();
+        }
+        await asking(storage, async (backend) => {
+          for (let change = 0; change < 12; change++) await backend.call('autoFreezeConfig', {});
+        });
+      },
+    },
+    {
+      title:
+        'a client that asked has a row with its project, its session and its turns, and "cwm clients" says the same',
+      async run() {
+        await change({ 'cwm.engine': model.url });
+        await workbench.openView(view);
         gateway = await asking(storage, async (backend) => {
           await backend.call('useEngine', { engine: model.url });
           await backend.call('openGateway', {});
@@ -122,6 +146,7 @@ export function programs({ workbench, storage, folder }: Window, model: FakeVllm
         assert.equal(await ask('Does anybody listen?'), 'yes');
         await workbench.runCommand('Context Windows: Show Sessions of This Folder Only');
         await title('not recorded').waitFor({ state: 'hidden', timeout: workMs });
+        await asking(storage, (backend) => backend.call('useEngine', { engine: 'embedded' }));
         await workbench.clearNotifications();
       },
     },
