@@ -23,7 +23,7 @@ const processes = [
   'test/backend/turns/*.test.ts',
   'test/backend/process/backendLock.test.ts',
   'test/backend/tools/*.test.ts',
-  'test/gateway/!(recognition|recordedClients|passing|clientConfigs|configFile|smallParts).test.ts',
+  'test/gateway/!(recognition|recordedClients|passing|places|clientConfigs|configFile|smallParts).test.ts',
   'test/scripts/*.test.ts',
   'test/setup/systemdUnit.test.ts',
   'test/store/kill.test.ts',

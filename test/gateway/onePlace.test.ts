@@ -319,15 +319,24 @@ describe('a model server with several slots', () => {
     for (const name of names) expect(await talk(name)).toMatchObject({ share: expect.closeTo(0.95, 1), why: '' });
   });
 
-  test('an auxiliary request costs the conversation that it is about nothing', async () => {
-    const place = await onePlace({ slots: 2, volatileRestMs: 600_000 });
-    const talk = strangers(place);
-    for (const name of ['blue', 'red']) await talk(name);
-    const title = { messages: [system, user('Write a title for: red 1?')], max_tokens: 8 };
-    await place.post('/p/demo/v1/chat/completions', title);
-    expect((await talk('red')).share).toBeGreaterThan(0.8);
-    expect(restored(place)).toBe(0);
-  });
+  test.each([1, 2, 3])(
+    'an auxiliary request costs the conversation that it is about nothing (%i slots)',
+    async (slots) => {
+      const place = await onePlace({ slots, volatileRestMs: 600_000 });
+      const talk = strangers(place);
+      for (const name of ['blue', 'red']) await talk(name);
+      const before = restored(place);
+      // As OpenCode asks.
+      const asTitles = { role: 'system', content: 'You are a title generator. You output only a title. '.repeat(10) };
+      const title = { messages: [asTitles, user('Generate a title for this conversation: red 1?')], max_tokens: 8 };
+      const { status, headers } = await place.post('/p/demo/v1/chat/completions', title);
+      expect([status, headers.get('x-cwm-recorded')]).toEqual([200, 'no']);
+      expect((await talk('red')).share).toBeGreaterThan(0.8);
+      // Only where there is no other slot, it has to leave.
+      expect(restored(place) - before).toBe(slots === 1 ? 1 : 0);
+      expect((await place.sessions()).length).toBe(2);
+    },
+  );
 
   test('that another program used meanwhile is noticed, and the conversation is brought back', async () => {
     const place = await onePlace({ slots: 2 });

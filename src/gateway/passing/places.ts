@@ -1,7 +1,7 @@
 /** A place that a request has. */
 export interface TakenPlace {
   readonly slot: number;
-  /** Gives it to the next one. */
+  /** Gives it to the next one. Twice does nothing. */
   readonly leave: () => void;
 }
 
@@ -37,8 +37,11 @@ export class Places {
       const slot = choose(free);
       if (slot === null) return false;
       at.taken.add(slot);
+      let hasLeft = false;
       const leave = (): void => {
-        if (!at.taken.delete(slot)) return;
+        if (hasLeft) return;
+        hasLeft = true;
+        at.taken.delete(slot);
         giveNext(at);
         if (at.taken.size === 0 && at.waiting.size === 0) this.#servers.delete(server);
       };
