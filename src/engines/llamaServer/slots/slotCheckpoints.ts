@@ -16,8 +16,12 @@ const blobs = 3;
 /** More than any server has: what looks like more is no list of checkpoints. */
 const mostCheckpoints = 10_000;
 const chunkBytes = 4 * 1024 * 1024;
-/** How many times as far from the end of the context as a checkpoint that stays the next older one may be. */
-const spread = 8;
+/**
+ * How many times as far from the end of the context as a checkpoint that stays the next older one may be. A client that puts things behind the
+ * history (aider) goes back a few hundred tokens with each turn: computing twice as many is the most that it loses, and reading one more
+ * checkpoint takes as long as computing one or two tokens.
+ */
+const spread = 2;
 
 /** A checkpoint in the file, in bytes from its beginning. */
 interface Entry {
