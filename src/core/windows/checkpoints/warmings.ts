@@ -12,7 +12,7 @@ import { describeSoon } from '../thaw/bringKvBack.ts';
 import { isDecidedByChecksum } from '../thaw/restoreLeft.ts';
 import { AskedAhead } from './askedAhead.ts';
 import { LoadRates } from './loadRates.ts';
-import { warmFromBase, warmFromCheckpoint } from './rollingCheckpoint.ts';
+import { warmFromBase, warmFromCheckpoint } from './warmFrom.ts';
 import { resumeUnasked } from '../thaw/resumeFrozen.ts';
 
 /** Computing this long, in milliseconds, is nothing to do unasked. */
