@@ -11,16 +11,19 @@ import 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { standIn, standInForVscode } from './vscodeStandIn.ts';
 
-/** Milliseconds, and what the extension logged as an error. */
+/** In milliseconds, with what the extension logged as an error. */
 export interface Activation {
   readonly loadMs: number;
   readonly activateMs: number;
+  /** Of all threads of the process. */
+  readonly cpuMs: number;
   readonly failures: readonly string[];
 }
 
 const [dist = '', storage = '', kind] = process.argv.slice(2);
 const failures: string[] = [];
 standInForVscode(dist, standIn('vscode', storage, failures));
+const cpuBefore = process.cpuUsage();
 const started = performance.now();
 let [loaded, activated] = [started, started];
 if (kind !== 'bare') {
@@ -31,7 +34,13 @@ if (kind !== 'bare') {
   extension.activate(standIn('context', storage, failures));
   activated = performance.now();
 }
-const took: Activation = { loadMs: loaded - started, activateMs: activated - loaded, failures };
+const { user, system } = process.cpuUsage(cpuBefore);
+const took: Activation = {
+  loadMs: loaded - started,
+  activateMs: activated - loaded,
+  cpuMs: (user + system) / 1000,
+  failures,
+};
 process.stdout.write(JSON.stringify(took));
 // What it looks for afterwards is no part of the start.
 process.exit(0);

@@ -56,18 +56,19 @@ const questions = {
 const bareEcho = ['-e', 'process.stdin.on("data", (line) => process.stdout.write(line))'];
 
 async function activation(script: string, dist: string, storage: string, signal: AbortSignal): Promise<Figure[]> {
-  const [bare, whole, inside]: [number[], number[], number[]] = [[], [], []];
+  const [bare, whole, inside, cpu]: [number[], number[], number[], number[]] = [[], [], [], []];
   for (let at = -1; at < runs; at++) {
     signal.throwIfAborted();
     const without = await processMs(script, [dist, storage, 'bare']);
     const { ms, said } = await processMs(script, [dist, storage]);
-    const { loadMs, activateMs, failures } = JSON.parse(said) as Activation;
+    const { loadMs, activateMs, cpuMs, failures } = JSON.parse(said) as Activation;
     mustHold(failures.length === 0, `every part of the extension started: ${failures.join('; ')}`);
     // The first of each brings the files into memory.
     if (at < 0) continue;
     bare.push(without.ms);
     whole.push(ms);
     inside.push(loadMs + activateMs);
+    cpu.push(cpuMs);
   }
   const baseline = { what: 'a process that does not', value: median(bare) };
   const figure = (what: string, ms: number): Figure => ({
@@ -83,6 +84,7 @@ async function activation(script: string, dist: string, storage: string, signal:
   });
   return [
     figure("load of the extension's files and activate(), in a new process", median(inside)),
+    figure('its CPU time, which other load changes less', median(cpu)),
     { ...figure('a process that does that, longer than one that does not', median(whole) - baseline.value), baseline },
   ];
 }
