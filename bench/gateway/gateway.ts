@@ -235,7 +235,8 @@ export const gateway: Benchmark = {
       const proxy = await listening(upstream);
       const server = `http://127.0.0.1:${upstream}`;
       const heapFile = path.join(storage, 'heap.json');
-      const args = ['--http', '127.0.0.1:0', '--engine', server];
+      // It asks a hundred times as often as an agent, and all of it is to be recorded.
+      const args = ['--http', '127.0.0.1:0', '--engine', server, '--gateway-rate-limit', '0'];
       return await withBackendOn(
         storage,
         async (client) => {
