@@ -44,3 +44,44 @@ export const wholeBefore = (text: string, place: number): number =>
   place > 0 && place < text.length && isLowSurrogate(text.charCodeAt(place)) ? place - 1 : place;
 
 const isLowSurrogate = (unit: number): boolean => unit >= 0xdc_00 && unit <= 0xdf_ff;
+
+interface Said {
+  readonly role: string;
+  readonly content: { readonly type: string; readonly text?: unknown };
+}
+
+/**
+ * The first words that a person said in messages, in which their program also puts reminders and what it knows of the machine. Empty where they said
+ * nothing in words.
+ */
+export function firstOwnWords(messages: readonly Said[]): string {
+  const texts = messages.flatMap(({ role, content: { type, text } }) =>
+    role === 'user' && type === 'text' && typeof text === 'string' ? [text] : [],
+  );
+  for (const text of texts) {
+    const words = firstWords(withoutBlocks(requestIn(text) ?? text));
+    if (words !== '') return words;
+  }
+  return firstWords(texts[0] ?? '');
+}
+
+/** VS Code puts it behind files and reminders. */
+function requestIn(text: string): string | null {
+  for (const tag of ['userRequest', 'user_query']) {
+    const begin = text.lastIndexOf(`<${tag}>`);
+    const end = text.indexOf(`</${tag}>`, begin);
+    if (begin !== -1 && end !== -1) return text.slice(begin + tag.length + 2, end);
+  }
+  return null;
+}
+
+/** Without the blocks at the beginning, such as `<environment_info>` (VS Code) and `<system-reminder>` (Claude Code, Qwen Code). A tag of HTML has one word. */
+function withoutBlocks(text: string): string {
+  for (let rest = text; ;) {
+    const [opening, tag] = /^\s*<([a-z]+(?:[-_][a-z]+)+)>/.exec(rest) ?? [];
+    const closing = `</${tag}>`;
+    const end = opening === undefined ? -1 : rest.indexOf(closing, opening.length);
+    if (end === -1) return rest;
+    rest = rest.slice(end + closing.length);
+  }
+}

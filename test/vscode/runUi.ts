@@ -116,15 +116,20 @@ async function inRestrictedMode(): Promise<void> {
 async function inChat(): Promise<void> {
   const own = path.join(temporary, 'chat-storage');
   mkdirSync(own);
+  const chatSettings = { ...settings, 'cwm.storageDirectory': own, 'chat.disableAIFeatures': false };
   await withWorkbench(
     {
       name: 'ui-chat',
       vsix: [await packageExtension(temporary)],
       folder,
-      settings: { ...settings, 'cwm.storageDirectory': own, 'chat.disableAIFeatures': false },
+      settings: chatSettings,
       timeoutMs: 600_000,
     },
-    (workbench) => runSteps(chatting(workbench, own), outcome),
+    (workbench, { server }) => {
+      const change: ChangeSettings = (changed) =>
+        writeSettings(path.join(server.root, 'u'), { ...chatSettings, ...changed });
+      return runSteps(chatting(workbench, own, temporary, change), outcome);
+    },
   );
 }
 

@@ -1,4 +1,4 @@
-import { firstWords } from '../../base/readableText.ts';
+import { firstOwnWords } from '../../base/readableText.ts';
 import { randomId, randomSalt } from '../../base/hash.ts';
 import type { OnChecked } from '../../core/ports/check.ts';
 import { isCwmError, nullOn } from '../../protocol/errors.ts';
@@ -51,7 +51,7 @@ async function makeSessionAnew(store: VerifiedStore, id: SessionId, engine: stri
   await sessions.putRecord({
     ...newSession({
       id,
-      title: titleOf(messages) || id,
+      title: firstOwnWords(messages) || id,
       project: window?.project ?? null,
       engine: window?.engine ?? engine,
       model: window?.model ?? null,
@@ -124,9 +124,4 @@ async function lastWindowOf({ windows, source }: VerifiedStore, id: SessionId): 
     if (window?.session === id && (last === null || window.createdAt > last.createdAt)) last = window;
   }
   return last;
-}
-
-function titleOf(messages: readonly Message[]): string {
-  const first = messages.find(({ role, content }) => role === 'user' && content.type === 'text');
-  return first?.content.type === 'text' ? firstWords(first.content.text) : '';
 }

@@ -40,6 +40,20 @@ describe('the title of a session without one', () => {
     );
   });
 
+  it.each([
+    ['<environment_info>\nLinux\n</environment_info>\n<workspace_info>\nx\n</workspace_info>', 'VS Code'],
+    ['<system-reminder>\nToday is Monday.\n</system-reminder>\n', 'Claude Code'],
+  ])('passes over what a program puts before the words of its user: %s (%s)', (block) => {
+    expect(titleOf(`${block}Say hi`)).toBe('Say hi');
+    expect(titleAfter(untitled, [said(block), said('Say hi')])).toBe('Say hi');
+    const wrapped = '<context>\nMonday\n</context>\n<userRequest>\nName a pear\n</userRequest>\n';
+    expect(titleAfter(untitled, [said(block), said(wrapped)])).toBe('Name a pear');
+    // Nothing else was said.
+    expect(titleOf(block)).toMatch(/^<\w+/);
+    expect(titleOf('<b>Bold</b> words')).toBe('<b>Bold</b> words');
+    expect(titleOf('<my-tag> is not closed')).toBe('<my-tag> is not closed');
+  });
+
   it('stays its id where the message has no words, or is none of the user', () => {
     expect(titleOf(' \n ')).toBe(untitled.id);
     const answer = message('assistant', { type: 'text', text: 'Hello.' });

@@ -1,15 +1,23 @@
 import assert from 'node:assert/strict';
+import { mkdirSync } from 'node:fs';
+import path from 'node:path';
+import { FakeLlamaServer } from '../../fakes/fakeLlamaServer.ts';
 import { artifactPath } from '../harness/artifacts.ts';
 import { exactly } from '../harness/textMatch.ts';
 import { waitUntil } from '../harness/waitUntil.ts';
 import type { Workbench } from '../harness/workbench.ts';
 import { asking } from './engineProcess.ts';
+import type { ChangeSettings } from './mainJob.ts';
 import type { Step } from './steps.ts';
 
 const workMs = 90_000;
 
-/** `@window` in VS Code's own chat view, by keyboard and with the buttons of its answers. Nobody has signed in. */
-export function chatting(workbench: Workbench, storage: string): Step[] {
+/**
+ * `@window` in VS Code's own chat view, by keyboard and with the buttons of its answers. Nobody has signed in.
+ *
+ * @param folder for what the model server writes.
+ */
+export function chatting(workbench: Workbench, storage: string, folder: string, change: ChangeSettings): Step[] {
   const { page, quickInput } = workbench;
   const chat = page.locator('.interactive-session').last();
   const input = chat.locator('.interactive-input-editor');
@@ -80,6 +88,30 @@ export function chatting(workbench: Workbench, storage: string): Step[] {
         await say('@window /thaw nowhere');
         await answer(/CWM-2002/).waitFor({ timeout: workMs });
         await shot('4-refused');
+      },
+    },
+    {
+      title:
+        'V8 @window freezes the conversation of the chat and says which that is, and answers when the model server is gone',
+      async run() {
+        const slotDir = path.join(folder, 'slots');
+        mkdirSync(slotDir);
+        // The prompt of agent mode has 55,000 characters, each a token here.
+        const faults = { model: 'gemma', contextTokens: 2_000_000, answer: [...Buffer.from('A Conference.'), 257] };
+        const server = await FakeLlamaServer.start({ slotDir, slots: 1, faults });
+        try {
+          await change({ 'cwm.engine': `${server.url}#slots=${slotDir}` });
+          await say('Name a pear');
+          await answer('A Conference.').waitFor({ timeout: workMs });
+          await say('@window /freeze dessert');
+          await answer(/The window holds the session .*Name a pear/).waitFor({ timeout: workMs });
+          await shot('5-conversation');
+        } finally {
+          await server.stop();
+        }
+        await say('@window /status');
+        await answer(/The session of this chat is .*Name a pear/).waitFor({ timeout: workMs });
+        await shot('6-server-down');
       },
     },
   ];
