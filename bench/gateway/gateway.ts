@@ -172,20 +172,28 @@ async function memory(through: Place, heap: () => Promise<Heap>, whole: boolean)
   const before = await restingHeap(heap);
   await ask(requests / 6, requests);
   const after = await restingHeap(heap);
-  const figure = (what: string, value: number, first: number): Figure => ({
+  // Once every conversation has been as long as it gets, the allocator has all that it will keep; then others follow.
+  await ask(requests, 2 * requests - requests / 6);
+  const later = await restingHeap(heap);
+  const figure = (what: string, value: number, first: readonly [string, number]): Figure => ({
     id: 'GATEWAY',
-    what: `${what} after ${requests.toLocaleString('en-US')} requests in ${conversationsAtOnce} conversations at once`,
+    what: `${what} in ${conversationsAtOnce} conversations at once`,
     unit: 'bytes',
     value,
-    baseline: { what: 'after the first sixth', value: first },
-    ratio: value / first,
+    baseline: { what: first[0], value: first[1] },
+    ratio: value / first[1],
     wanted: '± 5 %',
-    met: Math.abs(value / first - 1) <= 0.05,
+    met: Math.abs(value / first[1] - 1) <= 0.05,
     runs: 1,
   });
+  const many = requests.toLocaleString('en-US');
+  const more = ((5 * requests) / 6).toLocaleString('en-US');
   return [
-    figure('heap of the backend after a collection,', after.heapUsed, before.heapUsed),
-    figure('its whole memory, with what the allocator keeps,', after.rss, before.rss),
+    figure(`heap of the backend after a collection, ${many} requests`, after.heapUsed, [
+      'after the first sixth',
+      before.heapUsed,
+    ]),
+    figure(`its whole memory, ${more} requests later`, later.rss, [`after the first ${many}`, after.rss]),
   ];
 }
 
