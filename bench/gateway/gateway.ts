@@ -7,6 +7,7 @@ import path from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { atMost, mustHold, type Benchmark, type Figure } from '../benchmark.ts';
 import { withBackendOn } from '../passingBackend.ts';
+import type { Upstream } from './upstream.ts';
 
 const pairs = { usual: 1000, whole: 5000 };
 const messagesOfConversation = 40;
@@ -49,7 +50,8 @@ const tokensIn = (text: string): number => text.split('"content":"t').length - 1
 async function firstMs(place: Place, messages: readonly object[]): Promise<number> {
   const started = performance.now();
   let first = Number.NaN;
-  const text = await ask(place, { model: 'stub', stream: true, messages }, () => (first = performance.now() - started));
+  const body = { model: 'stub', stream: true, max_tokens: 1, messages };
+  const text = await ask(place, body, () => (first = performance.now() - started));
   mustHold(tokensIn(text) === 1, 'the answer came');
   return first;
 }
@@ -66,7 +68,8 @@ function* conversation(name: string, most = messagesOfConversation): Generator<o
   }
 }
 
-async function latency(direct: Place, through: Place, count: number): Promise<Figure[]> {
+/** @param server in words, behind the figure; empty for one of which nothing is known. */
+async function latency(direct: Place, through: Place, count: number, server = ''): Promise<Figure[]> {
   const [one, other] = [conversation('one'), conversation('one')];
   const [plain, ours]: [number[], number[]] = [[], []];
   for (let at = -50; at < count; at++) {
@@ -80,7 +83,7 @@ async function latency(direct: Place, through: Place, count: number): Promise<Fi
   }
   // Of two requests, each waits for its turn on its own: the difference of a pair has the waits of both.
   const figure = (what: string, share: number, limit: number): Figure => ({
-    ...atMost('GATEWAY', what, quantile(ours, share) - quantile(plain, share), limit, count),
+    ...atMost('GATEWAY', `${what}${server}`, quantile(ours, share) - quantile(plain, share), limit, count),
     baseline: { what: `a plain proxy at ${100 * share} of 100`, value: quantile(plain, share) },
   });
   return [figure('first byte later than a plain proxy, median', 0.5, 1), figure('the same, p99', 0.99, 5)];
@@ -225,47 +228,82 @@ async function heapOf(pid: number, file: string): Promise<Heap> {
   }
 }
 
+/** Workers of one run. */
+class Workers {
+  readonly #all: Worker[] = [];
+
+  /** A thread for each: a proxy in the server's own would need no turn of its own. @returns its port. */
+  async start(upstream: Upstream): Promise<number> {
+    const worker = new Worker(new URL('upstream.ts', import.meta.url), { workerData: upstream });
+    this.#all.push(worker);
+    const [port] = (await once(worker, 'message')) as [number];
+    return port;
+  }
+
+  async end(): Promise<void> {
+    for (const worker of this.#all) await worker.terminate();
+  }
+}
+
+/** A backend in front of a server of this engine's name, with the heap that it says it has. */
+async function withGateway<T>(
+  engine: string,
+  task: (through: Place, heap: () => Promise<Heap>) => Promise<T>,
+): Promise<T> {
+  const storage = await mkdtemp(path.join(tmpdir(), 'cwm-bench-'));
+  const heapFile = path.join(storage, 'heap.json');
+  try {
+    return await withBackendOn(
+      storage,
+      async (client) => {
+        const { http, pid } = await client.connect();
+        const token = readFileSync(path.join(storage, 'http-token'), 'utf8').trim();
+        const through: Place = { url: `${http ?? ''}/p/bench`, headers: { 'x-cwm-token': token } };
+        return task(through, () => heapOf(pid, heapFile));
+      },
+      // It asks a hundred times as often as an agent, and all of it is to be recorded.
+      ['--http', '127.0.0.1:0', '--engine', engine, '--gateway-rate-limit', '0'],
+      { NODE_OPTIONS: `--import=${new URL('heapProbe.ts', import.meta.url).href}`, CWM_HEAP_FILE: heapFile },
+    );
+  } finally {
+    await rm(storage, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
+  }
+}
+
 /** The gateway in front of a server that answers at once, beside a plain proxy in front of the same server. */
 export const gateway: Benchmark = {
   ids: ['GATEWAY'],
   async run(_, { whole = false }) {
-    const workers: Worker[] = [];
-    // A thread for each: a proxy in the server's own would need no turn of its own.
-    const listening = async (behind: number | null): Promise<number> => {
-      const worker = new Worker(new URL('upstream.ts', import.meta.url), { workerData: behind });
-      workers.push(worker);
-      const [port] = (await once(worker, 'message')) as [number];
-      return port;
-    };
-    const storage = await mkdtemp(path.join(tmpdir(), 'cwm-bench-'));
+    const workers = new Workers();
+    const count = whole ? pairs.whole : pairs.usual;
+    const local = (port: number): string => `http://127.0.0.1:${port}`;
+    const proxied = async (behind: number): Promise<Place> => ({
+      url: local(await workers.start({ kind: 'proxy', behind })),
+      headers: {},
+    });
     try {
-      const upstream = await listening(null);
-      const proxy = await listening(upstream);
-      const server = `http://127.0.0.1:${upstream}`;
-      const heapFile = path.join(storage, 'heap.json');
-      // It asks a hundred times as often as an agent, and all of it is to be recorded.
-      const args = ['--http', '127.0.0.1:0', '--engine', server, '--gateway-rate-limit', '0'];
-      return await withBackendOn(
-        storage,
-        async (client) => {
-          const { http, pid } = await client.connect();
-          const token = readFileSync(path.join(storage, 'http-token'), 'utf8').trim();
-          const direct: Place = { url: `http://127.0.0.1:${proxy}`, headers: {} };
-          const through: Place = { url: `${http ?? ''}/p/bench`, headers: { 'x-cwm-token': token } };
-          return [
-            ...(await latency(direct, through, whole ? pairs.whole : pairs.usual)),
-            await throughput(direct, through),
-            await abort(through, server),
-            ...(await memory(through, () => heapOf(pid, heapFile), whole)),
-          ];
-        },
-        args,
-        { NODE_OPTIONS: `--import=${new URL('heapProbe.ts', import.meta.url).href}`, CWM_HEAP_FILE: heapFile },
-      );
+      const plain = await workers.start({ kind: 'openai' });
+      const direct = await proxied(plain);
+      const figures = await withGateway(local(plain), async (through, heap) => [
+        ...(await latency(direct, through, count)),
+        await throughput(direct, through),
+        await abort(through, local(plain)),
+        ...(await memory(through, heap, whole)),
+      ]);
+      // What users have: a server that tells token ids, or is asked for them behind each answer, and whose requests wait for each other.
+      for (const [kind, what] of [
+        ['vllm', 'vLLM that tells token ids'],
+        ['llama-server', 'llama-server with one slot'],
+      ] as const) {
+        const port = await workers.start({ kind });
+        const beside = await proxied(port);
+        const engine = kind === 'vllm' ? local(port) : `${local(port)}#slots=off`;
+        figures.push(...(await withGateway(engine, (through) => latency(beside, through, count, `, ${what}`))));
+      }
+      return figures;
     } finally {
       agent.destroy();
-      for (const worker of workers) await worker.terminate();
-      await rm(storage, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
+      await workers.end();
     }
   },
 };
