@@ -1,6 +1,6 @@
 // Runs the checks that take too long for every commit, one after the other: the coverage gate, every case of the sweeps of which `npm test`
-// runs a sample, the whole live suite with its long runs, the suite in VS Code's extension host with each of its windows, the way from the
-// choice of a model server to a receipt in VS Code with real servers, the packages, the soak and the benchmarks. The last line is `N passed,
+// runs a sample, the whole live suite with its long runs, the suite in VS Code's extension host with each of its windows and its chat on a real
+// model, VS Code in a browser, the way from the choice of a model server to a receipt in VS Code with real servers, the packages, the soak and the benchmarks. The last line is `N passed,
 // N failed`. Arguments choose parts by name: `npm run nightly -- soak`.
 import { performance } from 'node:perf_hooks';
 import { run } from './vitestRun.ts';
@@ -24,6 +24,7 @@ const parts: readonly Part[] = [
   },
   { name: 'build', script: 'esbuild.mjs' },
   { name: 'host', script: 'test/vscode/runSuite.ts' },
+  { name: 'browser', script: 'test/vscode/runUi.ts' },
   { name: 'pictures', script: 'test/vscode/runPictures.ts' },
   { name: 'packages', script: 'scripts/package.ts', args: ['--all', '--out', 'test-results'] },
   { name: 'soak', script: 'scripts/soak.ts', args: ['--minutes', '10'] },

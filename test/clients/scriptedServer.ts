@@ -41,8 +41,15 @@ const wanted = ['read', 'view', 'list', 'ls', 'glob', 'llm_', 'shell', 'bash', '
  * A model server with what a small model cannot do: a message that has USETOOL gets a call of one of the client's tools, USETOOL:NAME {JSON}
  * of the tool whose name ends so, with these arguments, one that has THINK gets reasoning before its answer, and one that has SLOWLY an answer without an end. Everything else is the model
  * server's own, with short answers.
+ *
+ * @param file what a tool that wants one is called with.
+ * @param port 0: a free one.
  */
-export async function scriptedServer(upstream: () => string, cleanUps: (() => Promise<unknown>)[], file = 'a.txt') {
+export async function scriptedServer(
+  upstream: () => string,
+  cleanUps: (() => Promise<unknown>)[],
+  { file = 'a.txt', port = 0 }: { readonly file?: string; readonly port?: number } = {},
+) {
   const seen: SeenChat[] = [];
   const scripted = { holdRestoreMs: 0 };
   const server = createServer((req, res) => {
@@ -101,7 +108,7 @@ export async function scriptedServer(upstream: () => string, cleanUps: (() => Pr
       res.destroy();
     }
   }
-  server.listen(0, '127.0.0.1');
+  server.listen(port, '127.0.0.1');
   await once(server, 'listening');
   cleanUps.push(async () => {
     server.closeAllConnections();

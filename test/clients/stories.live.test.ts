@@ -6,13 +6,12 @@ import path from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { FakeLlamaServer } from '../fakes/fakeLlamaServer.ts';
 import { noteFigure } from '../engines/live/figures.ts';
-import { gemmaModel } from '../engines/live/gemmaModel.ts';
-import { startLlamaServer } from '../engines/live/llamaServer.ts';
 import { crashGroup } from '../engines/live/processGroup.ts';
 import { allItems } from '../../src/protocol/paging.ts';
 import { isNightly } from '../support/nightly.ts';
 import { drivers, type Driver, type Place, type Turn } from './drivers.ts';
 import { floor } from './floor.ts';
+import { startGemma } from './gemmaServer.ts';
 import { recorded } from './recorder.ts';
 import { scriptedServer } from './scriptedServer.ts';
 import { served, type Served } from './served.ts';
@@ -21,7 +20,6 @@ const cleanUps: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
   for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp();
 });
-const never = new AbortController().signal;
 
 /** A model server that can be killed: Gemma in llama.cpp's own server, or one without a model for prompts that would take minutes. */
 interface Killable {
@@ -31,30 +29,13 @@ interface Killable {
 }
 
 async function gemmaServer(slotDir: string): Promise<Killable> {
-  const options = {
-    modelPath: gemmaModel(),
-    slotDir,
-    servedName: 'gemma',
-    contextTokens: 32_768,
-    slots: 1,
-    threads: 2,
-  };
-  const start = (port?: number) =>
-    startLlamaServer(
-      {
-        ...options,
-        chatTemplate: path.join(import.meta.dirname, 'programs', 'tools.jinja'),
-        ...(port !== undefined && { port }),
-      },
-      never,
-    );
-  let server = await start();
+  let server = await startGemma(slotDir);
   cleanUps.push(() => server.stop());
   return {
     url: server.url,
     async killAndStart() {
       await server.kill();
-      server = await start(Number(new URL(server.url).port));
+      server = await startGemma(slotDir, Number(new URL(server.url).port));
     },
   };
 }

@@ -3,6 +3,8 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { isNightly } from '../support/nightly.ts';
+import { chatStory } from './chatStory.ts';
 import { folderStory } from './folderStory.ts';
 import { runSuite } from './harness/runSuite.ts';
 import { packageExtension } from './packageExtension.ts';
@@ -13,8 +15,10 @@ const folder = path.join(temporary, 'orchard');
 mkdirSync(folder);
 writeProject(folder);
 
-/** Opens several windows, one after another. */
-const story = 'folders';
+/** They open several windows, one after another. That of the chat has a real model, which takes minutes for the prompts of agent mode. */
+const stories = { folders: folderStory, chatStory };
+const ofNights = ['chatStory'];
+const isStory = (name: string): name is keyof typeof stories => name in stories;
 const outcome = { passed: 0, failed: 0, skipped: 0 };
 const add = ({ passed, failed, skipped }: Readonly<typeof outcome>): void => {
   outcome.passed += passed;
@@ -23,23 +27,31 @@ const add = ({ passed, failed, skipped }: Readonly<typeof outcome>): void => {
 };
 try {
   const only = process.argv.slice(3);
-  const suites =
-    only.length > 0
-      ? only
-      : ['activation', 'mainJob', 'encryption', 'engineDown', 'chat', 'chatWindow', 'chatDoors', story];
+  const all = [
+    'activation',
+    'mainJob',
+    'encryption',
+    'engineDown',
+    'chat',
+    'chatWindow',
+    'chatDoors',
+    'folders',
+    'chatStory',
+  ];
+  const suites = only.length > 0 ? only : all.filter((name) => isNightly || !ofNights.includes(name));
   const vsix = await packageExtension(temporary);
   const log = (line: string): void => console.log(line);
   const fileOf = (name: string): string => path.join(import.meta.dirname, 'suite', `${name}.suite.ts`);
-  const testFiles = suites.filter((name) => name !== story).map(fileOf);
+  const testFiles = suites.filter((name) => !isStory(name)).map(fileOf);
   if (testFiles.length > 0) {
     // The suite of the editor's own chat needs its AI features, which the others do not mind. A VS Code more would take longer.
     const settings = { 'chat.disableAIFeatures': false };
     add(await runSuite({ testFiles, vsix: [vsix], folder, settings, timeoutMs: 900_000, log }));
   }
-  if (suites.includes(story)) {
-    const place = path.join(temporary, 'story');
+  for (const name of suites.filter(isStory)) {
+    const place = path.join(temporary, name);
     mkdirSync(place);
-    add(await folderStory({ vsix, place, log }));
+    add(await stories[name]({ vsix, place, log }));
   }
 } catch (error) {
   console.error(error instanceof Error ? error.message : error);

@@ -8,7 +8,8 @@ import { runInBrowser } from './runInBrowser.ts';
 /**
  * Stands where the desktop `code` binary stands for @vscode/test-electron and @vscode/test-cli: takes the arguments it takes, runs
  * the suite in code-server's extension host, exits with the suite's exit code (3: the suite never ended; the reason is on stderr).
- * Beyond a desktop's ability, `--install-extension=FILE.vsix` may be given together with a suite.
+ * Beyond a desktop's ability, `--install-extension=FILE.vsix` may be given together with a suite, and `--browser-profile=FOLDER` for the
+ * part of the profile that a desktop has in its user data.
  */
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
@@ -19,6 +20,7 @@ async function main(): Promise<number> {
       extensionTestsPath: { type: 'string' },
       'user-data-dir': { type: 'string' },
       'extensions-dir': { type: 'string' },
+      'browser-profile': { type: 'string' },
       'install-extension': { type: 'string', multiple: true },
       'folder-uri': { type: 'string' },
     },
@@ -35,6 +37,7 @@ async function main(): Promise<number> {
     vsix: (values['install-extension'] ?? []).map(String),
     userDataDir: text(values['user-data-dir']),
     extensionsDir: text(values['extensions-dir']),
+    browserProfile: text(values['browser-profile']),
     timeoutMs: Number(process.env['CWM_SUITE_TIMEOUT_MS'] ?? 600_000),
   });
 }

@@ -1,3 +1,5 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
 import type { Page } from 'playwright-core';
 import { format } from 'node:util';
 import { artifactPath } from './artifacts.ts';
@@ -12,6 +14,8 @@ import { within } from './waitUntil.ts';
 import { windowShown } from './windowShown.ts';
 import { workbenchUrl } from './workbenchUrl.ts';
 
+const CLOSE_LIMIT_MS = 10_000;
+
 export interface BrowserSuite {
   readonly folder: string | undefined;
   readonly extensionDevelopmentPaths: readonly string[];
@@ -19,6 +23,8 @@ export interface BrowserSuite {
   readonly vsix: readonly string[];
   readonly userDataDir: string | undefined;
   readonly extensionsDir: string | undefined;
+  /** A folder that keeps the browser's part of the profile for the next run. Default: nothing is kept. */
+  readonly browserProfile: string | undefined;
   /** From the page's start to the suite's end. */
   readonly timeoutMs: number;
 }
@@ -31,18 +37,37 @@ export interface BrowserSuite {
 export async function runInBrowser(suite: BrowserSuite): Promise<number> {
   const installation = await ensureCodeServer();
   const chromium = await ensureChromium();
-  const { vsix, userDataDir, extensionsDir } = suite;
-  const server = await startCodeServer({ installation, testDriver: true, vsix, userDataDir, extensionsDir });
+  const { vsix, userDataDir, extensionsDir, browserProfile } = suite;
+  const port = keptPort(browserProfile);
+  const server = await startCodeServer({ installation, testDriver: true, vsix, userDataDir, extensionsDir, port });
   try {
-    const browser = await openBrowser(chromium);
+    const browser = await openBrowser(chromium, browserProfile);
     try {
-      return await runOnPage(await browser.newPage(), server, suite);
+      if (browserProfile !== undefined) keepPort(browserProfile, server.origin);
+      const page = await browser.newPage();
+      const code = await runOnPage(page, server, suite);
+      // As somebody closes a window: VS Code writes what it remembers.
+      if (browserProfile !== undefined) await within(closed(page), CLOSE_LIMIT_MS);
+      return code;
     } finally {
       await browser.close();
     }
   } finally {
     await server.stop();
   }
+}
+
+/** A browser keeps things by address, so that a profile has one. */
+const portFile = (profile: string): string => path.join(profile, 'port');
+const keptPort = (profile: string | undefined): number =>
+  profile !== undefined && existsSync(portFile(profile)) ? Number(readFileSync(portFile(profile), 'utf8')) : 0;
+const keepPort = (profile: string, origin: string): void => writeFileSync(portFile(profile), new URL(origin).port);
+
+async function closed(page: Page): Promise<void> {
+  page.on('dialog', (dialog) => void dialog.accept().catch(() => undefined));
+  const gone = page.waitForEvent('close', { timeout: 0 });
+  await page.close({ runBeforeUnload: true });
+  await gone;
 }
 
 async function runOnPage(page: Page, server: CodeServer, suite: BrowserSuite): Promise<number> {

@@ -6,7 +6,7 @@ import { HarnessError } from './harnessError.ts';
 import { logToStderr } from './installation.ts';
 import type { SuiteLaunch } from './launchSuite.ts';
 import { chooseSuiteHost, installIntoDesktop, launchArguments } from './suiteHost.ts';
-import type { SuiteHost } from './suiteHost.ts';
+import type { ProfileFolders, SuiteHost } from './suiteHost.ts';
 import { eventLine, readEvents, summarize } from './suiteReport.ts';
 import type { SuiteEvent, SuiteResult } from './suiteReport.ts';
 import { holdWhileEnding } from './shutdown.ts';
@@ -24,6 +24,8 @@ export interface SuiteOptions {
   readonly vsix?: readonly string[];
   /** The folder to open. Default: an empty one. */
   readonly folder?: string;
+  /** A folder that keeps the profile for the next run over it, as when somebody opens VS Code again. Default: a fresh profile. */
+  readonly profile?: string;
   /** User settings, over the quiet defaults of userSettings.ts. */
   readonly settings?: Readonly<Record<string, unknown>>;
   /** Added to the environment that the extension host inherits. */
@@ -41,7 +43,7 @@ export interface SuiteOptions {
 const CLOSING_MS = 30_000;
 
 /**
- * Runs mocha tests inside the extension host of a real VS Code, on a fresh profile, and returns what happened; red tests do not throw.
+ * Runs mocha tests inside the extension host of a real VS Code, on a fresh profile where none is given, and returns what happened; red tests do not throw.
  * `CWM_VSCODE` chooses the VS Code, see suiteHost.ts. All paths may be relative to the working directory.
  * @throws {HarnessError} when the suite did not run to its end (with the reason and log tails) or holds no test; the signal's
  * reason on abort. Nothing is left running.
@@ -60,10 +62,16 @@ export async function runSuite(options: SuiteOptions): Promise<SuiteResult> {
 }
 
 async function prepare(root: string, host: SuiteHost, options: SuiteOptions): Promise<SuiteLaunch> {
-  const profile = { userDataDir: path.join(root, 'u'), extensionsDir: path.join(root, 'e') };
+  const place = options.profile ?? root;
+  const profile: ProfileFolders = {
+    userDataDir: path.join(place, 'u'),
+    extensionsDir: path.join(place, 'e'),
+    ...(options.profile !== undefined && { browserProfile: path.join(place, 'b') }),
+  };
   const emptyFolder = path.join(root, 'folder');
   const carrier = path.join(root, 'carrier');
-  for (const folder of [profile.extensionsDir, emptyFolder, carrier]) await mkdir(folder, { recursive: true });
+  for (const folder of [profile.extensionsDir, profile.browserProfile ?? place, emptyFolder, carrier])
+    await mkdir(folder, { recursive: true });
   await writeSettings(profile.userDataDir, options.settings);
 
   // VS Code runs a suite only beside an extension under development. One that comes as VSIX is none, so an empty one stands in.

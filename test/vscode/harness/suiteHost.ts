@@ -54,14 +54,17 @@ async function download(): Promise<string> {
 export interface ProfileFolders {
   readonly userDataDir: string;
   readonly extensionsDir: string;
+  /** What code-server's window keeps in the browser; a desktop keeps it in `userDataDir`. Default: nothing is kept. */
+  readonly browserProfile?: string;
 }
 
 /** Launch arguments that choose the profile and, where the executable can do it itself, install the extensions. */
 export function launchArguments(host: SuiteHost, profile: ProfileFolders, vsix: readonly string[]): string[] {
-  const folders = [`--user-data-dir=${profile.userDataDir}`, `--extensions-dir=${profile.extensionsDir}`];
-  return host.kind === 'desktop'
-    ? folders
-    : [...folders, ...vsix.map((file) => `--install-extension=${path.resolve(file)}`)];
+  const { userDataDir, extensionsDir, browserProfile } = profile;
+  const folders = [`--user-data-dir=${userDataDir}`, `--extensions-dir=${extensionsDir}`];
+  if (host.kind === 'desktop') return folders;
+  const kept = browserProfile === undefined ? [] : [`--browser-profile=${browserProfile}`];
+  return [...folders, ...kept, ...vsix.map((file) => `--install-extension=${path.resolve(file)}`)];
 }
 
 /** Installs the extensions into a desktop VS Code's profile, by its command line; the shim does it at its start. */

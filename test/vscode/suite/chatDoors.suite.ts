@@ -58,7 +58,9 @@ describe("agent mode of the editor's own chat, with nobody signed in", function 
     server = fake;
     cleanUps.push(() => fake.stop());
     const [folder] = workspace.workspaceFolders ?? [];
-    const front = await scriptedServer(() => fake.url, cleanUps, path.join(folder?.uri.fsPath ?? '', 'README.md'));
+    const front = await scriptedServer(() => fake.url, cleanUps, {
+      file: path.join(folder?.uri.fsPath ?? '', 'README.md'),
+    });
     ({ seen, scripted } = front);
     engine = `${front.url}#slots=${slotDir}`;
     await set('cwm.gateway.port', await freePort());
@@ -159,7 +161,7 @@ describe("agent mode of the editor's own chat, with nobody signed in", function 
 
   // As long as all the others together.
   (isNightly ? it : it.skip)(
-    'V8 a conversation outlives kill -9 of its model server, waits for a slow thaw, and is stopped and forked, as one session',
+    'V8 a conversation outlives a restart of its model server, waits for a slow thaw, and is stopped and forked, as one session',
     async () => {
       const texts = ['Name a pear', 'And a plum', 'After the thaw', 'SLOWLY please'];
       const select = { modelSelector: { vendor: modelVendor, id: await modelOf(modelVendor) } };
