@@ -1,12 +1,18 @@
 /** Scripts that write words without spaces between them. */
 const unspaced =
   /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]/u;
-const segmenter = new Intl.Segmenter(undefined, { granularity: 'word' });
+/** Made when the first such text comes: making it takes some 10 ms, which each start of a backend would wait for. */
+let segmenter: Intl.Segmenter | null = null;
+
+function spaced(text: string): string {
+  segmenter ??= new Intl.Segmenter(undefined, { granularity: 'word' });
+  return Array.from(segmenter.segment(text), ({ segment }) => segment).join(' ');
+}
 
 /** The text as the index takes it: words with spaces between them, in one form of each letter. */
 export function indexedText(text: string): string {
   const normal = text.normalize('NFKC').toLowerCase();
-  return unspaced.test(normal) ? Array.from(segmenter.segment(normal), ({ segment }) => segment).join(' ') : normal;
+  return unspaced.test(normal) ? spaced(normal) : normal;
 }
 
 const phraseOrWord = /"([^"]*)"?|([^\s"]+)/gu;
