@@ -28,7 +28,7 @@ export interface StreamOptions {
   readonly usage?: (answer: Answer) => object | null;
 }
 
-/** Clients of every format skip fields that they do not know. */
+/** Clients of chat completions were seen to skip it there; in the other formats, only answers that are not streamed have it. */
 export const ownUsage = (answer: Answer, { usage }: StreamOptions): { readonly cwm?: object } => {
   const cwm = usage?.(answer);
   return cwm ? { cwm } : {};
