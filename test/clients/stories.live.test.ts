@@ -182,7 +182,9 @@ test.each(chosen)(
     if (!asked) throw new Error('The model server was not asked.');
     const common = await floor(engine.url, asked, before);
     expect.soft(common).toBeGreaterThan((driver.keeps ?? 0.8) * (asked.promptTokens ?? 0));
-    expect.soft(asked.cachedTokens).toBeGreaterThanOrEqual(common - windowTokens);
+    // Who goes back in the conversation gets what llama-server has a checkpoint of: at most as many tokens more are computed as must be.
+    const lost = isReal && driver.keeps !== undefined ? (asked.promptTokens ?? 0) - common : 0;
+    expect.soft(asked.cachedTokens).toBeGreaterThanOrEqual(common - windowTokens - lost);
 
     const stopped = start({ text: 'SLOWLY please', way: 'resume' });
     await expect.poll(() => seen.at(-1)?.isScripted).toBe(true);
