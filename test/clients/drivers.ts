@@ -181,6 +181,7 @@ export const drivers: readonly Driver[] = [
     label: 'Codex',
     client: 'codex',
     isInEveryRun: true,
+    isReal: true,
     namesFolder: true,
     ownMessages: 1,
     setUp: (place) => void connect('codex', place),
