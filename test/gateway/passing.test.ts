@@ -114,7 +114,7 @@ describe('room for a conversation that is cold', () => {
 
   test('that cannot be brought back costs time, not the turn; the reason is told and logged', async () => {
     const { room, done, failed } = await roomWith(() => Promise.reject(new Error('the disk fails')));
-    expect(room).toMatchObject({ isThere: true, cold: 'the disk fails' });
+    expect(room).toMatchObject({ isThere: true, whyCold: 'the disk fails' });
     expect(failed).toHaveLength(1);
     room.leave();
     expect(done).toEqual(['left', 'free']);

@@ -16,7 +16,8 @@ import type { Recognised } from '../recognition/recogniser.ts';
 import { recordAnswer, type Understood } from './recordAnswer.ts';
 import { readRequest, type ReadRequest } from './readRequest.ts';
 import { receiptHeaders, reusedBy, reuseHeaders, reuseLine, reuseUsage } from './receipt.ts';
-import { isOnePlace, makeRoom, type Room } from './room.ts';
+import { makeRoom, type Room } from './room.ts';
+import { hasOneSlot } from './takeSlot.ts';
 import { besidesOf, sender } from './sender.ts';
 import { askServer } from './askServer.ts';
 
@@ -93,7 +94,7 @@ async function pass(
       leave();
       throw error;
     });
-    if (isOnePlace(target) !== isOnePlace(had)) {
+    if (hasOneSlot(target) !== hasOneSlot(had)) {
       leave();
       passing = await enter();
     }
@@ -184,7 +185,7 @@ async function ask(
     gateway.figures.failed(client, new Refused(said ?? '', reply.statusCode).error);
     return void res.end();
   }
-  const reused = reusedBy(healing, room.cold, healed);
+  const reused = reusedBy(healing, room.whyCold, healed);
   const { answerId } = understood;
   const options: StreamOptions = {
     body: written.body,

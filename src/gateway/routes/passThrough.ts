@@ -5,14 +5,15 @@ import { withFields } from '../formats/spans.ts';
 import { answerHeaders, upstreamHeaders } from '../passing/headers.ts';
 import { readBody } from '../passing/readBody.ts';
 import { relayBody } from '../passing/relay.ts';
-import { isOnePlace, makeRoom } from './room.ts';
+import { makeRoom } from './room.ts';
+import { hasOneSlot } from './takeSlot.ts';
 
 /** Passes a request on that is no part of a conversation. On a server with one place it takes that, like a conversation. */
 export async function passThrough(gateway: GatewayContext, request: GatewayRequest): Promise<void> {
   const { targets, outside, recorder } = gateway;
   const body = request.req.method === 'POST' ? await readBody(request.req) : null;
   const target = await targets.for(request);
-  if (body === null || !isOnePlace(target)) return await send(gateway, target, request, body);
+  if (body === null || !hasOneSlot(target)) return await send(gateway, target, request, body);
   const lineage = await outside.lineages.of(null, null, (error) => recorder.failed(error, null));
   const room = await makeRoom(gateway, target, null, outside.saltOf(lineage), request.signal);
   try {

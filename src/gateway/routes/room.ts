@@ -2,9 +2,9 @@ import { isCwmError } from '../../protocol/errors.ts';
 import type { SessionId } from '../../protocol/ids.ts';
 import type { GatewayContext } from '../context.ts';
 import type { Target } from '../targets.ts';
-import { chooseSlot } from '../passing/chooseSlot.ts';
 import type { Conversation } from '../recognition/said.ts';
 import type { Recognised } from '../recognition/recogniser.ts';
+import { takeSlot, type TakenSlot } from './takeSlot.ts';
 
 /** What the server's memory is for a request that is about to be sent. */
 export interface Room {
@@ -19,17 +19,10 @@ export interface Room {
   /** Only the memory of the server has the conversation, in a place that is known. */
   readonly isVolatile: boolean;
   /** The conversation was out of the server's memory: what became of that, in words. Null: it was not. */
-  readonly cold: string | null;
+  readonly whyCold: string | null;
   /** Called once the request has ended. */
   readonly leave: () => void;
 }
-
-/** Where a request goes: into a slot, or into the only one; null: wherever the server has it go. */
-type At = {
-  readonly slot: number | undefined;
-  /** Other slots that the server will empty for it. */
-  readonly emptied: readonly number[];
-} | null;
 
 /**
  * Before a prompt is sent: what the conversation needs is brought back, and what the server has instead is saved. In each slot, requests come one
@@ -47,21 +40,22 @@ export async function makeRoom(
 ): Promise<Room> {
   const { outside } = gateway;
   const { spec } = target;
-  const { at, free } = await placeFor(gateway, target, recognised, signal);
+  const taken = await takeSlot(gateway, target, recognised, signal);
+  const free = taken?.free ?? ((): void => undefined);
   const { promise: isSent, resolve: sent } = Promise.withResolvers<void>();
   try {
-    const room = await roomFor(gateway, { target, at, recognised, salt, isSent }, signal);
-    const passed = outside.passing(spec, at?.slot);
+    const room = await roomFor(gateway, { target, taken, recognised, salt, isSent }, signal);
+    const passed = outside.passing(spec, taken?.slot);
     const leave = (): void => {
       passed();
-      if (at?.slot === undefined) return free();
+      if (taken?.slot === undefined) return free();
       // What is in the slot now is known before the next one comes.
       void outside
-        .slots(spec, AbortSignal.timeout(lookMs), at.slot)
+        .slots(spec, AbortSignal.timeout(lookMs), taken.slot)
         .catch(() => undefined)
         .finally(free);
     };
-    return { ...room, slot: at?.slot ?? null, isVolatile: at !== null, leave };
+    return { ...room, slot: taken?.slot ?? null, isVolatile: taken !== null, leave };
   } catch (error) {
     free();
     throw error;
@@ -73,58 +67,11 @@ export async function makeRoom(
 /** How long a server may take to say what it has in its slots, once an answer has ended. In milliseconds. */
 const lookMs = 5000;
 
-async function placeFor(
-  { outside, places, recogniser }: GatewayContext,
-  target: Target,
-  recognised: Recognised | null,
-  signal: AbortSignal,
-): Promise<{ readonly at: At; readonly free: () => void }> {
-  const { spec } = target;
-  if (isOnePlace(target)) {
-    const { leave } = await places.take(spec, signal);
-    return { at: { slot: undefined, emptied: [] }, free: leave };
-  }
-  // Of what is not recorded, nobody knows what belongs together: the server finds that by likeness.
-  const isLooked = recognised !== null && (target.slots ?? 0) > 1;
-  const slots = isLooked ? await outside.slots(spec, signal) : null;
-  if (!recognised || !slots) return { at: null, free: () => undefined };
-  const turn = recognised.kind === 'turn' ? recognised : null;
-  const conversationIn = (slot: number): Conversation | null => {
-    const holder = outside.holderOf(spec, slot);
-    return holder && recogniser.ofSession(holder);
-  };
-  const choose = (free: readonly number[]): number | null =>
-    chooseSlot(
-      slots.filter(({ slot }) => free.includes(slot)),
-      {
-        kept: turn ? outside.slotOf(spec, turn.conversation.session) : undefined,
-        begins: !turn || turn.known === 0,
-        isUnsaved: turn !== null && outside.isUnsaved(turn.conversation.session),
-        isAlike: (other) => turn !== null && beginsAs(turn.conversation, other),
-      },
-      conversationIn,
-    );
-  const { slot, leave } = await places.take(spec, signal, slots.length, choose);
-  const emptied = slots.flatMap(({ isEmptiedAtRest, slot: other }) =>
-    isEmptiedAtRest && other !== slot && !places.isTaken(spec, other) ? [other] : [],
-  );
-  return { at: { slot, emptied }, free: leave };
-}
-
-const beginsAs = (one: Conversation, other: Conversation): boolean =>
-  one.system !== '' &&
-  one.systemKey === other.systemKey &&
-  one.toolsKey === other.toolsKey &&
-  one.lineage === other.lineage;
-
-/** A server that has KV of one conversation only, and loses it when another one comes or when it ends. */
-export const isOnePlace = ({ description, slots }: Target): boolean =>
-  description.kind === 'llama-server' && slots === 1;
-
 /** A request that room is made for. */
 interface Coming {
   readonly target: Target;
-  readonly at: At;
+  /** Null: it goes wherever the server has it go. */
+  readonly taken: TakenSlot | null;
   readonly recognised: Recognised | null;
   readonly salt: string;
   /** Resolves once it is about to be sent, or will not be. */
@@ -133,25 +80,26 @@ interface Coming {
 
 async function roomFor(
   gateway: GatewayContext,
-  { target, at, recognised, salt, isSent }: Coming,
+  { target, taken, recognised, salt, isSent }: Coming,
   signal: AbortSignal,
 ): Promise<Omit<Room, 'slot' | 'isVolatile' | 'leave'>> {
   const { outside, recogniser } = gateway;
   const { spec } = target;
-  const slot = at?.slot;
+  const slot = taken?.slot;
   const turn = recognised?.kind === 'turn' ? recognised : null;
   const conversation = turn?.conversation ?? null;
   const session = conversation?.session ?? null;
-  const holder = at && outside.holderOf(spec, slot);
-  const isDisplacing = at !== null && (session === null || holder !== session);
+  const holder = taken && outside.holderOf(spec, slot);
+  const isDisplacing = taken !== null && (session === null || holder !== session);
   if (isDisplacing) {
     if (session !== null && turn !== null && turn.known > 0) void outside.lookAhead(session);
     // What the server has is saved as the holder's, so before the salt of this request is noted for it.
-    if (holder) await leave(gateway, { spec, slot, holder, isSent }, signal);
+    if (holder) await saveWhatLeaves(gateway, { spec, slot, holder, isSent }, signal);
   }
-  for (const emptied of at?.emptied ?? []) {
+  for (const emptied of taken?.emptied ?? []) {
     const rests = outside.holderOf(spec, emptied);
-    if (rests && rests !== session) await leave(gateway, { spec, slot: emptied, holder: rests, isSent }, signal);
+    if (rests && rests !== session)
+      await saveWhatLeaves(gateway, { spec, slot: emptied, holder: rests, isSent }, signal);
   }
   // After that: work on another conversation's KV may be the very checkpoint that this request needs.
   const isWarm = slot !== undefined && !isDisplacing && conversation?.mayBeCold === false;
@@ -159,17 +107,17 @@ async function roomFor(
   const passage = await outside.letPass(spec, salt, signal, { slot });
   const isNew = passage?.isNew === true;
   if (isNew) for (const each of recogniser.all) each.mayBeCold = true;
-  const isElsewhere = isDisplacing || (at !== null && outside.holderOf(spec, slot) !== session);
-  let cold: string | null = null;
+  const isElsewhere = isDisplacing || (taken !== null && outside.holderOf(spec, slot) !== session);
+  let whyCold: string | null = null;
   if (turn && turn.known > 0 && (turn.conversation.mayBeCold || isElsewhere)) {
     const ready = await makeReady(gateway, turn.conversation, { slot, known: target }, signal);
-    if (!ready.isThere) return { isThere: false, isNew, isForeign: false, cold: null };
-    cold = ready.why;
+    if (!ready.isThere) return { isThere: false, isNew, isForeign: false, whyCold: null };
+    whyCold = ready.why;
     // What was brought back from a file is the conversation's own from now on.
     if (passage) await outside.letPass(spec, salt, signal, { slot, isAgain: true });
   }
-  if (at) outside.tookEngine(spec, session, slot);
-  return { isThere: true, isNew, isForeign: passage?.mayReuse === false, cold };
+  if (taken) outside.tookEngine(spec, session, slot);
+  return { isThere: true, isNew, isForeign: passage?.mayReuse === false, whyCold };
 }
 
 /** A conversation that a server loses. */
@@ -179,8 +127,8 @@ interface Leaving extends Pick<Coming, 'isSent'> {
   readonly holder: SessionId;
 }
 
-/** The server loses the conversation that it has now. */
-async function leave(
+/** Before the server loses the conversation that it has in a slot. */
+async function saveWhatLeaves(
   { outside, recogniser, recorder }: GatewayContext,
   { spec, slot, holder, isSent }: Leaving,
   signal: AbortSignal,
