@@ -2,8 +2,9 @@ import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { startGemma } from '../clients/gemmaServer.ts';
 import { engineRecipes } from '../engines/live/engineRecipe.ts';
-import { freePort, type ModelServer } from '../engines/live/guardedServer.ts';
+import { freePort } from '../engines/live/guardedServer.ts';
 import { installedPython } from '../engines/live/installEngine.ts';
+import { lastingServer } from '../engines/live/lastingServer.ts';
 import { tellChat, type ChatPlace, type Door } from './chatPlace.ts';
 import { runSuite } from './harness/runSuite.ts';
 import { writeProject } from './ui/projectFolder.ts';
@@ -49,7 +50,7 @@ async function throughDoor(vendor: Door, { vsix, place, log }: ChatStoryOptions)
   ];
   for (const each of [folder, profile, storage, slotDir]) mkdirSync(each, { recursive: true });
   writeProject(folder);
-  await using server = await lastingGemma(slotDir);
+  await using server = await lastingServer((port) => startGemma(slotDir, port, 1));
   const [frontPort, gatewayPort] = [await freePort(), await freePort()];
   const settings = {
     'chat.disableAIFeatures': false,
@@ -75,6 +76,8 @@ async function throughDoor(vendor: Door, { vsix, place, log }: ChatStoryOptions)
       settings,
       environment: tellChat(told),
       timeoutMs: 3_600_000,
+      // A window waits long for a model server that does not come back.
+      signal: server.lost,
       log,
     });
   };
@@ -85,28 +88,5 @@ async function throughDoor(vendor: Door, { vsix, place, log }: ChatStoryOptions)
     passed: first.passed + second.passed,
     failed: first.failed + second.failed,
     skipped: first.skipped + second.skipped,
-  };
-}
-
-/** Gemma in a llama-server that is started again, at the same address and over the same files, whenever it ends. */
-async function lastingGemma(slotDir: string): Promise<{ now(): ModelServer } & AsyncDisposable> {
-  const over = new AbortController();
-  const start = (port?: number) => startGemma(slotDir, port, 1);
-  let server = await start();
-  const watch = async (): Promise<void> => {
-    while (!over.signal.aborted) {
-      await server.ended;
-      if (!over.signal.aborted) server = await start(Number(new URL(server.url).port));
-    }
-  };
-  const watching = watch();
-  return {
-    now: () => server,
-    async [Symbol.asyncDispose]() {
-      over.abort();
-      await server.stop();
-      await watching;
-      await server.stop();
-    },
   };
 }
