@@ -24,7 +24,7 @@ import type { LogFormat, LogLevel } from '../protocol/log.ts';
 import { LogFile, type Log } from './process/logFile.ts';
 import { networkFileSystem, networkWarning } from './health/networkFileSystem.ts';
 import { OperationLimit } from './api/operationLimit.ts';
-import { changeLimits, gatewayRequests, limitsOf, RateLimiter } from './api/rateLimit.ts';
+import { changeLimits, gatewayRequests, gatewayLimitsOf, RateLimiter } from './api/rateLimit.ts';
 import { OwnPlace } from './process/ownPlace.ts';
 import { makeOwnStorage } from './process/ownStorage.ts';
 import { Retirement } from './process/retirement.ts';
@@ -241,7 +241,7 @@ class StartedBackend implements RunningBackend {
       gatewayRatePerMinute = gatewayRateLimit.default,
       clock = systemClock,
     } = this.#options;
-    const gatewayRates = new RateLimiter(() => limitsOf(gatewayRatePerMinute), clock, gatewayRequests);
+    const gatewayRates = new RateLimiter(() => gatewayLimitsOf(gatewayRatePerMinute), clock, gatewayRequests);
     services.gateway?.limitBy?.((client) => gatewayRates.whyRefused(client));
     const dispatch = makeDispatch({
       operations: services.operations,

@@ -1,6 +1,14 @@
 import path from 'node:path';
 import { CwmError } from '../protocol/errors.ts';
-import { isEmptyJson, restoreJson, restoreJsonItem, setJson, upsertJsonItem, type JsonChange } from './jsonEdit.ts';
+import {
+  hasJson,
+  isEmptyJson,
+  restoreJson,
+  restoreJsonItem,
+  setJson,
+  upsertJsonItem,
+  type JsonChange,
+} from './jsonEdit.ts';
 
 /** What a client is set up with. */
 export interface ClientSetup {
@@ -85,14 +93,19 @@ const anyText = /\S.*/;
  * Fields of a JSON file; those that are undefined stay. Comments, order and everything else stay what they were.
  *
  * @param own what the client itself writes into a file that has nothing else.
+ * @param needed without which the client believes nothing of the file: set where it is missing, and left there.
  */
-const jsonFields = (file: string, fields: readonly JsonChange[], own = /(?!)/g): ConfigChange => ({
+const jsonFields = (
+  file: string,
+  fields: readonly JsonChange[],
+  own = /(?!)/g,
+  needed: readonly JsonChange[] = [],
+): ConfigChange => ({
   file,
-  apply: (before) =>
-    setJson(
-      before ?? '',
-      fields.filter(({ value }) => value !== undefined),
-    ),
+  apply: (before) => {
+    const missing = needed.filter(({ outer, name }) => !hasJson(before ?? '', outer, name));
+    return setJson(before ?? '', [...missing, ...fields.filter(({ value }) => value !== undefined)]);
+  },
   undo: (now, before) => {
     // Without a backup, values under a client's own names may be the user's.
     const ours = fields.filter(({ name }) => before !== undefined || /^cwm/i.test(name));
@@ -135,7 +148,7 @@ export const clientConfigs: Readonly<Record<string, ClientConfig>> = {
         anyText,
       ),
     hint: ({ home, model }) =>
-      `Choose the model "${model}" in Continue. On the command line: cn --config ${continueFile(home)}`,
+      `Choose the model "${model}" in Continue. On the command line: cn --config ${shellWord(continueFile(home))}`,
   },
   opencode: {
     label: 'OpenCode',
@@ -159,7 +172,7 @@ export const clientConfigs: Readonly<Record<string, ClientConfig>> = {
         }),
         /"\$schema":\s*"[^"]*",?/g,
       ),
-    hint: ({ model }) => `Run: opencode -m cwm/${model}`,
+    hint: ({ model }) => `Run: opencode -m ${shellWord(`cwm/${model}`)}`,
   },
   codex: {
     label: 'Codex',
@@ -176,7 +189,7 @@ export const clientConfigs: Readonly<Record<string, ClientConfig>> = {
         providerOfCodex,
       ),
     hint: ({ model, contextTokens }) =>
-      `Run: codex -c model_provider=cwm -m ${model}${contextTokens === undefined ? '' : ` -c model_context_window=${contextTokens}`}`,
+      `Run: codex -c model_provider=cwm -m ${shellWord(model)}${contextTokens === undefined ? '' : ` -c model_context_window=${contextTokens}`}`,
   },
   'claude-code': {
     label: 'Claude Code',
@@ -206,7 +219,6 @@ export const clientConfigs: Readonly<Record<string, ClientConfig>> = {
       jsonFields(
         path.join(home, '.cline', 'data', 'settings', 'providers.json'),
         [
-          { outer: null, name: 'version', value: 1 },
           { outer: null, name: 'lastUsedProvider', value: clineProvider },
           ...inObject('providers', {
             [clineProvider]: {
@@ -223,9 +235,10 @@ export const clientConfigs: Readonly<Record<string, ClientConfig>> = {
             },
           }),
         ],
-        /"(modes|providers)":\s*\{\s*\},?/g,
+        /"version":\s*1,?|"(modes|providers)":\s*\{\s*\},?/g,
+        [{ outer: null, name: 'version', value: 1 }],
       ),
-    hint: ({ model }) => `Run: cline -P ${clineProvider} -m ${model}`,
+    hint: ({ model }) => `Run: cline -P ${clineProvider} -m ${shellWord(model)}`,
   },
   qwen: {
     label: 'Qwen Code',
@@ -249,7 +262,7 @@ export const clientConfigs: Readonly<Record<string, ClientConfig>> = {
         ],
         /"\$version":\s*\d+,?/g,
       ),
-    hint: ({ model }) => `Run: qwen --auth-type openai -m ${model}`,
+    hint: ({ model }) => `Run: qwen --auth-type openai -m ${shellWord(model)}`,
   },
   vscode: {
     label: "VS Code's chat",
@@ -284,9 +297,13 @@ export const clientConfigs: Readonly<Record<string, ClientConfig>> = {
     change: () => null,
     hint: ({ base, token, model }) =>
       `Run: curl ${base}/v1/chat/completions -H 'Authorization: Bearer ${token}' -H 'Content-Type: application/json' ` +
-      `-d '{"model": "${model}", "messages": [{"role": "user", "content": "Hello."}]}'`,
+      `-d ${shellWord(JSON.stringify({ model, messages: [{ role: 'user', content: 'Hello.' }] }))}`,
   },
 };
+
+/** A model's id may be the path of its file: in quotes where a shell would take it apart. */
+const shellWord = (text: string): string =>
+  /^[\w./:@%+=,-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 
 const qwenKey = 'CWM_GATEWAY_TOKEN';
 /** Cline's own name for any server of OpenAI's API. */

@@ -109,7 +109,9 @@ async function modelOf(
   if (model.endsWith(memorySuffix)) return { contextTokens: memoryTokens };
   const { engines } = await desk.call('health', { probe: true });
   const status = engines.find(({ spec }) => spec === engine);
-  return { contextTokens: status?.maxModelLen ?? undefined, takesPictures: status?.takesPictures };
+  // A server may have several models, and tells this of one.
+  if (status?.model !== model) return {};
+  return { contextTokens: status.maxModelLen ?? undefined, takesPictures: status.takesPictures };
 }
 
 async function preview(shown: ConfigChange): Promise<NonNullable<ConnectPlan['change']>> {

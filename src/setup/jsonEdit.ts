@@ -70,6 +70,13 @@ export function restoreJsonItem(text: string, earlier: string, key: string, valu
   return was ? spliced(text, there.offset, end(there), earlier.slice(was.offset, end(was))) : without(text, there);
 }
 
+/** Whether the object of a text, or an object inside it, has a field. @throws CwmError InvalidConfig for what is no JSON object. */
+export function hasJson(text: string, outer: string | null, name: string): boolean {
+  if (text.trim() === '') return false;
+  objectIn(readJson(text));
+  return valueAt(objectAt(treeOf(text), outer), name) !== undefined;
+}
+
 /** Whether nothing is in a JSON object or array, not even a comment. */
 export const isEmptyJson = (text: string): boolean => /^\s*(\{\s*\}|\[\s*\])?\s*$/.test(text);
 

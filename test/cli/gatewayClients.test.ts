@@ -49,7 +49,7 @@ test('cwm connect shows what a configuration becomes, changes it only on yes, an
 
   const refused = await outcomeOf({ ...me, lines: ['n'] }, 'connect', 'claude-code');
   expect(refused.code).toBe(1);
-  expect(refused.stderr).toMatch(/settings\.json becomes:\n\n[^]*ANTHROPIC_BASE_URL[^]*Nothing was changed\./);
+  expect(refused.stderr).toMatch(/settings\.json (?:becomes|gets):\n\n[^]*ANTHROPIC_BASE_URL[^]*Nothing was changed\./);
   expect(readFileSync(file, 'utf8')).toBe(mine);
 
   const done = await say({ ...me, lines: ['y'] }, 'connect', 'claude-code');

@@ -56,6 +56,20 @@ describe('the configuration of a client', () => {
     expect(changeOf(name)?.undo(text, undefined)).not.toBeNull();
   });
 
+  test('cline: a provider that the user added since stays readable: its version is not taken out', () => {
+    const change = changeOf('cline');
+    const written = JSON.parse(change?.apply(null) ?? '') as { providers: object };
+    const since = JSON.stringify({ ...written, providers: { ...written.providers, anthropic: { settings: {} } } });
+    expect(JSON.parse(change?.undo(since, null) ?? '')).toMatchObject({ version: 1, providers: { anthropic: {} } });
+    expect(change?.apply('{"version":2}')).toContain('"version":2');
+  });
+
+  test('the line for a shell has quotes around what it would take apart', () => {
+    const model = "/my models/it's.gguf";
+    const hint = clientConfigs['qwen']?.hint({ ...setup, model });
+    expect(hint).toBe(`Run: qwen --auth-type openai -m '/my models/it'\\''s.gguf'`);
+  });
+
   test("claude-code: without a backup, the user's own values stay", () => {
     const own = '{"env":{"ANTHROPIC_AUTH_TOKEN":"sk-mine"}}';
     expect(changeOf('claude-code')?.undo(own, undefined)).toBe(own);

@@ -419,14 +419,22 @@ describe('the project of a request', () => {
     });
   });
 
-  test('is the folder that a header names, where the prompt names none', () => {
+  test('is the folder that a header names, whatever the prompt names', () => {
     const inFolder = (name: string) => (name === 'x-cwm-folder' ? 'file:///home/me/open' : null);
     expect(projectOf(null, inFolder, asked('You code.'))).toEqual({
       project: 'file:///home/me/open',
       isExplicit: false,
     });
-    expect(projectOf(null, inFolder, asked('Working directory: /home/me/app'))?.project).toBe('file:///home/me/app');
+    expect(projectOf(null, inFolder, asked('Working directory: /home/me/app'))?.project).toBe('file:///home/me/open');
     expect(projectOf('demo', inFolder, null)?.project).toBe('project://demo');
+  });
+
+  test('is none that only the result of a tool names, and the first that is named otherwise', () => {
+    const tool = { role: 'tool', text: 'Primary working directory: /home/me/other' } as const;
+    const first = asked('You code.');
+    expect(projectOf(null, none, { ...first, items: [...first.items, tool] })).toBeNull();
+    const both = asked('<cwd>/home/me/app</cwd>', tool.text);
+    expect(projectOf(null, none, both)?.project).toBe('file:///home/me/app');
   });
 
   test('is what Codex says of its workspaces', () => {

@@ -20,6 +20,10 @@ export function limitsOf(perMinute: number): RateLimits | null {
   return { perMinute, perHour: Math.ceil(1000 * factor), burst: Math.max(10, Math.ceil(10 * factor)) };
 }
 
+/** What a client of the gateway may do: all of a minute's requests may come at once, and an hour has no limit of its own. Null for 0, which is no limit. */
+export const gatewayLimitsOf = (perMinute: number): RateLimits | null =>
+  perMinute === 0 ? null : { perMinute, perHour: 60 * perMinute, burst: perMinute };
+
 /**
  * Limits of the changes that clients of the API ask for. Only agents have any: never the editor, and never the user's own command line. A
  * client that can open the socket runs as the user, so this is no protection against attackers: it stops a program that runs away.
@@ -87,13 +91,15 @@ export class RateLimiter {
     if (limits === null) return;
     const nowMs = this.#clock.elapsedMs();
     const { ofMinute, ofHour } = this.#bucketsOf(client, limits, nowMs);
-    const waitMs = Math.max(ofMinute.waitMs(nowMs), ofHour.waitMs(nowMs));
+    const [minuteWaitMs, hourWaitMs] = [ofMinute.waitMs(nowMs), ofHour.waitMs(nowMs)];
+    const waitMs = Math.max(minuteWaitMs, hourWaitMs);
     if (waitMs > 0) {
+      const reached = hourWaitMs > minuteWaitMs ? [limits.perHour, 'an hour'] : [limits.perMinute, 'a minute'];
       const seconds = Math.ceil(waitMs / 1000);
       const { what, where } = this.#counted;
       throw new CwmError(
         'TooManyRequests',
-        `This client has reached its limit of ${limits.perMinute} ${what} a minute.`,
+        `This client has reached its limit of ${reached[0]} ${what} ${reached[1]}.`,
         {
           hint: `Wait ${seconds} s, or raise ${where}. A change takes effect at the next start of the backend.`,
           context: { retry_after_seconds: seconds, perMinute: limits.perMinute, perHour: limits.perHour },

@@ -23,6 +23,9 @@ const sentences: readonly RegExp[] = [
   /following folders:\s*\n- (.+)/,
 ];
 
+/** What a client says to the model for itself, or its user says: a result of a tool may name any folder. */
+const speaksForItself = new Set(['system', 'user']);
+
 /** A prompt names its folder near its beginning or its end; a folder in the middle of a conversation is talk. */
 const mostItems = 3;
 
@@ -34,7 +37,7 @@ export interface NamedProject {
 }
 
 /**
- * What the path or `x-cwm-project` says, else the working directory that the client's prompt names, else `x-cwm-folder`.
+ * What the path or `x-cwm-project` says, else `x-cwm-folder`, else the working directory that the client's prompt names.
  *
  * @param named of the path; null where it has none.
  * @returns null for a request of no project.
@@ -44,7 +47,7 @@ export function projectOf(named: string | null, header: HeaderOf, asked: Asked |
   const isExplicit = said !== null && said !== '';
   const text = isExplicit
     ? said
-    : (folderOfCodex(header) ?? (asked && folderInPrompt(asked)) ?? header('x-cwm-folder'));
+    : (header('x-cwm-folder') ?? folderOfCodex(header) ?? (asked && folderInPrompt(asked)));
   const project = text === null ? null : asProject(text);
   return project && { project, isExplicit };
 }
@@ -74,9 +77,9 @@ const encodePath = (path: string): string =>
     .join('/');
 
 function folderInPrompt({ system, items }: Asked): string | null {
-  const texts = [system, ...items.slice(0, mostItems).map(({ text }) => text)];
-  for (const sentence of sentences) {
-    for (const text of texts) {
+  const own = items.slice(0, mostItems).filter(({ role }) => speaksForItself.has(role));
+  for (const text of [system, ...own.map((item) => item.text)]) {
+    for (const sentence of sentences) {
       const folder = sentence.exec(text)?.[1]?.trim();
       if (folder && /^(\/|[A-Za-z]:[/\\])/.test(folder)) return folder;
     }

@@ -1,5 +1,11 @@
-import { describe, expect, it } from 'vitest';
-import { changeLimits, limitsOf, RateLimiter, type RateLimits } from '../../../src/backend/api/rateLimit.ts';
+import { describe, expect, it, test } from 'vitest';
+import {
+  changeLimits,
+  gatewayLimitsOf,
+  limitsOf,
+  RateLimiter,
+  type RateLimits,
+} from '../../../src/backend/api/rateLimit.ts';
 import { BackendClient } from '../../../src/client/backendClient.ts';
 import { requestBackend } from '../../../src/client/transport.ts';
 import type { CwmError } from '../../../src/protocol/errors.ts';
@@ -89,6 +95,11 @@ describe('S0-62 rate limit', () => {
   ])('with --rate-limit %s the client %s has %j: it is about agents', (perMinute, client, limits) => {
     expect(changeLimits(perMinute)(client)).toEqual(limits);
   });
+});
+
+test('S0-62 a client of the gateway may send all of a minute at once, and goes on so for hours', () => {
+  expect(gatewayLimitsOf(600)).toEqual({ perMinute: 600, perHour: 36_000, burst: 600 });
+  expect(gatewayLimitsOf(0)).toBeNull();
 });
 
 describe('S0-62 a backend', () => {

@@ -1,6 +1,12 @@
 import type { Command } from 'commander';
 import { clientConfigs } from '../../../setup/clientConfigs.ts';
-import { firstAnswer, planConnection, undoConnection, type ConnectDesk } from '../../../setup/clientConnection.ts';
+import {
+  firstAnswer,
+  planConnection,
+  undoConnection,
+  type ConnectDesk,
+  type ConnectPlan,
+} from '../../../setup/clientConnection.ts';
 import type { Perform } from '../../action.ts';
 import { readableText } from '../../../base/readableText.ts';
 import { withCommonOptions, type Run } from '../../run.ts';
@@ -37,7 +43,7 @@ async function connect(run: Run, kind: string, { project, served, yes }: Connect
   const plan = await planConnection(desk, { kind, project, model: served, ...run.onEngine });
   const { label, change } = plan;
   if (!yes) {
-    if (change) run.terminal.err(`${change.file} becomes:\n\n${change.after}\n`);
+    if (change) run.terminal.err(`${shownChange(change)}\n`);
     await run.requireYes(change ? 'Make this change?' : `Make a token for ${label}? It is shown once.`);
   }
   const hint = await plan.make();
@@ -62,6 +68,16 @@ async function connect(run: Run, kind: string, { project, served, yes }: Connect
   if (works) run.terminal.err(`${label} works: its request was answered.\n`);
   else if (!signal.aborted)
     run.terminal.err(refused ? 'It got no answer within two minutes.\n' : 'None came within two minutes.\n');
+}
+
+/** What is there already may be keys of other services, which belong into no log. */
+function shownChange({ file, before, after }: NonNullable<ConnectPlan['change']>): string {
+  if (before === null) return `${file} becomes:\n\n${after}`;
+  const there = new Set(before.split(/\r?\n/));
+  return `${file} gets:\n\n${after
+    .split(/\r?\n/)
+    .filter((line) => !there.has(line))
+    .join('\n')}\n`;
 }
 
 async function undo(run: Run, kind: string): Promise<void> {
