@@ -32,6 +32,52 @@ const eventsOf = (text: string): readonly Readonly<Record<string, unknown>>[] =>
     .filter((event) => event.startsWith('event: '))
     .map((event) => JSON.parse(event.slice(event.indexOf('data: ') + 6)) as Record<string, unknown>);
 
+describe('an empty answer', () => {
+  const message = (role: string, content: unknown): object => ({ role, content });
+  const thought = { type: 'reasoning', summary: [], content: [{ type: 'reasoning_text', text: 'Hm.' }] };
+
+  test.each([
+    ['chat completions', 'leaves it out', '/v1/chat/completions', 'messages', []],
+    ['chat completions', 'says ""', '/v1/chat/completions', 'messages', [message('assistant', '')]],
+    ['chat completions', 'says null', '/v1/chat/completions', 'messages', [message('assistant', null)]],
+    ['Responses', 'leaves it out', '/v1/responses', 'input', []],
+    ['Responses', 'says an empty list', '/v1/responses', 'input', [message('assistant', [])]],
+    ['Responses', 'sends what was thought', '/v1/responses', 'input', [thought]],
+    ['Messages', 'leaves it out', '/v1/messages', 'messages', []],
+    ['Messages', 'says an empty list', '/v1/messages', 'messages', [message('assistant', [])]],
+    ['Messages', 'says a blank', '/v1/messages', 'messages', [message('assistant', [{ type: 'text', text: ' ' }])]],
+  ])('of %s makes no branch where the client %s, also after a restart', async (_form, _how, path, field, empty) => {
+    const gateway = await gatewayFixture();
+    let text = '';
+    gateway.server.answer = (_, res) => {
+      const choices = [{ index: 0, message: { role: 'assistant', content: text }, finish_reason: 'stop' }];
+      res.writeHead(200, { 'content-type': 'application/json' });
+      res.end(JSON.stringify({ id: 'c', model: 'm', choices }));
+    };
+    const said: object[] = [];
+    const ask = async (question: string, answer: string): Promise<void> => {
+      text = answer;
+      said.push(message('user', question));
+      const given = await gateway.post(path, { model: 'm', max_tokens: 9, [field]: said });
+      expect(given.status).toBe(200);
+      await given.text();
+      said.push(...(answer === '' ? empty : [message('assistant', answer)]));
+      await gateway.settled();
+      if (question !== 'two') await gateway.restart();
+    };
+    await ask('one', '');
+    await ask('two', '');
+    await ask('three', 'Three.');
+    await ask('four', '');
+    await ask('five', 'Five.');
+    const all = await gateway.sessions();
+    expect(all).toHaveLength(1);
+    expect(Object.keys(all[0]!.session.branches)).toHaveLength(1);
+    const texts = all[0]!.said.map((each) => ('text' in each ? each.text : each.type));
+    expect(texts).toEqual(['one', '', 'two', '', 'three', 'Three.', 'four', '', 'five', 'Five.']);
+  });
+});
+
 describe('an answer that is not streamed', () => {
   const whole = (_: Passed, res: ServerResponse): void => {
     const message = { role: 'assistant', content: 'Hi.' };

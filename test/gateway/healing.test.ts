@@ -213,6 +213,19 @@ describe('what means the same as before is sent as it was before', () => {
     expect(next.slice(next.indexOf('"tools"'))).toBe(first.slice(first.indexOf('"tools"')));
   });
 
+  test('a message in front of an empty answer, which has no place of its own', async () => {
+    const gateway = await gatewayFixture();
+    await gateway.chat([user('Say hi')]);
+    const parts = user([{ type: 'text', text: 'Say hi' }]);
+    for (const empty of [assistant(''), { role: 'assistant', content: null }]) {
+      await gateway.chat([parts, assistant('Answer 1.'), user('Why?'), empty, user('Well?')]);
+      const why = user([{ type: 'text', text: 'Why?' }]);
+      await gateway.chat([parts, assistant('Answer 1.'), why, empty, user('And?')]);
+      const sent = [user('Say hi'), assistant('Answer 1.'), user('Why?'), empty, user('And?')];
+      expect(gateway.passed.at(-1)?.body['messages']).toEqual(sent);
+    }
+  });
+
   test('the first system prompt, where that is asked for, also in the next process', async () => {
     const gateway = await gatewayFixture(diskFiles, { healing: { heals: true, pins: true } });
     const on = (date: string, more: object[] = []): object[] => [

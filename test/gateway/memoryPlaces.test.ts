@@ -215,6 +215,30 @@ describe('the session that a request with memory continues', () => {
     expect(await client.gateway.sessions()).toHaveLength(1);
   });
 
+  test.each([
+    ['leaves out', []],
+    ['says as a blank', [said(' ')]],
+  ])('a client that %s the empty answers goes on behind them, also after a restart', async (_, empty) => {
+    const client = another(await gatewayFixture());
+    client.gateway.engine.answer = '';
+    for (const text of ['one', 'two', 'three']) {
+      await client.ask(user(text));
+      client.messages.splice(-1, 1, ...empty);
+      await client.gateway.restart();
+    }
+    client.gateway.engine.answer = 'fine';
+    await client.ask(user('four'));
+    const sessions = await client.gateway.sessions();
+    expect(sessions).toHaveLength(1);
+    expect(Object.keys(sessions[0]!.session.branches)).toHaveLength(1);
+    expect(await textOf(client.gateway)).toEqual(['one', '', 'two', '', 'three', '', 'four', 'fine']);
+    // The same first words begin another conversation.
+    client.gateway.engine.answer = '';
+    await another(client.gateway).ask(user('five'));
+    await another(client.gateway).ask(user('five'));
+    expect(await client.gateway.sessions()).toHaveLength(3);
+  });
+
   test('after a restart, a branch that is not the active one goes on in its session', async () => {
     const client = another(await gatewayFixture());
     for (const text of ['u1', 'u2', 'u3']) await client.ask(user(text));

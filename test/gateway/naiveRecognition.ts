@@ -1,5 +1,5 @@
 import type { Item } from '../../src/gateway/formats/item.ts';
-import { canonical, chainOf, rootOf } from '../../src/gateway/recognition/canonical.ts';
+import { canonical, chainOf, isEmptyAnswer, rootOf } from '../../src/gateway/recognition/canonical.ts';
 
 interface Talk {
   readonly number: number;
@@ -52,7 +52,15 @@ export class NaiveRecognition {
     const chain = chainOf(before?.chain ?? rootOf(null), item);
     const there = this.#said.find((said) => said.talk === talk && said.chain === chain && said.before === before);
     if (there && !isAnswer) return there;
-    const said = { talk, before, item, chain, isAnswer, asked: isAnswer ? askedAt(before!) : [], isStored: false };
+    const said = {
+      talk,
+      before,
+      item,
+      chain,
+      isAnswer,
+      asked: isAnswer ? askedAt(before!, item) : [],
+      isStored: false,
+    };
     this.#said.push(said);
     return said;
   }
@@ -109,13 +117,13 @@ export class NaiveRecognition {
         last = this.#said.filter((said) => said.chain === asked.chain);
         known += 2;
       }
-      const best = known < answered ? null : bestOf(last, named, systemKey);
+      const best = known < answered ? null : bestOf(fitting(last, items, known, named), named, systemKey);
       const isMeant =
         best &&
         (best.talk === named || (best.talk.systemKey === systemKey && (!meant.last || meant.last.talk !== named)));
       if (isMeant) meant = { last: best, known };
     }
-    return meant.last ? meant : { last: bestOf(last, named, systemKey), known };
+    return meant.last ? meant : { last: bestOf(fitting(last, items, known, named), named, systemKey), known };
   }
 
   /** An answer of ours whose question has changed. */
@@ -136,8 +144,11 @@ const chainBehind = (said: NaiveSaid | null): string => said?.chain ?? rootOf(nu
 const lineOf = ({ text }: Item): string => text.trim().split('\n', 1)[0]!.trimEnd();
 
 /** Behind the question, and behind what a client may have put before it. */
-function askedAt(question: NaiveSaid): NaiveSaid['asked'] {
-  const found: { behind: string; line: string | null }[] = [{ behind: chainBehind(question.before), line: null }];
+function askedAt(question: NaiveSaid, answer: Item): NaiveSaid['asked'] {
+  const isEmpty = isEmptyAnswer(answer);
+  const line = isEmpty ? lineOf(question.item) : null;
+  const found: { behind: string; line: string | null }[] =
+    isEmpty && question.isStored ? [] : [{ behind: chainBehind(question.before), line }];
   let { before } = question;
   while (!question.isStored && before?.item.role === 'assistant' && !before.isAnswer && found.length <= 4) {
     before = before.before?.before ?? null;
@@ -150,6 +161,16 @@ export function leading(said: NaiveSaid): readonly NaiveSaid[] {
   const all: NaiveSaid[] = [];
   for (let at: NaiveSaid | null = said; at; at = at.before) all.unshift(at);
   return all;
+}
+
+/** Of the client's own conversation, else of all: empty answers where the client says one or leaves one out, otherwise what else there is. */
+function fitting(all: readonly NaiveSaid[], items: readonly Item[], known: number, named: Talk | null) {
+  const [item, next] = [items[known - 1], items[known]];
+  const isWanted = (item !== undefined && isEmptyAnswer(item)) || next?.role === 'user';
+  const own = all.filter(({ talk }) => talk === named);
+  const from = own.length > 0 ? own : all;
+  const wanted = from.filter((said) => isEmptyAnswer(said.item) === isWanted);
+  return wanted.length > 0 ? wanted : from;
 }
 
 /** Of one conversation, what a model of ours wrote or answered. */

@@ -172,6 +172,52 @@ describe('whose turn a request is', () => {
     expect(turn(again, 'Hi once more.')).toMatchObject({ session, known: 3, at: 4 });
   });
 
+  const [one, two, three] = [user('One'), user('Two'), user('Three')];
+
+  test.each([
+    ['left out', []],
+    ['said as ""', [assistant('')]],
+    ['said as null', [{ role: 'assistant', content: null }]],
+    ['said as a blank', [assistant(' \n')]],
+    ['said as reasoning only', [assistant('<think>Hm.</think>')]],
+  ])('11: a conversation goes on behind an empty answer that is %s (Codex, with small models)', (_, empty) => {
+    const { turn } = client();
+    const first = turn([one], '');
+    const second = turn([one, ...empty, two], '');
+    expect(second).toMatchObject({ session: first.session, known: 1 + empty.length, at: 4 });
+    const third = turn([one, ...empty, two, ...empty, three], 'Hi.');
+    expect(third).toMatchObject({ session: first.session, known: 2 + 2 * empty.length, at: 6 });
+    // Another time, the client has them, or has them no more.
+    for (const before of [[], [assistant('')]])
+      expect(turn([one, ...before, two, three, assistant('Hi.'), user('Four')], 'Ho.')).toMatchObject({
+        session: first.session,
+        at: 8,
+      });
+  });
+
+  test('11: what is asked again after an empty answer stands beside it, and goes on from the answer that came then', () => {
+    const { turn } = client();
+    const { session } = turn([one], 'Hi.');
+    const before = [one, assistant('Hi.'), two];
+    expect(turn(before, '')).toMatchObject({ session, known: 2, at: 4 });
+    expect(turn(before, 'Ho.')).toMatchObject({ session, known: 3, at: 4 });
+    expect(turn([...before, assistant('Ho.'), three], 'Hu.')).toMatchObject({ session, known: 4, at: 6 });
+    expect(turn([...before, three], 'He.')).toMatchObject({ session, known: 3, at: 6 });
+    // The same first words begin another conversation, also behind an empty answer.
+    const other = turn([user('Hm?')], '');
+    expect(turn([user('Hm?')], '').session).not.toBe(other.session);
+  });
+
+  test('11: two messages of the user in a row stay what they are, and an empty answer brings no two conversations together', () => {
+    const { turn } = client();
+    const first = turn([one, two], 'Hi.');
+    expect(first.at).toBe(3);
+    expect(turn([one, two, assistant('Hi.'), three], 'Ho.')).toMatchObject({ session: first.session, known: 3, at: 5 });
+    const empty = turn([user('Red?')], '');
+    expect(turn([user('Blue?'), assistant(''), user('Why?')], 'Hi.').session).not.toBe(empty.session);
+    expect(turn([user('Blue?'), user('Red?'), user('Why?')], 'Hi.').session).not.toBe(empty.session);
+  });
+
   test('9: a user message that lost its reminder is the same turn, by the answer behind it (aider, Qwen)', () => {
     const { turn } = client();
     const { session } = turn(

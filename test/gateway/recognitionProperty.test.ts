@@ -2,7 +2,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { describe, expect, test } from 'vitest';
 import type { Asked, Item } from '../../src/gateway/formats/item.ts';
-import { shortHash } from '../../src/gateway/recognition/canonical.ts';
+import { isEmptyAnswer, shortHash } from '../../src/gateway/recognition/canonical.ts';
 import type { Said } from '../../src/gateway/recognition/said.ts';
 import { KnownConversations } from '../../src/gateway/recognition/knownConversations.ts';
 import { Recogniser } from '../../src/gateway/recognition/recogniser.ts';
@@ -122,7 +122,8 @@ const step = fc.oneof(
       question,
       system: fc.constantFrom('You code.', 'You cook.'),
       key: fc.constantFrom(null, null, 'x', 'y'),
-      outcome: fc.constantFrom('yes', 'yes', 'no', 'fails', 'waits'),
+      outcome: fc.constantFrom('yes', 'yes', 'no', '', 'fails', 'waits'),
+      leavesOut: fc.boolean(),
     }),
   },
   { weight: 4, arbitrary: fc.record({ kind: fc.constant('stores'), of: number }) },
@@ -156,10 +157,58 @@ describe('recognition with nearly nothing in memory', () => {
       fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
         const both = new Both();
         for (const each of steps) {
-          if ('question' in each) both.ask(itemsOf(each, both.transcripts), each.system, each.key, each.outcome);
-          else if (each.kind === 'stores') await both.store(each.of);
+          if ('question' in each) {
+            const items = itemsOf(each, both.transcripts);
+            const sent = each.leavesOut ? items.filter((item) => !isEmptyAnswer(item)) : items;
+            both.ask(sent, each.system, each.key, each.outcome);
+          } else if (each.kind === 'stores') await both.store(each.of);
           else if (each.kind === 'restarts') await both.restart();
           else both.forget(each.of);
+        }
+      }),
+      { numRuns: runs(150, 5000) },
+    );
+  });
+
+  test('empty answers may be left out or come in any spelling: nothing is lost or doubled, and no conversation takes the words of another', () => {
+    const turn = fc.record({
+      of: number,
+      begins: fc.boolean(),
+      /** What the user says, in one message or in several. */
+      questions: fc.array(question, { minLength: 1, maxLength: 2 }),
+      answer: fc.constantFrom('', '', ' ', 'yes', 'no'),
+      /** How the client says the empty answers of the conversation until now. */
+      empty: fc.constantFrom(null, '', ' ', '<think>Hm.</think>'),
+    });
+    const words = (items: readonly Item[]) => items.filter((item) => !isEmptyAnswer(item)).map(({ text }) => text);
+    fc.assert(
+      fc.property(fc.array(turn, { maxLength: 40 }), fc.boolean(), (turns, areUnique) => {
+        const recogniser = new Recogniser(new ScratchIndex(scratchInMemory(), 4));
+        const texts = new Map<string, Item>();
+        const talks: { items: readonly Item[]; last: Said }[] = [];
+        for (const [at, { of, begins, questions, answer, empty }] of turns.entries()) {
+          const talk = begins ? undefined : talks[of % talks.length];
+          const before = (talk?.items ?? []).flatMap((item) =>
+            isEmptyAnswer(item) ? (empty === null ? [] : [assistant(empty)]) : [item],
+          );
+          const items = [...before, ...questions.map((text) => user(areUnique ? `${text} ${at}` : text))];
+          const asked: Asked = { model: 'm', streams: true, system: '', items, tools };
+          const found = recogniser.recognise(asked, { client: 'c', project: null, key: null }, at + 1);
+          if (found?.kind !== 'turn') throw new Error('It is no turn.');
+          const added = recogniser.conversations.add(found.conversation, found.last, assistant(answer), true);
+          const said: Said[] = [];
+          for (let up: Said | null = added; up; up = recogniser.conversations.before(up)) said.unshift(up);
+          for (const each of said) if (each.item) texts.set(each.id, each.item);
+          recogniser.conversations.stored(said.filter(({ item }) => item));
+          const stored = said.map(({ id }) => texts.get(id)!);
+          expect(words(stored)).toEqual(words([...items, assistant(answer)]));
+          if (areUnique && talk) {
+            expect(found.conversation.session).toBe(talk.last.conversation.session);
+            expect(said.map(({ id }) => id)).toContain(talk.last.id);
+          }
+          if (areUnique && !talk) expect(found.known).toBe(0);
+          if (talk) Object.assign(talk, { items: [...items, assistant(answer)], last: added });
+          else talks.push({ items: [...items, assistant(answer)], last: added });
         }
       }),
       { numRuns: runs(150, 5000) },

@@ -5,7 +5,7 @@ import { otherName } from '../formats/content.ts';
 import { nullOn } from '../../protocol/errors.ts';
 import type { MessageId, ProjectUri, SessionId } from '../../protocol/ids.ts';
 import { chatMessageOf, type Item } from '../formats/item.ts';
-import { chainOf, rootOf, shortHash } from '../recognition/canonical.ts';
+import { chainOf, isBehindEmpty, isEmptyAnswer, rootOf, shortHash } from '../recognition/canonical.ts';
 
 /** Who asks. */
 export interface MemoryAsker {
@@ -83,11 +83,12 @@ export class Talks {
       chain = chainOf(chain, item);
       // The results of one message's calls belong together.
       if (item.role === 'tool' && items[at + 1]?.role === 'tool') continue;
-      const own = (this.#places.get(chain) ?? []).filter(({ talk }) => isOf(talk, asker.client));
+      const keys = [chain, ...(isBehindEmpty(items, at) ? [emptyKey(chain)] : [])];
+      const own = keys.flatMap((key) => this.#places.get(key) ?? []).filter(({ talk }) => isOf(talk, asker.client));
+      const isAlone = new Set(own.map(({ talk }) => talk)).size === 1;
       for (const { talk, message } of own) {
         const rank = rankOf(talk);
-        if (!found || rank >= found.rank)
-          found = { place: { talk, message, chain, known: at + 1 }, rank, isAlone: own.length === 1 };
+        if (!found || rank >= found.rank) found = { place: { talk, message, chain, known: at + 1 }, rank, isAlone };
       }
     }
     if (found && (found.rank > 0 || found.isAlone)) return found.place;
@@ -133,7 +134,7 @@ export class Talks {
     this.#put(talk, said, isBehind ? { chain: before.chain, at: at + 1 } : { chain: rootOf(talk.project), at: 0 });
     const last = said.at(-1);
     // As the client has it, which the store may spell otherwise.
-    if (answer && last) this.#putOne([...items, answer].reduce(chainOf, rootOf(talk.project)), talk, last.id);
+    if (answer && last) this.#putOne([...items, answer].reduce(chainOf, rootOf(talk.project)), answer, talk, last.id);
     if (answer) for (const [key, place] of this.#unanswered) if (place.talk === talk) this.#unanswered.delete(key);
     if (answer || items.some(({ role }) => role === 'assistant')) return;
     const known = Math.min(said.length, items.length);
@@ -169,15 +170,16 @@ export class Talks {
       const item = itemOf(each);
       chain = chainOf(chain, item);
       for (const { id } of item.calls ?? []) talk.calls.add(id);
-      if (isAnswered) this.#putOne(chain, talk, each.id);
+      if (isAnswered) this.#putOne(chain, item, talk, each.id);
       if (each.role === 'assistant') bounded(this.#answers, mostPlaces).set(each.firstId, { talk, message: each.id });
     }
   }
 
-  #putOne(chain: string, talk: Talk, message: MessageId): void {
-    const others = (this.#places.get(chain) ?? []).filter((each) => each.talk !== talk);
-    this.#places.delete(chain);
-    bounded(this.#places, mostPlaces).set(chain, [...others, { talk, message }]);
+  #putOne(chain: string, item: Item, talk: Talk, message: MessageId): void {
+    const key = isEmptyAnswer(item) ? emptyKey(chain) : chain;
+    const others = (this.#places.get(key) ?? []).filter((each) => each.talk !== talk);
+    this.#places.delete(key);
+    bounded(this.#places, mostPlaces).set(key, [...others, { talk, message }]);
   }
 
   /** A failure costs only the recognition of earlier conversations, until the next request. */
@@ -202,6 +204,9 @@ export class Talks {
     }
   }
 }
+
+/** An empty answer has a place of its own behind what it answers: only what goes on behind it stands there. */
+const emptyKey = (chain: string): string => `${chain} empty`;
 
 const isOf = ({ tags }: Talk, client: string): boolean => {
   const [name] = clientTags(client);

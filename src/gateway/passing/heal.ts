@@ -3,7 +3,7 @@ import type { Layout, Part, Parts } from '../formats/format.ts';
 import type { Item } from '../formats/item.ts';
 import { listOf, type JsonObject } from '../formats/json.ts';
 import { spliced, type Span } from '../formats/spans.ts';
-import { shortHash, toolsKey } from '../recognition/canonical.ts';
+import { isEmptyAnswer, shortHash, toolsKey } from '../recognition/canonical.ts';
 import type { Conversation, Said } from '../recognition/said.ts';
 import type { Spoken } from '../recognition/recogniser.ts';
 import type { Beginning, FirstSpellings, SpellingId } from './firstSpellings.ts';
@@ -160,8 +160,8 @@ function spelled(
   { role }: Spoken,
 ): string | null | undefined {
   const item = part.items.at(-1);
-  // It says nothing that a conversation has.
-  if (!item) return null;
+  // It says nothing that a conversation has, or has the place of what it answers.
+  if (!item || isEmptyAnswer(item)) return null;
   const known = first.of(id);
   if (known?.raw === raw) return null;
   const key = keyOf(sent, part);

@@ -28,8 +28,22 @@ function canonicalArguments(written: string): string {
 /** 128 bits: no two conversations of one user meet. */
 export const shortHash = (text: string): string => ownText(hash('sha256', text, 'base64url').slice(0, 22));
 
+/**
+ * An answer without a word, a call or anything else. Clients leave it out of their next requests, or send it as they like, so that it changes no
+ * chain.
+ */
+export const isEmptyAnswer = ({ role, text, calls = [], others = [] }: Item): boolean =>
+  role === 'assistant' && calls.length === 0 && others.length === 0 && withoutThoughts(text.trim()) === '';
+
+/** Whether what follows an item stands behind an empty answer, where there is one: the client says it, or has left it out. */
+export function isBehindEmpty(items: readonly Item[], at: number): boolean {
+  const [item, next] = [items[at], items[at + 1]];
+  return (item !== undefined && isEmptyAnswer(item)) || next?.role === 'user' || next?.role === 'system';
+}
+
 /** Names everything that was said up to a message. */
-export const chainOf = (before: string, item: Item): string => shortHash(`${before}\n${canonical(item)}`);
+export const chainOf = (before: string, item: Item): string =>
+  isEmptyAnswer(item) ? before : shortHash(`${before}\n${canonical(item)}`);
 
 /** Where conversations of a project begin. */
 export const rootOf = (project: string | null): string => shortHash(`project\n${project ?? ''}`);

@@ -1,9 +1,9 @@
 import { randomId } from '../../base/hash.ts';
 import type { MessageId, ProjectUri, SessionId } from '../../protocol/ids.ts';
 import type { Item } from '../formats/item.ts';
-import { canonical, chainOf, rootOf, shortHash } from './canonical.ts';
+import { canonical, chainOf, isBehindEmpty, isEmptyAnswer, rootOf, shortHash } from './canonical.ts';
 import { entryOf, indexedMessageOf, keys, nameOf, serverNameOf, type Restored } from './indexedMessage.ts';
-import { bestOf, isMeant, isSame, type Conversation, type Said } from './said.ts';
+import { bestOf, isEmpty, isMeant, isSame, type Conversation, type Said } from './said.ts';
 import type { ScratchIndex } from './scratchIndex.ts';
 
 /** How much of a request is known. */
@@ -81,11 +81,13 @@ export class Conversations {
     let chain = rootOf(project);
     let last: Said | null = null;
     let meant: { readonly last: Said; readonly known: number } | null = null;
+    const best = (known: number): Said | null =>
+      this.#best(chains[known - 1]!, isBehindEmpty(items, known - 1), preferred, systemKey);
     const reached = (next: readonly string[]): void => {
       const from = chains.length + 1;
       chains.push(...next);
       for (let known = Math.max(from, answered); known <= chains.length; known++) {
-        last = this.#best(chains[known - 1]!, preferred, systemKey);
+        last = best(known);
         if (last && isMeant(last.conversation, preferred, systemKey, meant?.last ?? null)) meant = { last, known };
       }
       chain = chains.at(-1)!;
@@ -105,7 +107,7 @@ export class Conversations {
     // Another conversation may have been asked the same question since.
     const found = meant as { readonly last: Said; readonly known: number } | null;
     if (found) return { ...found, chains: chains.slice(0, found.known), moved };
-    if (chains.length > 0 && chains.length < answered) last = this.#best(chain, preferred, systemKey);
+    if (chains.length > 0 && chains.length < answered) last = best(chains.length);
     return { last, known: chains.length, chains, moved };
   }
 
@@ -244,10 +246,18 @@ export class Conversations {
     for (const key of said.answerKeys) take(this.#byAnswer, key, said);
   }
 
-  /** The one that the client named, else one with this system prompt, else the one that was used last. */
-  #best(chain: string, preferred: Conversation | null, systemKey: string): Said | null {
-    const own = preferred && bestOf(this.#of(chain, preferred), systemKey);
-    return own ?? bestOf(this.#all(chain), systemKey);
+  /**
+   * The one that the client named, else one with this system prompt, else the one that was used last.
+   *
+   * @param behindEmpty of what has this chain, an empty answer is meant, where there is one; otherwise none is.
+   */
+  #best(chain: string, behindEmpty: boolean, preferred: Conversation | null, systemKey: string): Said | null {
+    const of = (all: readonly Said[]): Said | null => {
+      const fitting = all.filter((said) => isEmpty(said) === behindEmpty);
+      return bestOf(fitting.length > 0 ? fitting : all, systemKey);
+    };
+    const own = preferred && of(this.#of(chain, preferred));
+    return own ?? of(this.#all(chain));
   }
 
   /** The oldest first. */
@@ -302,7 +312,10 @@ export class Conversations {
    * (aider), so that the question follows what stood before them.
    */
   #answerKeys(question: Said, answer: Item): readonly string[] {
-    const found = [answerKey(question.beforeChain, answer)];
+    const found: string[] = [];
+    // An empty answer says nothing of its question.
+    if (!isEmptyAnswer(answer)) found.push(answerKey(question.beforeChain, answer));
+    else if (question.item) found.push(movedKey(question.beforeChain, question.item, answer));
     let before = question.item ? this.before(question) : null;
     while (question.item && before?.role === 'assistant' && !before.isAnswer && found.length <= mostMoved) {
       const asked: Said | null = this.before(before);

@@ -72,6 +72,9 @@ export function bestOf(all: readonly Said[], systemKey: string): Said | null {
   return found;
 }
 
+/** It has the chain of what it answers: {@link isEmptyAnswer}. */
+export const isEmpty = ({ role, chain, beforeChain }: Said): boolean => role === 'assistant' && chain === beforeChain;
+
 function isBefore(said: Said, found: Said, systemKey: string): boolean {
   const [one, other] = [said.conversation, found.conversation];
   if (isSame(one, other)) return said.hasAnswer || !found.hasAnswer;
