@@ -189,17 +189,6 @@ describe('a chat through the gateway', () => {
       ]);
   });
 
-  test('a server that breaks off in the middle breaks off for the client too, and the part is stored as failed', async () => {
-    const gateway = await gatewayFixture();
-    gateway.server.answer = (_, res) => {
-      res.writeHead(200, { 'content-type': 'text/event-stream' });
-      res.write(chunk({ content: 'Once upon' }), () => res.destroy());
-    };
-    const answer = await gateway.post('/v1/chat/completions', { messages: hi, stream: true });
-    await expect(answer.text()).rejects.toThrow();
-    expect(await gateway.sessions()).toMatchObject([{ said: [{}, { text: 'Once upon', cut: 'failed' }] }]);
-  });
-
   test('a stream that the server ends too early, but cleanly, says so', async () => {
     const gateway = await gatewayFixture();
     gateway.server.answer = (_, res) =>

@@ -515,3 +515,75 @@ describe('Responses', () => {
     expect(said.map(({ type }) => type)).toEqual(['text', 'tool-calls', 'tool-result', 'text']);
   });
 });
+
+describe.each([
+  [
+    'chat completions',
+    '/v1/chat/completions',
+    /^data: \{"error":\{"message":"The model server ended its answer too early\./m,
+  ],
+  ['Messages', '/v1/messages', /^event: error\ndata: .*"message":"The model server ended its answer too early\./m],
+  ['Responses', '/v1/responses', /^event: response\.failed\ndata: .*The model server ended its answer too early\./m],
+])('a model server that is killed while a client of %s waits', (_, to, told) => {
+  const hi = [{ role: 'user', content: 'Say hi' }];
+  const body = { model: 'm', max_tokens: 9, messages: hi, input: hi };
+
+  test.each([
+    ['closes', (res: ServerResponse) => void res.destroy()],
+    ['resets', (res: ServerResponse) => void res.socket?.resetAndDestroy()],
+  ])(
+    'and %s the connection in the middle of a stream: it ends with the error, and the part is kept',
+    async (_how, end) => {
+      const gateway = await gatewayFixture();
+      gateway.server.answer = (_request, res) => {
+        res.writeHead(200, { 'content-type': 'text/event-stream' });
+        res.write(chunk({ content: 'Once upon' }));
+      };
+      const answer = await gateway.post(to, { ...body, stream: true });
+      const reader = answer.body!.pipeThrough(new TextDecoderStream()).getReader();
+      let text = (await reader.read()).value ?? '';
+      end(gateway.responses.at(-1)!);
+      for (let read = await reader.read(); !read.done; read = await reader.read()) text += read.value;
+      expect(text).toContain('Once upon');
+      expect(text).toMatch(told);
+      expect(text.match(/too early/g)).toHaveLength(1);
+      expect(await gateway.sessions()).toMatchObject([{ said: [{}, { text: 'Once upon', cut: 'failed' }] }]);
+      expect(gateway.clients().items).toMatchObject([{ answers: 0, failures: 1 }]);
+    },
+  );
+
+  test.each([
+    ['a stream', true, 'text/event-stream'],
+    ['an answer that is not streamed', false, 'application/json'],
+  ])('before anything of %s came: the answer has a status, and the error in its form', async (_what, stream, type) => {
+    const gateway = await gatewayFixture();
+    gateway.server.answer = (_request, res) => {
+      res.writeHead(200, { 'content-type': type });
+      res.flushHeaders();
+      setImmediate(() => res.socket?.resetAndDestroy());
+    };
+    const answer = await gateway.post(to, { ...body, stream });
+    expect(answer.status).toBe(502);
+    const message = expect.stringContaining('The model server ended its answer too early.');
+    expect(await answer.json()).toMatchObject({ error: { type: 'api_error', message } });
+  });
+
+  test('while its line is held: the error is the next event', async () => {
+    const gateway = await gatewayFixture();
+    gateway.server.answer = (_request, res) => {
+      res.writeHead(200, { 'content-type': 'text/event-stream' });
+      res.flushHeaders();
+      setImmediate(() => res.socket?.resetAndDestroy());
+    };
+    const { promise: isHeld, resolve: go } = Promise.withResolvers<null>();
+    vi.spyOn(gateway.cwm.outside, 'letPass').mockReturnValue(isHeld);
+    // Resolves with the first comment.
+    const answer = await gateway.post(to, { ...body, stream: true });
+    go(null);
+    expect(answer.status).toBe(200);
+    const text = await answer.text();
+    expect(text).toMatch(/^: cwm brings/);
+    expect(text).toMatch(told);
+    expect(gateway.clients().items).toMatchObject([{ failures: 1 }]);
+  });
+});

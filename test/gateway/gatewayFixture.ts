@@ -81,6 +81,7 @@ export async function gatewayFixture(files: Files = diskFiles, over: GatewayOver
   }));
   const engine = given ?? core.engine;
   const passed: Passed[] = [];
+  const responses: ServerResponse[] = [];
   const server: { answer: Answering; url: string } = { answer: numbered(), url: '' };
   const upstream = createServer((req, res) => {
     const chunks: Buffer[] = [];
@@ -93,6 +94,7 @@ export async function gatewayFixture(files: Files = diskFiles, over: GatewayOver
       const body = text.startsWith('{') ? (JSON.parse(text) as Record<string, unknown>) : {};
       const seen = { method: req.method ?? '', path: req.url ?? '', headers: req.headers, bytes, text, body, left };
       passed.push(seen);
+      responses.push(res);
       void server.answer(seen, res);
     });
   });
@@ -157,6 +159,8 @@ export async function gatewayFixture(files: Files = diskFiles, over: GatewayOver
     failures,
     journal,
     passed,
+    /** Of the server, in the order of {@link passed}. */
+    responses,
     clients: () => gateway.clients(),
     putClient: (name: string, change = {}) => gateway.putClient(name, change),
     revoke: (name: string) => clients.delete(name),

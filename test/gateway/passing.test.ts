@@ -1,3 +1,4 @@
+import { endedEarly } from '../../src/gateway/formats/answerError.ts';
 import { EventEmitter } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { PassThrough, Readable } from 'node:stream';
@@ -238,7 +239,7 @@ describe('a stream', () => {
     const tap = { event: () => null, end: () => '' };
     const relayed = relayEvents(body, res as unknown as ServerResponse, tap, () => undefined);
     body.destroy();
-    await expect(relayed).rejects.toThrow('closed before its end');
+    await expect(relayed).rejects.toMatchObject({ name: 'EngineUnavailable', message: endedEarly.message });
   });
 
   test('a client that reads slowly costs no listeners', async () => {

@@ -2,9 +2,24 @@ import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
 import { EventSplitter } from '../formats/streams/eventSplitter.ts';
+import { CwmError } from '../../protocol/errors.ts';
+import { endedEarly } from '../formats/answerError.ts';
 import type { AnswerStream } from '../formats/format.ts';
 
-/** Passes a stream of events on, each one when it is there: nothing waits for the next one. @throws what ends `body` before its end. */
+/** The connection to a model server ended in the middle of an answer. */
+export const brokenOff = (cause: unknown): CwmError =>
+  new CwmError('EngineUnavailable', endedEarly.message, {
+    hint: 'Look whether it still runs, and send the request again.',
+    context: { retry_after_seconds: 5 },
+    cause,
+  });
+
+/**
+ * Passes a stream of events on, each one when it is there: nothing waits for the next one.
+ *
+ * @param onFirst called before anything is written.
+ * @throws CwmError EngineUnavailable where `body` breaks off.
+ */
 export async function relayEvents(
   body: Readable,
   res: ServerResponse,
@@ -18,6 +33,7 @@ export async function relayEvents(
     for (const event of splitter.push(chunk)) passed += tap.event(event) ?? '';
     return passed;
   });
+  onFirst();
   const rest = splitter.end();
   const passed = rest === null ? null : tap.event(rest);
   await write(res, (passed ?? '') + tap.end());
@@ -41,8 +57,8 @@ function relayed(body: Readable, res: ServerResponse, pass: (chunk: Uint8Array) 
       }
     });
     body.once('end', resolve);
-    body.once('error', reject);
-    body.once('close', () => reject(new Error('The stream was closed before its end.')));
+    body.once('error', (cause) => reject(brokenOff(cause)));
+    body.once('close', () => reject(brokenOff(new Error('The stream was closed before its end.'))));
   });
 }
 

@@ -11,7 +11,7 @@ import { answerWithMemory, hasMemory } from '../memory/memoryChat.ts';
 import { errorOf } from '../passing/failures.ts';
 import { answerHeaders } from '../passing/headers.ts';
 import { heldLine } from '../passing/heldLine.ts';
-import { relayBody, relayEvents } from '../passing/relay.ts';
+import { brokenOff, relayBody, relayEvents } from '../passing/relay.ts';
 import type { Recognised } from '../recognition/recogniser.ts';
 import { recordAnswer, type Understood } from './recordAnswer.ts';
 import { readRequest, type ReadRequest } from './readRequest.ts';
@@ -196,17 +196,27 @@ async function ask(
   let firstMs: number | null = null;
   if (String(reply.headers['content-type'] ?? '').includes('text/event-stream')) {
     const stream = wire.stream(options);
-    const onFirst = (): void => void (firstMs ??= clock.elapsedMs());
-    begin();
-    isAnswering();
+    const onFirst = (): void => {
+      if (firstMs !== null) return;
+      firstMs = clock.elapsedMs();
+      begin();
+      isAnswering();
+    };
     try {
       await relayEvents(reply.body, res, stream, onFirst);
+    } catch (error) {
+      // Before its first event, the failure can still have a status.
+      if (!res.headersSent || signal.aborted) throw error;
+      const { isWhole, error: isTold } = stream.answer;
+      res.write(isWhole || isTold ? stream.end() : stream.fail(errorOf(error)));
     } finally {
-      recordAnswer(gateway, understood, stream.answer, { hasLeft: signal.aborted, firstMs });
+      if (res.headersSent) recordAnswer(gateway, understood, stream.answer, { hasLeft: signal.aborted, firstMs });
     }
     return void res.end();
   }
-  const whole = await reply.body.text();
+  const whole = await reply.body.text().catch((error: unknown) => {
+    throw signal.aborted ? error : brokenOff(error);
+  });
   const { answer, passed } = wire.whole(whole, options);
   // Before the record, which changes what the conversation had.
   const found = reused(answer);

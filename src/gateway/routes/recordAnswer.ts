@@ -3,7 +3,7 @@ import type { MessageId } from '../../protocol/ids.ts';
 import type { CutReason, TokensTaken } from '../../protocol/schemas/session.ts';
 import type { GatewayContext } from '../context.ts';
 import type { Target, Targets } from '../targets.ts';
-import { saidNothing } from '../formats/answerError.ts';
+import { endedEarly, saidNothing } from '../formats/answerError.ts';
 import { chatPath } from '../formats/chat/chatFormat.ts';
 import type { Wire } from '../formats/format.ts';
 import { chatMessageOf, type Answer, type Asked, type Item } from '../formats/item.ts';
@@ -87,7 +87,8 @@ function recordTurn(
   const { item } = said;
   // A server that says that its answer has ended has answered, even with nothing: the conversation goes on from there.
   const isSilent = said.finishReason === null && item.text === '' && !item.calls && !item.reasoning && !item.others;
-  const error = said.error ?? (isSilent ? saidNothing : null);
+  const isCut = !said.isWhole && !hasLeft;
+  const error = said.error ?? (isSilent ? saidNothing : isCut ? endedEarly : null);
   if (error === null) figures.answered(client, said.usage);
   else if (!hasLeft) figures.failed(client, error);
   if (recognised?.kind !== 'turn' || isSilent) return;
