@@ -165,11 +165,11 @@ export class FakeLlamaServer {
     if (this.#http.isListening) await this.#http.kill();
   }
 
-  /** The same command line again: files are still there. @param change what is different from now on. */
-  async restart(change: Partial<FakeLlamaFaults> = {}): Promise<void> {
+  /** Files are still there. @param change what is different from now on. @param slots default: as at its first start. */
+  async restart(change: Partial<FakeLlamaFaults> = {}, slots = this.#options.slots ?? 2): Promise<void> {
     await this.kill();
     Object.assign(this.faults, change);
-    this.#slots = new FakeSlots(this.#options.slots ?? 2);
+    this.#slots = new FakeSlots(slots);
     await this.#http.listen();
   }
 

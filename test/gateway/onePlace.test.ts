@@ -364,4 +364,90 @@ describe('a model server with several slots', () => {
     await place.fake.restart();
     for (const name of ['red', 'blue', 'green']) expect((await talk(name)).share).toBeGreaterThan(0.6);
   });
+
+  test.each([2, 1])('that came back with fewer slots (%i) is asked as before', async (slots) => {
+    const place = await onePlace({ slots: 3 });
+    const talk = strangers(place);
+    const names = ['red', 'blue', 'green'];
+    for (const name of names) await place.saved((await talk(name)).session);
+    await place.cwm.settled();
+    await place.fake.restart({}, slots);
+    for (const name of names.toReversed()) expect((await talk(name)).share).toBeGreaterThan(0.8);
+  });
+
+  test.each([false, true])(
+    'has every conversation of those that come at the same time in a slot that is known (started again: %s)',
+    async (isAgain) => {
+      const place = await onePlace({ slots: 3 });
+      const talk = strangers(place);
+      const names = ['red', 'blue', 'green'];
+      if (isAgain) {
+        for (const name of names) await place.saved((await talk(name)).session);
+        await place.cwm.settled();
+        await place.fake.restart();
+      }
+      const answers = await Promise.all(names.map(talk));
+      const slots = answers.map(({ session }) => place.cwm.outside.slotOf(place.llama.spec, session as never));
+      expect(new Set(slots)).toEqual(new Set([0, 1, 2]));
+      for (const name of names) expect((await talk(name)).share).toBeGreaterThan(0.8);
+    },
+  );
+
+  test('leaves the extension the slot that it took for its own session', async () => {
+    const place = await onePlace({ slots: 2 });
+    const talk = strangers(place);
+    const sessions: string[] = [];
+    for (const name of ['red', 'blue']) {
+      const { session } = await talk(name);
+      await place.saved(session);
+      sessions.push(session);
+    }
+    await place.cwm.settled();
+    const { signal } = new AbortController();
+    const ids = Array.from({ length: 100 }, (_, at) => at % 200);
+    await place.llama.measure({ ids, salt: 'own', handle: null }, signal);
+    const own = (await place.llama.slots(signal))?.find(({ isOwn }) => isOwn)?.slot;
+    for (const name of ['blue', 'red']) {
+      expect((await talk(name)).share).toBeGreaterThan(0.8);
+      for (const id of sessions) expect(place.cwm.outside.slotOf(place.llama.spec, id as never)).not.toBe(own);
+    }
+  });
+
+  test('gets nothing back into any slot for a client that left meanwhile', async () => {
+    const place = await onePlace({ slots: 2 });
+    const talk = strangers(place);
+    const { session } = await talk('red');
+    await place.saved(session);
+    for (const name of ['blue', 'green']) await place.saved((await talk(name)).session);
+    await place.cwm.settled();
+    const leaving = new AbortController();
+    const open = vi.spyOn(place.llama, 'describe').mockImplementationOnce(async (signal) => {
+      leaving.abort(new CwmError('Cancelled', 'The client left.'));
+      open.mockRestore();
+      return place.llama.describe(signal);
+    });
+    const known = { spec: place.llama.spec, description: { kind: 'llama-server' } } as const;
+    const before = restored(place);
+    await expect(place.cwm.outside.makeReady(session as never, leaving.signal, { slot: 0, known })).rejects.toThrow(
+      'The client left.',
+    );
+    await place.cwm.settled();
+    expect(restored(place)).toBe(before);
+    for (const name of ['blue', 'green']) expect((await talk(name)).share).toBeGreaterThan(0.8);
+  });
+
+  test('writes a conversation once for two requests, neither of which waits for the other one', async () => {
+    const place = await onePlace({ slots: 2, volatileRestMs: 600_000 });
+    await strangers(place)('red');
+    const slot = place.fake.held.findIndex((ids) => ids.length > 0);
+    const tokens = place.fake.held[slot]?.length ?? 0;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const { signal } = new AbortController();
+    const leave = (): Promise<boolean> =>
+      place.cwm.outside.leavePlace(place.llama.spec, { tokens, stored: () => promise, slot }, signal);
+    expect(await Promise.all([leave(), leave()])).toEqual([true, true]);
+    expect(await leave()).toBe(true);
+    expect(place.fake.requestsTo('/slots/').filter(({ path }) => path.endsWith('action=save'))).toHaveLength(1);
+    resolve();
+  });
 });

@@ -43,21 +43,25 @@ export async function makeRoom(
   const taken = await takeSlot(gateway, target, recognised, signal);
   const free = taken?.free ?? ((): void => undefined);
   const { promise: isSent, resolve: sent } = Promise.withResolvers<void>();
+  const ended = (): void => {
+    if (taken?.slot === undefined) return free();
+    // What is in the slot now is known before the next one comes.
+    void outside
+      .slots(spec, AbortSignal.timeout(lookMs), taken.slot)
+      .catch(() => undefined)
+      .finally(free);
+  };
   try {
     const room = await roomFor(gateway, { target, taken, recognised, salt, isSent }, signal);
     const passed = outside.passing(spec, taken?.slot);
     const leave = (): void => {
       passed();
-      if (taken?.slot === undefined) return free();
-      // What is in the slot now is known before the next one comes.
-      void outside
-        .slots(spec, AbortSignal.timeout(lookMs), taken.slot)
-        .catch(() => undefined)
-        .finally(free);
+      ended();
     };
     return { ...room, slot: taken?.slot ?? null, isVolatile: taken !== null, leave };
   } catch (error) {
-    free();
+    // It was let pass, perhaps.
+    ended();
     throw error;
   } finally {
     sent();

@@ -26,30 +26,36 @@ export async function takeSlot(
   signal: AbortSignal,
 ): Promise<TakenSlot | null> {
   const { spec } = target;
-  if (hasOneSlot(target)) {
+  const takeOnlyOne = async (): Promise<TakenSlot> => {
     const { leave } = await places.take(spec, signal);
     return { slot: undefined, emptied: [], free: leave };
-  }
+  };
+  if (hasOneSlot(target)) return takeOnlyOne();
   // Of what is not recorded, nobody knows what belongs together: the server finds that by likeness.
   const isLooked = recognised !== null && (target.slots ?? 0) > 1;
   const slots = isLooked ? await outside.slots(spec, signal) : null;
   if (!recognised || !slots) return null;
+  // It was started again since it was asked how many it has.
+  if (slots.length === 1) return takeOnlyOne();
   const turn = recognised.kind === 'turn' ? recognised : null;
   const conversationIn = (slot: number): Conversation | null => {
     const holder = outside.holderOf(spec, slot);
     return holder && recogniser.ofSession(holder);
   };
-  const choose = (free: readonly number[]): number | null =>
-    chooseSlot(
+  const choose = (free: readonly number[]): number | null => {
+    const last = turn ? outside.slotOf(spec, turn.conversation.session) : undefined;
+    return chooseSlot(
       slots.filter(({ slot }) => free.includes(slot)),
       {
-        kept: turn ? outside.slotOf(spec, turn.conversation.session) : undefined,
+        // One that the server has no longer, nobody will leave.
+        kept: slots.some(({ slot }) => slot === last) ? last : undefined,
         begins: !turn || turn.known === 0,
         isUnsaved: turn !== null && outside.isUnsaved(turn.conversation.session),
         isAlike: (other) => turn !== null && beginsAs(turn.conversation, other),
       },
       conversationIn,
     );
+  };
   const { slot, leave } = await places.take(spec, signal, slots.length, choose);
   const emptied = slots.flatMap(({ isEmptiedAtRest, slot: other }) =>
     isEmptiedAtRest && other !== slot && !places.isTaken(spec, other) ? [other] : [],

@@ -194,7 +194,13 @@ export class OutsideTurns {
     // The others find the blocks of a prompt by themselves.
     if (kind !== 'llama-server') return { isThere: true, why: null };
     await core.warmings.open(session, { project: session.project, leaving: null, insist: false });
-    await core.background.giveWay(id, signal);
+    try {
+      await core.background.giveWay(id, signal);
+    } catch (error) {
+      // The slot belongs to the request, so that nothing goes into it once that is given up.
+      await core.warmings.leave(id);
+      throw error;
+    }
     return { isThere: true, why: core.warmings.of(id).why };
   }
 

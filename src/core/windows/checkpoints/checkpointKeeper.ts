@@ -48,6 +48,8 @@ export class CheckpointKeeper {
   readonly #turned: TurnedSessions;
   /** Requests of other programs that run past this core. */
   readonly #passing = new Set<Passing>();
+  /** Those that a server is asked to write for {@link leavePlace}, until they are recorded: whether it wrote. */
+  readonly #leaving = new Map<SessionId, Promise<boolean>>();
   readonly #costs = new SavingCosts();
   readonly #slotSaves: SlotSaves;
   /** Those that somebody left. */
@@ -219,8 +221,13 @@ export class CheckpointKeeper {
     if (id === null || tokens < 1 || !this.#policy.enabled) return false;
     // What is wrong with the holder is no fault of the one that comes.
     const held = await this.#slotSaves.heldOf(id, { engine, slot, tokens }).catch(() => null);
-    if (!held || this.#isClosed || background.isRunning(id)) return false;
+    if (!held || this.#isClosed) return false;
+    // Another request has it written. What is left to do then waits for that request, which may wait for this one.
+    const leaving = this.#leaving.get(id);
+    if (leaving) return unlessAborted(leaving, signal);
+    if (background.isRunning(id)) return false;
     const { promise: isLeft, resolve } = Promise.withResolvers<boolean>();
+    this.#leaving.set(id, isLeft);
     const work = background.run(id, false, async (abort) => {
       const receipt = await this.#slotSaves.save(id, held, { written: resolve, stored }, abort);
       if (receipt) this.#turned.saved(id);
@@ -231,6 +238,7 @@ export class CheckpointKeeper {
         .catch(() => undefined)
         .finally(() => {
           resolve(false);
+          this.#leaving.delete(id);
           this.#onKvWritten();
         }),
     );

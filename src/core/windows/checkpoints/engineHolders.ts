@@ -41,8 +41,11 @@ export class EngineHolders {
 
   /** A session is being brought into a slot, until the returned function is called. */
   comes(engine: string, id: SessionId, slot: number): () => void {
-    this.#coming.set(keyOf(engine, id), slot);
-    return () => void this.#coming.delete(keyOf(engine, id));
+    const key = keyOf(engine, id);
+    this.#coming.set(key, slot);
+    return () => {
+      if (this.#coming.get(key) === slot) this.#coming.delete(key);
+    };
   }
 
   /** Each engine with the sessions that used its places last. */
@@ -110,8 +113,9 @@ export class EngineHolders {
    */
   async look(engine: string, signal: AbortSignal, ended?: number): Promise<readonly SlotState[] | null> {
     const slots = (await this.#engines.get(engine).slots?.(signal, ended)) ?? null;
-    for (const { slot, isKept } of slots ?? [])
-      if (!isKept && this.of(engine, slot) !== null) this.took(engine, null, slot);
+    if (slots)
+      for (const place of this.#holders.get(engine)?.keys() ?? [])
+        if (place !== 'own' && !hasKept(slots, place)) this.took(engine, null, place);
     return slots;
   }
 
@@ -124,3 +128,7 @@ export class EngineHolders {
     );
   }
 }
+
+/** Whether a slot is there and has what another program's request put there, and the engine itself has not taken it since. */
+const hasKept = (slots: readonly SlotState[], place: number): boolean =>
+  slots.some(({ slot, isKept, isOwn }) => slot === place && isKept && !isOwn);

@@ -1,3 +1,4 @@
+import { unlessAborted } from '../../../base/unlessAborted.ts';
 import { isCwmError, isEngineFailure, toCwmError, type CwmError } from '../../../protocol/errors.ts';
 import type { NextMessage, Verdict } from '../../../protocol/schemas/receipt.ts';
 import type { Message } from '../../../protocol/schemas/session.ts';
@@ -45,7 +46,7 @@ export async function bringKvBack(core: CoreContext, request: KvRequest, signal:
   let description: EngineDescription | null = null;
   try {
     request.progress('Asking the engine');
-    description = await (request.asked ?? describe(request.engine, request.kv, signal));
+    description = await unlessAborted(request.asked ?? describe(request.engine, request.kv, signal), signal);
     const difference = modelDifference(request.manifest.model, description.model);
     if (difference !== null) return otherModel(request, description, `The KV was left alone, because ${difference}.`);
     const slot = core.holders.slotOf(request.manifest.engine, request.manifest.session);

@@ -254,9 +254,11 @@ export class HomeSlot {
 
   /** What was read from files since then is there. */
   #startedAgain(): void {
-    this.#isUnused = true;
+    const had = this.#contents.size;
     for (const [slot, { isFromFile, isRunning, task }] of this.#contents)
-      if (!isRunning && (!isFromFile || task !== null)) this.#contents.delete(slot);
+      if (!isRunning && (!isFromFile || (task ?? -1) >= 0)) this.#contents.delete(slot);
+    // Who put there what is left, or has just sent it, has been told already.
+    if (had === 0 || this.#contents.size < had) this.#isUnused = true;
     if (this.#contents.size === 0) this.reset();
   }
 }

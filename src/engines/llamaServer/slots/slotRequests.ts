@@ -44,7 +44,7 @@ export class SlotRequests {
     signal: AbortSignal,
   ): Promise<Passage> {
     // Who chose a slot has looked at all of them.
-    const isNew = slot === null ? !isAgain && (await isUnused(link, server, signal)) : this.#home.takeUnused();
+    const isNew = !isAgain && (slot === null ? await isUnused(link, server, signal) : this.#home.takeUnused());
     if (isNew && slot === null) this.#home.reset();
     const { reuse, unsound } = this.#home.passes(slot, salt);
     if (unsound !== null) await eraseSlot(link, unsound, signal);
