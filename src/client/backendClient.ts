@@ -67,8 +67,8 @@ export interface GatewayAsked {
   readonly name: string;
   /** The model server that is asked, whose API key goes along. */
   readonly engine: string;
-  /** The project of a request whose prompt names none. */
-  readonly folder?: ProjectUri | undefined;
+  /** The project of a request whose prompt names none; null: it is of none. */
+  readonly folder: ProjectUri | null;
   readonly signal: AbortSignal;
 }
 
@@ -173,7 +173,7 @@ export class BackendClient implements Disposable {
   async gateway(path: string, body: string, { name, engine, folder, signal }: GatewayAsked): Promise<IncomingMessage> {
     const headers = {
       'x-cwm-client-name': name,
-      ...(folder !== undefined && { 'x-cwm-folder': folder }),
+      ...(folder !== null && { 'x-cwm-folder': folder }),
       [engineHeader]: encodeURIComponent(engine),
       ...(await this.#engineKeyHeaders(engine)),
     };

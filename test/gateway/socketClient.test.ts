@@ -69,7 +69,7 @@ test('a conversation with memory is with the model server that the request names
   named.faults.model = 'only-there';
   const { client } = await start();
   const body = JSON.stringify({ model: 'only-there+memory', messages: [{ role: 'user', content: 'Say hi.' }] });
-  const how = { name: 'vscode-chat', engine: named.url, signal: new AbortController().signal };
+  const how = { name: 'vscode-chat', engine: named.url, folder: null, signal: new AbortController().signal };
   const answer = await client.gateway('/v1/chat/completions', body, how);
   for await (const _ of answer) continue;
   expect((await client.call('listSessions', {})).items.map(({ engine }) => engine)).toEqual([named.url]);

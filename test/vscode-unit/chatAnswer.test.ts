@@ -1,11 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import type { RouteInput, RouteName, RouteOutput } from '../../src/protocol/api.ts';
+import { CwmError } from '../../src/protocol/errors.ts';
 import type { Receipt } from '../../src/protocol/schemas/receipt.ts';
 import type { Session } from '../../src/protocol/schemas/session.ts';
-import { chatAnswer, type ChatAnswer, type ChatDesk } from '../../src/vscode/chat/chatAnswer.ts';
+import { chatAnswer, type ChatAnswer, type ChatDesk, type ChatSession } from '../../src/vscode/chat/chatAnswer.ts';
 import { confirmation } from '../../src/vscode/chat/confirmation.ts';
 import type { ChatCommand } from '../../src/vscode/contributions.ts';
 import { aReceipt, aSession, aWindow } from './builders.ts';
+import { projectUri } from '../support/ids.ts';
 import { FakeBackend } from './fakeBackend.ts';
 
 const windows = (...names: string[]): RouteOutput<'listWindows'> => ({
@@ -17,13 +19,17 @@ const details = (receipts: readonly Receipt[] = [aReceipt()]): RouteOutput<'getW
   ({ summary: aWindow({ engine: 'http://x' }), receipts }) as unknown as RouteOutput<'getWindow'>;
 
 /** A desk whose backend answers everything that a command may ask. */
-function desk(session: Session | null = aSession(), found = windows('w1'), ofChat: Session | null = null) {
+function desk(
+  session: Session | null = aSession(),
+  found: (asked: RouteInput<'listWindows'>) => RouteOutput<'listWindows'> = () => windows('w1'),
+  ofChat: ChatSession | CwmError | null = null,
+) {
   const backend = new FakeBackend({
     freeze: ({ window }) => aReceipt({ operation: 'freeze', verdict: null, window }),
     thaw: ({ window }) => aReceipt({ window }),
     clone: ({ target }) => aReceipt({ operation: 'clone', verdict: null, window: target }),
     getWindow: () => details(),
-    listWindows: () => found,
+    listWindows: found,
     createBranch: () =>
       aSession({
         activeBranch: 'branch-2',
@@ -34,7 +40,11 @@ function desk(session: Session | null = aSession(), found = windows('w1'), ofCha
   const noted: string[] = [];
   const made: ChatDesk = {
     call: <Name extends RouteName>(route: Name, input: RouteInput<Name>) => backend.call(route, input),
-    chatSession: async () => ofChat,
+    async chatSession() {
+      if (ofChat instanceof CwmError) throw ofChat;
+      return ofChat;
+    },
+    project: projectUri('file:///home/me/project'),
     currentSession: async () => session,
     noteReceipt: ({ window }) => void noted.push(`receipt of ${window}`),
     noteOpened: async ({ session: opened }) => void noted.push(`opened ${opened}`),
@@ -45,6 +55,13 @@ function desk(session: Session | null = aSession(), found = windows('w1'), ofCha
   const asked = (route: RouteName) => backend.asked.filter((each) => each.route === route).map(({ input }) => input);
   return { ask, asked, noted };
 }
+
+const inChat = (session: Session, more: Partial<ChatSession> = {}): ChatSession => ({
+  session,
+  whyNot: null,
+  isElsewhere: false,
+  ...more,
+});
 
 describe('@window', () => {
   test('freezes the current session under the name that is given, and offers the way back', async () => {
@@ -106,7 +123,7 @@ describe('@window', () => {
 
   test('works on the conversation of the chat where it has one, and not on the current session of the folder', async () => {
     const ofChat = aSession({ id: 'session-2', title: 'Say hi' });
-    const { ask, asked } = desk(aSession(), windows('w1'), ofChat);
+    const { ask, asked } = desk(aSession(), () => windows('w1'), inChat(ofChat));
     expect((await ask('status')).markdown).toContain('The session of this chat is **Say hi** (active,');
     expect((await ask('freeze', 'w')).markdown).toContain('The window holds the session **Say hi**.');
     expect((await ask('branch')).markdown).toContain('The session **Say hi** is on branch');
@@ -118,9 +135,54 @@ describe('@window', () => {
     ]);
   });
 
+  test('takes no other session where that of the chat is not stored, and says why', async () => {
+    const { ask, asked } = desk(aSession(), undefined, new CwmError('SessionNotFound', 'It was deleted.'));
+    for (const command of ['freeze', 'branch', 'thaw', 'why'] as const)
+      await expect(ask(command)).rejects.toThrow('It was deleted.');
+    expect((await ask('status')).markdown).toContain('It was deleted.');
+    expect([asked('freeze'), asked('createBranch'), asked('thaw')]).toEqual([[], [], []]);
+  });
+
+  test('changes nothing while the session is on the branch of another chat, as after a fork', async () => {
+    const { ask, asked } = desk(aSession(), undefined, inChat(aSession(), { isElsewhere: true }));
+    for (const command of ['freeze', 'branch'] as const)
+      await expect(ask(command)).rejects.toThrow('Another chat continued the session "auth-refactor".');
+    expect((await ask('status')).markdown).toContain('Another chat continued it.');
+    expect([asked('freeze'), asked('createBranch')]).toEqual([[], []]);
+  });
+
+  test('says which branch a window holds where there are several, and what of the chat is not stored', async () => {
+    const main = { name: 'main', head: 'm', length: 3, parentMessageId: null };
+    const forked = aSession({
+      branches: { main, 'branch-2': { ...main, name: 'branch-2' } },
+      activeBranch: 'branch-2',
+    });
+    const { markdown } = await desk(null, undefined, inChat(forked, { whyNot: 'the disk is full.' })).ask(
+      'freeze',
+      'w',
+    );
+    expect(markdown).toContain('on branch **branch-2**. Its last turns were not stored: the disk is full.');
+  });
+
+  test("takes the chat's newest window, else the folder's, else the project's, and never one of another project", async () => {
+    const thawed = async (having: Partial<RouteInput<'listWindows'>>) => {
+      const found = (asked: RouteInput<'listWindows'>) =>
+        Object.entries(having).every(([name, value]) => asked[name as 'session'] === value) ? windows('w1') : windows();
+      const { ask, asked } = desk(aSession(), found, inChat(aSession({ id: 'of-chat' })));
+      await ask('thaw');
+      return asked('listWindows').length;
+    };
+    expect(await thawed({ session: 'of-chat' })).toBe(1);
+    expect(await thawed({ session: 'session-1' })).toBe(2);
+    expect(await thawed({ project: 'file:///home/me/project' })).toBe(3);
+    await expect(thawed({ project: 'file:///other' })).rejects.toThrow('There is no window here yet.');
+  });
+
   test('refuses with the next step what needs a session or a window that is not there', async () => {
     await expect(desk(null).ask('freeze')).rejects.toMatchObject({ code: 'CWM-3104' });
-    await expect(desk(null, windows()).ask('thaw')).rejects.toMatchObject({ hint: 'Freeze a session first.' });
+    await expect(desk(null, () => windows()).ask('thaw')).rejects.toMatchObject({
+      hint: 'Freeze a session first, or name a window.',
+    });
   });
 });
 

@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
 import { LanguageModelChatToolMode } from 'vscode';
 import type { CancellationToken, LanguageModelChatRequestMessage, LanguageModelResponsePart, Memento } from 'vscode';
+import type { GatewayAsked } from '../../src/client/backendClient.ts';
 import { CwmError } from '../../src/protocol/errors.ts';
 import type { App } from '../../src/vscode/app.ts';
 import { rememberChat, sessionOfChat } from '../../src/vscode/chat/chatSessions.ts';
@@ -62,7 +63,7 @@ vi.mock('vscode', () => ({
 const stored = vi.hoisted(() => ({ something: false }));
 vi.mock('../../src/vscode/following/wakeUp.ts', () => ({ somethingIsStored: async () => stored.something }));
 
-const sent: { path: string; body: Record<string, unknown>; engine: string; signal: AbortSignal }[] = [];
+const sent: (Omit<GatewayAsked, 'name'> & { readonly path: string; readonly body: Record<string, unknown> })[] = [];
 let answer: () => Readable & { statusCode: number; headers: object };
 const answering = (statusCode: number, ...pieces: string[]) =>
   Object.assign(Readable.from(pieces.map((piece) => Buffer.from(piece))), { statusCode, headers: {} });
@@ -84,11 +85,17 @@ let isServerDown = false;
 const app = {
   context: { workspaceState: memento() },
   log: { warn: () => undefined },
-  state: { current: { connection: { kind: 'connected' }, engine: { kind: 'unasked' } as object } },
+  state: {
+    current: {
+      connection: { kind: 'connected' },
+      engine: { kind: 'unasked' } as object,
+      project: { kind: 'none' } as object,
+    },
+  },
   connection: {
     isOpen: true,
-    gateway: async (path: string, body: string, engine: string, signal: AbortSignal) => {
-      sent.push({ path, body: JSON.parse(body) as Record<string, unknown>, engine, signal });
+    gateway: async (path: string, body: string, how: Omit<GatewayAsked, 'name'>) => {
+      sent.push({ path, body: JSON.parse(body) as Record<string, unknown>, ...how });
       return answer();
     },
     call: async (route: string, { engine }: { readonly engine?: string }) => {
@@ -199,12 +206,11 @@ describe('while the model server is down', () => {
 });
 
 describe("the session of a conversation in VS Code's chat", () => {
-  const sessionOf = (chat: string) => sessionOfChat(app.context.workspaceState, tokenOf(chat));
-  const ask = async (session: string, modelOptions: object) => {
-    answer = () =>
-      Object.assign(answering(200, 'data: [DONE]\n\n'), {
-        headers: { 'x-cwm-recorded': 'yes', 'x-cwm-session': session },
-      });
+  const ofChat = (chat: string) => sessionOfChat(app.context.workspaceState, tokenOf(chat));
+  const sessionOf = (chat: string) => ofChat(chat)?.session;
+  const ask = async (session: string | null, modelOptions: object, why?: string) => {
+    const headers = { ...(session !== null && { 'x-cwm-session': session }), ...(why && { 'x-cwm-why': why }) };
+    answer = () => Object.assign(answering(200, 'data: [DONE]\n\n'), { headers });
     await respond([user(new Text('Hi'))], { modelOptions });
   };
 
@@ -221,13 +227,50 @@ describe("the session of a conversation in VS Code's chat", () => {
       expect(sessionOfChat(app.context.workspaceState, token)).toBeUndefined();
   });
 
+  test('is known to be the one of another conversation, too, until this one goes on with it', async () => {
+    const isElsewhere = () => [ofChat('first')?.isElsewhere, ofChat('fork')?.isElsewhere];
+    await ask('same', { _conversationId: 'first' });
+    expect(isElsewhere()).toEqual([false, undefined]);
+    await ask('same', { _conversationId: 'fork' });
+    expect(isElsewhere()).toEqual([true, false]);
+    await ask('same', { _conversationId: 'first' });
+    expect(isElsewhere()).toEqual([false, true]);
+  });
+
+  test('is known with the reason why its last answer is not stored, until one is', async () => {
+    const whyNot = { _conversationId: 'why' };
+    await ask(null, whyNot, 'full');
+    expect(ofChat('why')).toBeUndefined();
+    await ask('s1', whyNot);
+    await ask(null, whyNot, 'nothing of the project is recorded');
+    expect(ofChat('why')).toMatchObject({ session: 's1', whyNot: 'nothing of the project is recorded' });
+    // An errand of the chat.
+    await ask(null, whyNot);
+    await ask('s1', whyNot, 'full');
+    expect(ofChat('why')?.whyNot).toBe('full');
+    await ask('s1', whyNot);
+    expect(ofChat('why')?.whyNot).toBeNull();
+  });
+
+  test('stays one of the folder in which it began, whichever editor is in front', async () => {
+    const front = (uri: string) => void (app.state.current.project = { kind: 'folder', uri });
+    front('file:///a');
+    await ask('s1', { _conversationId: 'began-in-a' });
+    front('file:///b');
+    await ask('s1', { _conversationId: 'began-in-a' });
+    await ask('s2', { _conversationId: 'began-in-b' });
+    await ask('s3', {});
+    expect(sent.map(({ folder }) => folder)).toEqual(['file:///a', 'file:///a', 'file:///b', 'file:///b']);
+    app.state.current.project = { kind: 'none' };
+  });
+
   test('is remembered for the hundred conversations that were used last', () => {
     const state = memento();
     for (let chat = 0; chat < 101; chat++) {
-      rememberChat(state, `chat-${chat}`, `s${chat}`);
-      rememberChat(state, 'chat-0', 's0');
+      rememberChat(state, `chat-${chat}`, { 'x-cwm-session': `s${chat}` }, null);
+      rememberChat(state, 'chat-0', { 'x-cwm-session': 's0' }, null);
     }
-    expect([0, 1, 2, 100].map((chat) => sessionOfChat(state, tokenOf(`chat-${chat}`)))).toEqual([
+    expect([0, 1, 2, 100].map((chat) => sessionOfChat(state, tokenOf(`chat-${chat}`))?.session)).toEqual([
       's0',
       undefined,
       's2',

@@ -158,6 +158,11 @@ describe('package.json and the code', () => {
     expect(scope).toBe('machine');
   });
 
+  test('what holds agents back is set by user settings alone: agents write the files of a folder', () => {
+    const limits = Object.entries(contributes.configuration.properties).filter(([id]) => id.startsWith('cwm.limits.'));
+    expect(limits.map(([, { scope }]) => scope)).toEqual(['machine', 'machine', 'machine']);
+  });
+
   test('what the table of backend settings names is a setting here', () => {
     const named = Object.values<BackendSetting>(backendSettings).flatMap(({ setting }) => setting ?? []);
     expect(named.length).toBeGreaterThan(2);

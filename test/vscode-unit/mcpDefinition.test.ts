@@ -48,9 +48,10 @@ vi.mock('vscode', () => {
 const token = { isCancellationRequested: false, onCancellationRequested: () => ({ dispose: () => undefined }) };
 const secrets = new Map([['cwm.apiKey:http://h:1', 'KEY']]);
 let defaultEngine: () => string;
+let opened = 0;
 const app = {
   context: { secrets: { get: async (name: string) => secrets.get(name) } },
-  connection: { call: async () => ({ defaultEngine: defaultEngine() }) },
+  connection: { open: async () => void opened++, call: async () => ({ defaultEngine: defaultEngine() }) },
   state: { render: () => ({ dispose: () => undefined }) },
 };
 
@@ -80,6 +81,13 @@ test('VS Code starts the MCP server in the open folder, with the stored key of t
   expect(server.args).not.toContain('--engine');
   editor.settings['cwm.engine'] = 'http://other:1';
   expect((await started()).env).not.toHaveProperty('CWM_API_KEY');
+});
+
+test('the backend is there before it, with the settings of the window and without the key, also where the setting names the model server', async () => {
+  editor.settings['cwm.engine'] = 'http://h:1#slots=/x';
+  opened = 0;
+  expect((await started()).env).toHaveProperty('CWM_API_KEY');
+  expect(opened).toBe(1);
 });
 
 test('it starts also without a folder on a disk, and where no backend can say which model server is used', async () => {

@@ -14,9 +14,10 @@ import { problemText } from '../../words/failure.ts';
 import type { App } from '../app.ts';
 import { type Asked, chatBody, countedMessages } from './chatBody.ts';
 import { engineOfNewSessions } from '../settings/engineSpec.ts';
-import { rememberChat } from './chatSessions.ts';
+import { folderOfChat, rememberChat } from './chatSessions.ts';
 import { readChatStream, type StreamedCall } from './chatStream.ts';
 import { somethingIsStored } from '../following/wakeUp.ts';
+import { folderUri } from '../following/project.ts';
 import { signalOf } from './signalOf.ts';
 
 /** Of a server that does not say how much its model takes. */
@@ -42,10 +43,15 @@ export function languageModels(app: App): LanguageModelChatProvider {
    * for good: VS Code refuses the next message of a conversation whose model is gone, those to @window as well.
    */
   let shown: LanguageModelChatInformation[] = [];
-  const post = async (path: string, { model, ...body }: Asked, signal: AbortSignal): Promise<IncomingMessage> => {
+  const post = async (
+    path: string,
+    { model, ...body }: Asked,
+    signal: AbortSignal,
+    folder = folderUri(app.state.current),
+  ): Promise<IncomingMessage> => {
     const engine = await engineOfNewSessions(app.connection);
     const named = model === unaskedId ? (await app.connection.call('listModels', { engine }, { signal })).used : model;
-    return await app.connection.gateway(path, JSON.stringify({ ...body, model: named }), engine, signal);
+    return await app.connection.gateway(path, JSON.stringify({ ...body, model: named }), { engine, folder, signal });
   };
   /** @param silent where the server is known to be down, VS Code does not wait before each message until it is asked again. */
   const listed = async (silent: boolean): Promise<LanguageModelChatInformation[]> => {
@@ -78,10 +84,14 @@ export function languageModels(app: App): LanguageModelChatProvider {
     async provideLanguageModelChatResponse(model, messages, options, progress, token) {
       const cancelled = signalOf(token);
       try {
-        const answer = await post('/v1/chat/completions', chatBody(model, messages, options), cancelled.signal);
-        if (answer.statusCode !== 200) throw await refusal(answer);
+        const { workspaceState } = app.context;
         const conversation: unknown = options.modelOptions?.['_conversationId'];
-        rememberChat(app.context.workspaceState, conversation, answer.headers['x-cwm-session']);
+        // The editor in front may be one of another folder by now.
+        const folder = folderOfChat(workspaceState, conversation) ?? folderUri(app.state.current);
+        const asked = chatBody(model, messages, options);
+        const answer = await post('/v1/chat/completions', asked, cancelled.signal, folder);
+        if (answer.statusCode !== 200) throw await refusal(answer);
+        rememberChat(workspaceState, conversation, answer.headers, folder);
         const listener = {
           text: (piece: string) => progress.report(new LanguageModelTextPart(piece)),
           call: (call: StreamedCall) => progress.report(new LanguageModelToolCallPart(call.id, call.name, call.input)),

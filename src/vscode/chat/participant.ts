@@ -1,5 +1,5 @@
 import type { CancellationToken, ChatRequest, ChatResponseStream, ChatResult } from 'vscode';
-import { isCwmError, toCwmError } from '../../protocol/errors.ts';
+import { CwmError, isCwmError, toCwmError } from '../../protocol/errors.ts';
 import { problemText } from '../../words/failure.ts';
 import type { App } from '../app.ts';
 import { activate } from '../commands/sessions/createSession.ts';
@@ -8,6 +8,7 @@ import { type ChatCommand, chatCommands, commandTitles } from '../contributions.
 import { documentUri } from '../documents/documentUri.ts';
 import { defaultWindowName } from '../pick/names.ts';
 import { currentSession } from '../pick/pickSession.ts';
+import { folderUri } from '../following/project.ts';
 import { signalOf } from './signalOf.ts';
 import { chatAnswer } from './chatAnswer.ts';
 import { sessionOfChat } from './chatSessions.ts';
@@ -28,13 +29,20 @@ export async function answerInChat(
         call: (route, input) =>
           app.connection.call(route, input, { signal, onProgress: (step) => stream.progress(step) }),
         async chatSession() {
-          const session = sessionOfChat(app.context.workspaceState, toolInvocationToken);
-          if (session === undefined) return null;
-          return await app.connection.call('getSession', { session }).catch((error: unknown) => {
-            if (isCwmError(error, 'SessionNotFound')) return null;
-            throw error;
-          });
+          const ofChat = sessionOfChat(app.context.workspaceState, toolInvocationToken);
+          if (ofChat === undefined) return null;
+          try {
+            return { ...ofChat, session: await app.connection.call('getSession', { session: ofChat.session }) };
+          } catch (error) {
+            if (!isCwmError(error, 'SessionNotFound')) throw error;
+            throw new CwmError(
+              'SessionNotFound',
+              `The conversation of this chat is not stored: ${ofChat.whyNot ?? 'its session was deleted.'}`,
+              { cause: error, hint: 'Send a message in this chat first, or name a session in the tree.' },
+            );
+          }
         },
+        project: folderUri(app.state.current),
         currentSession: async () => (await currentSession(app)) ?? null,
         noteReceipt: (receipt) => noteReceipt(app, receipt),
         noteOpened: async (receipt) => {

@@ -95,6 +95,8 @@ function mcpServer(app: App): Disposable[] {
       onDidChangeMcpServerDefinitions: changed.event,
       provideMcpServerDefinitions: () => (setting('cwm.chatTools') === 'mcp' ? [definition({})] : []),
       async resolveMcpServerDefinition() {
+        // Else the server's first call starts a backend, without this window's settings and with the key in its environment for all clients.
+        await app.connection.open().catch(() => undefined);
         // Without a backend there is no key; a call then says what is wrong with the backend.
         const engine = await engineOfNewSessions(app.connection).catch(() => '');
         const key = await app.context.secrets.get(apiKeySecret(engine));

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import type { CallOptions } from '../../client/backendClient.ts';
+import type { CallOptions, GatewayAsked } from '../../client/backendClient.ts';
 import { unlessAborted } from '../../base/unlessAborted.ts';
 import type { Disposable } from '../../base/disposable.ts';
 import { DisposableStore } from '../../base/disposable.ts';
@@ -67,11 +67,9 @@ export class BackendConnection implements Disposable {
   }
 
   /** Sends JSON to a route of the gateway, which asks `engine`; the answer is still to be read. @throws as {@link call}. */
-  async gateway(path: string, body: string, engine: string, signal: AbortSignal): Promise<IncomingMessage> {
-    const backend = await unlessAborted(this.open(), signal);
-    const { project } = this.#state.current;
-    const folder = project.kind === 'folder' ? project.uri : undefined;
-    return await backend.gateway(path, body, { name: 'vscode-chat', engine, folder, signal });
+  async gateway(path: string, body: string, how: Omit<GatewayAsked, 'name'>): Promise<IncomingMessage> {
+    const backend = await unlessAborted(this.open(), how.signal);
+    return await backend.gateway(path, body, { ...how, name: 'vscode-chat' });
   }
 
   /** @throws CwmError BackendUnavailable when there is none and none can be started, Cancelled after `dispose`. */

@@ -3,7 +3,11 @@ import { DisposableStore } from '../../base/disposable.ts';
 import { projectUriOfFolder, projectUriOfVirtualFolder } from '../../client/projectUri.ts';
 import type { ProjectUri } from '../../protocol/ids.ts';
 import type { Puller } from './puller.ts';
-import type { ViewState } from '../state.ts';
+import type { ProjectState, ViewState } from '../state.ts';
+
+/** Null: no folder is open. */
+export const folderUri = ({ project }: { readonly project: ProjectState }): ProjectUri | null =>
+  project.kind === 'folder' ? project.uri : null;
 
 /**
  * Follows the folder that the user works in: the active editor's, else the one before, else the first. A project has the name of the folder's
