@@ -92,6 +92,8 @@ export class Gateway {
       before: (said) => recogniser.conversations.before(said),
       onStored: (all) => recogniser.conversations.stored(all),
       onGone: (conversation) => recogniser.forget(conversation),
+      onDropped: (conversation) => recogniser.conversations.forget(conversation),
+      whyTooMany: (client) => this.#whyTooMany(client),
       onFailure: (error) => onFailure(error, 'a conversation of a client could not be recorded'),
     });
     const upstream = new Upstream();

@@ -496,6 +496,107 @@ describe('a chat through the gateway', () => {
     ]);
   });
 
+  test('S0-62 what a limit of the rate kept back is stored by itself once the client may, and at the end in any case', async () => {
+    let why: string | null = 'many';
+    const gateway = await gatewayFixture(diskFiles, { whyTooMany: () => why });
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const label = (text: string) => gateway.chat([user(text)]);
+    const later = async () => {
+      await vi.advanceTimersByTimeAsync(30_000);
+      await gateway.settled();
+      return (await gateway.sessions()).length;
+    };
+    for (const text of ['One', 'Two', 'Three']) await label(text);
+    expect(await later()).toBe(0);
+    expect(gateway.clients().items.flatMap(({ unrecorded }) => unrecorded)).toHaveLength(3);
+    why = null;
+    expect(await later()).toBe(3);
+    expect(gateway.clients().items.flatMap(({ unrecorded }) => unrecorded)).toEqual([]);
+    why = 'many';
+    await label('Four');
+    vi.useRealTimers();
+    await gateway.restart();
+    expect(await gateway.sessions()).toHaveLength(4);
+  });
+
+  test('S0-62 what a limit of the rate kept back is neither lost nor forgotten when another branch is stored', async () => {
+    const why: (string | null)[] = [null, 'many'];
+    const gateway = await gatewayFixture(diskFiles, { whyTooMany: () => why.shift() ?? null });
+    const begin = [...hi, assistant('Answer 1.')];
+    await gateway.chat(hi);
+    await gateway.chat([...begin, user('Two')]);
+    await gateway.chat([...begin, user('Another two')]);
+    expect(gateway.clients().items.flatMap(({ unrecorded }) => unrecorded)).toHaveLength(1);
+    await gateway.restart();
+    const [{ session } = { session: null }, ...others] = await gateway.sessions();
+    expect(others).toEqual([]);
+    expect(Object.keys(session?.branches ?? {})).toHaveLength(2);
+  });
+
+  test('S0-62 an answer that was kept back is stored as what it was: broken off, with what it took', async () => {
+    const why: (string | null)[] = ['many'];
+    const gateway = await gatewayFixture(diskFiles, { whyTooMany: () => why.shift() ?? null });
+    const usual = gateway.server.answer;
+    gateway.server.answer = (_, res) => {
+      res.writeHead(200, { 'content-type': 'text/event-stream' });
+      res.end(chunk({ content: 'Half' }));
+    };
+    await gateway.chat(hi);
+    gateway.server.answer = usual;
+    await gateway.chat([...hi, assistant('Half'), user('Go on')]);
+    const [{ session } = { session: null }] = await gateway.sessions();
+    const { items } = await gateway.cwm.listMessages({ session: session?.id ?? '' });
+    expect(items[1]).toMatchObject({ cut: 'failed', taken: { model: expect.any(String) as unknown } });
+  });
+
+  test('S0-62 what is not stored of more than 200 conversations is forgotten with the oldest, and comes again with its next turn', async () => {
+    let why: string | null = 'many';
+    const gateway = await gatewayFixture(diskFiles, { whyTooMany: () => why });
+    await gateway.chat(hi);
+    for (let each = 1; each <= 200; each++) await gateway.chat([user(`Label ${each}`)]);
+    expect(gateway.clients().items.flatMap(({ unrecorded }) => unrecorded)).toHaveLength(200);
+    why = null;
+    await gateway.chat([...hi, assistant('Answer 1.'), user('And again')]);
+    expect((await gateway.sessions()).map(({ said }) => said.length)).toEqual([4]);
+  });
+
+  test('S0-62 a session that the limit keeps out stands in the way of none that is there', async () => {
+    const faulty = new FaultyFiles(diskFiles);
+    const gateway = await gatewayFixture(faulty.files, { limits: { sessions: { soft: 1, hard: 1 } } });
+    await gateway.chat(hi);
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    await gateway.chat([user('Red?')]);
+    faulty.fillFrom(0);
+    await gateway.chat([...hi, assistant('Answer 1.'), user('And again')]);
+    faulty.heal();
+    await vi.advanceTimersByTimeAsync(30_000);
+    await gateway.settled();
+    vi.useRealTimers();
+    expect((await gateway.sessions()).map(({ said }) => said.length)).toEqual([4]);
+  });
+
+  test('an answer that comes while its session is frozen is named as missing, and stored once that is thawed', async () => {
+    const gateway = await gatewayFixture();
+    await gateway.chat(hi);
+    const [{ session } = { session: null }] = await gateway.sessions();
+    const id = session?.id ?? '';
+    await gateway.cwm.freeze({ session: id, window: 'w' });
+    await gateway.chat([...hi, assistant('Answer 1.'), user('And again')]);
+    expect(gateway.clients().items.flatMap(({ unrecorded }) => unrecorded)).toMatchObject([{ session: id }]);
+    await gateway.cwm.thaw({ window: 'w', resume: true });
+    await gateway.restart();
+    expect((await gateway.sessions()).map(({ said }) => said.length)).toEqual([4]);
+  });
+
+  test("a refusal of the model server is shown in the server's words", async () => {
+    const gateway = await gatewayFixture();
+    gateway.server.answer = (_, res) => void res.writeHead(404).end('{"error":{"message":"No such model."}}');
+    await gateway.chat(hi);
+    expect(gateway.clients().items.map(({ lastFailure }) => lastFailure)).toEqual(['404: No such model.']);
+  });
+
   test('a full disk stands in the way of no request, and what passed is stored with the next answer', async () => {
     const faulty = new FaultyFiles(diskFiles);
     const gateway = await gatewayFixture(faulty.files);

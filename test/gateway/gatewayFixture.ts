@@ -60,7 +60,9 @@ const numbered = (): Answering => {
 export type GatewayFixture = Awaited<ReturnType<typeof gatewayFixture>>;
 
 /** What stands in the place of the fake engine. */
-interface GatewayOver extends Partial<Pick<CoreParts, 'checkpoints' | 'isolation' | 'folders' | 'limits' | 'onTook'>> {
+export interface GatewayOver extends Partial<
+  Pick<CoreParts, 'checkpoints' | 'isolation' | 'folders' | 'limits' | 'onTook'>
+> {
   readonly engine?: Engine;
   /** Of its server. */
   readonly url?: string;

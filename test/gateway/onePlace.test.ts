@@ -10,7 +10,7 @@ import type { Isolation } from '../../src/protocol/settings/sessionChoices.ts';
 import { CwmError } from '../../src/protocol/errors.ts';
 import { diskFiles } from '../../src/store/disk/files.ts';
 import { FakeLlamaServer } from '../fakes/fakeLlamaServer.ts';
-import { gatewayFixture } from './gatewayFixture.ts';
+import { gatewayFixture, type GatewayOver } from './gatewayFixture.ts';
 
 const user = (content: string): object => ({ role: 'user', content });
 const assistant = (content: string): object => ({ role: 'assistant', content });
@@ -20,15 +20,23 @@ interface OnePlaceOptions {
   readonly volatileRestMs?: number;
   readonly isolation?: Isolation;
   readonly slots?: number;
+  readonly more?: GatewayOver;
 }
 
 /** The gateway in front of a llama-server. @param volatileRestMs rest before a checkpoint. @param slots default: 1. */
-async function onePlace({ volatileRestMs = 1, isolation = 'project', slots = 1 }: OnePlaceOptions = {}) {
+async function onePlace({ volatileRestMs = 1, isolation = 'project', slots = 1, more = {} }: OnePlaceOptions = {}) {
   const slotDir = mkdtempSync(path.join(tmpdir(), 'cwm-slots-'));
   const fake = await FakeLlamaServer.start({ slotDir, slots });
   const engine = new LlamaServerEngine({ spec: fake.url, connect: async () => ({ url: fake.url }), slotDir });
   // Computing takes so long that saving always pays.
-  const over = { stepMs: 10_000, engine, url: fake.url, isolation, checkpoints: { enabled: true, volatileRestMs } };
+  const over = {
+    stepMs: 10_000,
+    engine,
+    url: fake.url,
+    isolation,
+    checkpoints: { enabled: true, volatileRestMs },
+    ...more,
+  };
   const gateway = await gatewayFixture(diskFiles, over);
   onTestFinished(async () => {
     await gateway.cwm.close();
@@ -114,6 +122,43 @@ describe('a model server with one slot', () => {
     const again = await chat([...messages, assistant(first.said), user('And again')]);
     expect(again.reused).toBe(0);
     expect(again.why).toMatch(/^; KV from disk: No checkpoint of it was made; \d+ tokens computed again$/);
+  });
+
+  test.each([1, 2])(
+    'a conversation that is not stored yet stays itself where others had its slot, and is stored once (slots: %i)',
+    async (slots) => {
+      const limits = { sessions: { soft: 2, hard: 2 } };
+      const place = await onePlace({ slots, volatileRestMs: 600_000, more: { limits } });
+      const talk = talking(place, (name) => name);
+      const ids = new Set<string>();
+      for (const name of ['a', 'c', 'b', 'a', 'c', 'b', 'a', 'c', 'b']) {
+        const { session } = await talk(name);
+        if (name === 'b') ids.add(session);
+      }
+      expect(ids.size).toBe(1);
+      expect(place.clients().items.flatMap(({ unrecorded }) => unrecorded)).toMatchObject([{ session: [...ids][0] }]);
+      for (const { session } of await place.sessions()) await place.cwm.deleteSession({ session: session.id });
+      await place.restart();
+      expect((await place.sessions()).map(({ session, said }) => [session.id, said.length])).toEqual([
+        [[...ids][0], 6],
+      ]);
+    },
+  );
+
+  test('what is missing of a session that was deleted is forgotten with it', async () => {
+    const why: (string | null)[] = [null, null, 'many'];
+    const place = await onePlace({ volatileRestMs: 600_000, more: { whyTooMany: () => why.shift() ?? null } });
+    const talk = talking(place);
+    const { session } = await talk('a');
+    await talk('b');
+    await talk('a');
+    const missing = () => place.clients().items.flatMap(({ unrecorded }) => unrecorded);
+    expect(missing()).toMatchObject([{ session }]);
+    await place.cwm.deleteSession({ session });
+    place.sessionChanged(session);
+    await talk('a');
+    expect(missing()).toEqual([]);
+    expect((await place.sessions()).map(({ said }) => said.length).toSorted()).toEqual([2, 6]);
   });
 
   test('each conversation finds its own KV again when another one had the slot', async () => {

@@ -62,9 +62,19 @@ function relayed(body: Readable, res: ServerResponse, pass: (chunk: Uint8Array) 
   });
 }
 
-/** Passes any other body on as it is. */
-export async function relayBody(body: Readable, res: ServerResponse): Promise<void> {
-  for await (const chunk of body as AsyncIterable<Buffer>) await write(res, chunk);
+/** Of a body that only passes, so many bytes at most are read: the words of an error are shorter. */
+const mostSaidBytes = 4096;
+
+/** Passes any other body on as it is. @returns how it begins. */
+export async function relayBody(body: Readable, res: ServerResponse): Promise<string> {
+  const first: Buffer[] = [];
+  let left = mostSaidBytes;
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    if (left > 0) first.push(chunk.subarray(0, left));
+    left -= chunk.length;
+    await write(res, chunk);
+  }
+  return Buffer.concat(first).toString('utf8');
 }
 
 /** A client that takes nothing for so long has left, although its connection stands: its answer holds the model server for others. */

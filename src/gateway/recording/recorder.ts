@@ -43,6 +43,10 @@ export interface RecorderParts {
   readonly onStored: (all: readonly Said[]) => void;
   /** The session of a conversation is gone, so that nothing can go on there. */
   readonly onGone: (conversation: Conversation) => void;
+  /** What is not stored of a conversation is kept no longer: a request that has it brings it again. */
+  readonly onDropped: (conversation: Conversation) => void;
+  /** Why an answer of a client is one too many to be stored now; null: it is none, and counts. */
+  readonly whyTooMany: (client: string) => string | null;
   readonly onFailure: (error: unknown) => void;
 }
 
@@ -52,10 +56,10 @@ export interface RecorderParts {
  */
 const restMs = 20;
 
-/** A disk that was full is tried again after so long, in milliseconds. */
+/** What could not be stored is tried again after so long, in milliseconds. */
 const againMs = 30_000;
-/** Of so many sessions at most, what is not stored is tried again without another answer. */
-const mostTried = 1000;
+/** Of so many sessions at most, those that had an answer last, what is not stored is kept: it is in memory with all of its text. */
+const mostMissing = 200;
 
 /** An answer that passed and is not stored. */
 interface Unrecorded {
@@ -66,11 +70,11 @@ interface Unrecorded {
   readonly since: string;
 }
 
-interface Missing extends Unrecorded {
-  readonly client: string;
+interface Missing extends Omit<Unrecorded, 'session'> {
+  readonly conversation: Conversation;
   /** Storing it was tried, so that the next answer may fare the same. */
   readonly hasFailed: boolean;
-  /** What would be stored: the oldest first, without token ids. Empty where only another answer stores it. */
+  /** What would be stored: the oldest first, without token ids. */
   readonly recordings: readonly Recording[];
 }
 
@@ -85,8 +89,8 @@ interface Waiting {
 }
 
 /**
- * Stores what passed, behind the stream. A failure costs no answer: what could not be stored is tried again with the conversation's next
- * answer, and by itself after a while.
+ * Stores what passed, behind the stream. A failure costs no answer: what could not be stored, or was too much, is tried again with the
+ * conversation's next answer, and by itself after a while.
  */
 export class Recorder {
   readonly #parts: RecorderParts;
@@ -96,6 +100,7 @@ export class Recorder {
   readonly #storing = new Set<SessionId>();
   /** Why the next answer of a session may not be stored. */
   readonly #unrecorded = new Map<SessionId, string>();
+  /** The one that had an answer last is the last one. */
   readonly #missing = new Map<SessionId, Missing>();
   /** Why nothing at all can be stored, until something is; null: no failure said so. */
   #whyNothing: string | null = null;
@@ -114,13 +119,27 @@ export class Recorder {
 
   /** What passed of a client and is not stored yet. */
   unrecordedOf(client: string): Unrecorded[] {
-    const all = [...this.#missing.values()].filter((each) => each.client === client);
-    return all.map(({ session, why, since }) => ({ session, why, since }));
+    const all = [...this.#missing.values()].filter(({ conversation }) => conversation.client === client);
+    return all.map(({ conversation: { session }, why, since }) => ({ session, why, since }));
   }
 
-  /** The answer passes, and is stored with a later one. */
-  keepBack({ session, client }: Conversation, why: string): void {
-    this.#miss(session, client, why, null);
+  /** Whether the session is not there because nothing of it could be stored yet. */
+  isUnstored(session: SessionId): boolean {
+    const [first] = this.#missing.get(session)?.recordings ?? [];
+    for (let at = first?.answer ?? null; at?.item; at = at.before) if (at.beforeId === null) return true;
+    return false;
+  }
+
+  /** The answer is one too many now: it is stored with a later one, or by itself once the client may. */
+  keepBack(recording: Recording, why: string): void {
+    this.#miss(recording.answer.conversation, why, false, [recording]);
+    this.#tryAgainLater();
+  }
+
+  /** What is not stored of a session is not stored there any more. */
+  forget(session: SessionId): void {
+    this.#missing.delete(session);
+    this.#unrecorded.delete(session);
   }
 
   /** Something around a request failed, which passes all the same. @param session what can therefore not be stored. */
@@ -166,9 +185,10 @@ export class Recorder {
         await this.#attempt(session, [next.recordings]);
       })
       .catch((error: unknown) => {
-        // The next turn thaws it.
-        if (isCwmError(error, 'AlreadyFrozen')) conversation.mayBeCold = true;
-        else this.#failedToStore(error, conversation, next.recordings);
+        if (!isCwmError(error, 'AlreadyFrozen')) this.#parts.onFailure(error);
+        if (isCwmError(error, 'StorageFull')) this.#whyNothing = error.message;
+        this.#failedToStore(error, conversation, next.recordings);
+        this.#tryAgainLater();
       });
     this.#run(work);
   }
@@ -178,23 +198,25 @@ export class Recorder {
     void work.finally(() => this.#running.delete(work));
   }
 
-  /** What is not stored is tried again, until one of it fails again: most failures are those of the disk. Never rejects. */
+  /** What is not stored is tried again, as far as the limits of the clients allow and until the disk is full. Never rejects. */
   async #tryAgain(): Promise<void> {
-    for (const { session, recordings } of this.#missing.values()) {
-      if (recordings.length === 0) continue;
+    for (const session of [...this.#missing.keys()]) {
+      const missing = this.#missing.get(session);
+      if (!missing) continue;
+      const { conversation, hasFailed } = missing;
+      if (!this.#isClosed && !hasFailed && this.#parts.whyTooMany(conversation.client) !== null) continue;
+      const left = (): Recording[][] => (this.#missing.get(session)?.recordings ?? []).map((each) => [each]);
       try {
-        const batches = recordings.map((each) => [each]);
-        await this.#queue.run(session, () => this.#attempt(session, batches));
+        await this.#queue.run(session, () => this.#attempt(session, left()));
       } catch (error) {
-        if (!isCwmError(error, 'AlreadyFrozen', ...goneErrors)) return;
-        this.#missing.delete(session);
+        this.#failedToStore(error, conversation, []);
+        if (!this.#isClosed && isCwmError(error, 'StorageFull')) return;
       }
     }
   }
 
   #tryAgainLater(): void {
-    if (this.#isClosed || this.#again || ![...this.#missing.values()].some(({ recordings }) => recordings.length > 0))
-      return;
+    if (this.#isClosed || this.#again || this.#missing.size === 0) return;
     this.#again = setTimeout(() => {
       this.#again = null;
       this.#run(this.#tryAgain().then(() => this.#tryAgainLater()));
@@ -218,21 +240,26 @@ export class Recorder {
     else this.#missing.delete(session);
   }
 
-  #failedToStore(error: unknown, { session, client }: Conversation, recordings: readonly Recording[]): void {
-    this.#parts.onFailure(error);
+  /** @param more what is missing beside that which already was. */
+  #failedToStore(error: unknown, conversation: Conversation, more: readonly Recording[]): void {
     // What was said goes on as another session, with all that the client sends.
-    if (isCwmError(error, ...goneErrors)) return void this.#missing.delete(session);
-    const why = error instanceof Error ? error.message : String(error);
-    if (isCwmError(error, 'StorageFull')) this.#whyNothing = why;
-    this.#miss(session, client, why, recordings);
-    this.#tryAgainLater();
+    if (isCwmError(error, ...goneErrors)) return this.forget(conversation.session);
+    const isFrozen = isCwmError(error, 'AlreadyFrozen');
+    // The next turn thaws it.
+    if (isFrozen) conversation.mayBeCold = true;
+    this.#miss(conversation, error instanceof Error ? error.message : String(error), !isFrozen, more);
   }
 
-  #miss(session: SessionId, client: string, why: string, failed: readonly Recording[] | null): void {
+  #miss(conversation: Conversation, why: string, hasFailed: boolean, more: readonly Recording[]): void {
+    const { session } = conversation;
     const { since = this.#parts.clock.now().toISOString(), recordings: before = [] } = this.#missing.get(session) ?? {};
-    const isTried = this.#missing.size < mostTried || before.length > 0;
-    const kept = isTried ? [...before, ...(failed ?? []).map(withoutIds)].filter(isUnstored) : [];
-    this.#missing.set(session, { session, client, why, since, hasFailed: failed !== null, recordings: kept });
+    const recordings = [...before, ...more.map(withoutIds)].filter(isUnstored);
+    if (more.length > 0) this.#missing.delete(session);
+    this.#missing.set(session, { conversation, why, since, hasFailed, recordings });
+    const [oldest] = this.#missing.values();
+    if (this.#missing.size <= mostMissing || !oldest) return;
+    this.forget(oldest.conversation.session);
+    this.#parts.onDropped(oldest.conversation);
   }
 
   /** Resolves when what can be stored is. What is not is tried once more, and never again. */
@@ -276,7 +303,7 @@ export class Recorder {
       const earlier: EarlierAnswer[] = [];
       for (const each of recordings.slice(0, -1)) earlier.push({ message: each.answer.id, ids: await each.ids() });
       const ids = await last.ids();
-      const weighed = recordings.flatMap((each) => weighedOf(each, before));
+      const weighed = added.flatMap(({ said }) => weighedOf(said, recorded.get(said)?.importance ?? null, before));
       await outside.record({ session, after, messages, system, ids, earlier, weighed, reuse, description, isVolatile });
     } catch (error) {
       if (isCwmError(error, ...goneErrors)) onGone(conversation);
@@ -303,7 +330,7 @@ function isBehind(answer: Said, earlier: Said | undefined): boolean {
   return false;
 }
 
-function weighedOf({ answer, importance }: Recording, before: BeforeOf): Weighed[] {
+function weighedOf(answer: Said, importance: number | null, before: BeforeOf): Weighed[] {
   if (importance === null) return [];
   for (let at = before(answer); at; at = before(at))
     if (at.role === 'user') return [{ message: { id: at.id, sequence: at.length }, importance }];

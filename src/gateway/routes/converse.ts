@@ -41,7 +41,7 @@ async function pass(
   request: GatewayRequest,
   isAnswering: () => void,
 ): Promise<void> {
-  const { targets, recogniser, outside } = gateway;
+  const { targets, recogniser, recorder, outside } = gateway;
   const { res, signal } = request;
   const given = await readRequest(format, gateway, request);
   if (hasMemory(given.asked)) {
@@ -84,6 +84,7 @@ async function pass(
   if (!passing.room.isThere && passing.recognised?.conversation) {
     leave();
     recogniser.forget(passing.recognised.conversation);
+    recorder.forget(passing.recognised.conversation.session);
     passing = await enter();
   }
   if (passing.room.isNew) {
@@ -182,7 +183,7 @@ async function ask(
     if (hasBegun) throw new Refused(await reply.body.text(), reply.statusCode);
     begin();
     const said = await relayBody(reply.body, res);
-    gateway.figures.failed(client, new Refused(said ?? '', reply.statusCode).error);
+    gateway.figures.failed(client, new Refused(said, reply.statusCode).error);
     return void res.end();
   }
   const reused = reusedBy(healing, room.whyCold, healed);

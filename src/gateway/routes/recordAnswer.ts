@@ -105,9 +105,8 @@ function recordTurn(
     figures.computedAgain(client, again, again * perToken);
     conversation.lastTokens = said.usage.promptTokens + said.usage.outputTokens;
   }
-  if (whyLater !== null) return recorder.keepBack(conversation, whyLater);
   const isLlama = target.description.kind === 'llama-server';
-  recorder.record({
+  const recording: Recording = {
     answer,
     importance,
     cut: cutOf(said, hasLeft),
@@ -119,7 +118,9 @@ function recordTurn(
     taken: takenBy(said, target, asked),
     reuse: reuseOf(said, firstMs === null ? null : firstMs - sentMs),
     ids: isLlama && wire.path === chatPath && !said.ids ? askedIds(targets, target, sent, item) : toldIds(said),
-  });
+  };
+  if (whyLater === null) recorder.record(recording);
+  else recorder.keepBack(recording, whyLater);
 }
 
 const takenBy = ({ usage, model }: Answer, { description }: Target, asked: Asked): TokensTaken => ({

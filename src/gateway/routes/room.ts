@@ -164,7 +164,8 @@ async function makeReady(
   try {
     const made = await outside.makeReady(session, signal, ready);
     conversation.mayBeCold = false;
-    return made;
+    const isToCome = !made.isThere && recorder.isUnstored(session);
+    return isToCome ? { isThere: true, why: 'The conversation is not stored yet.' } : made;
   } catch (error) {
     if (signal.aborted || isCwmError(error, 'Cancelled')) throw error;
     recorder.failed(error, session);
