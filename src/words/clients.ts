@@ -33,9 +33,12 @@ export const clientLimits = ({ records, tools, unrecorded = [] }: GatewayClient)
   ...(unrecorded.length === 0 ? [] : [`${plural(unrecorded.length, 'conversation')} not stored`]),
 ];
 
-/** "s1: The disk is full.", for each session whose last answer is not stored. */
+/** "s1: The disk is full.", for each of the first ten sessions whose last answer is not stored. */
 const unstored = ({ unrecorded = [] }: GatewayClient): string =>
-  unrecorded.map(({ session, why }) => `${session}: ${why}`).join(' ');
+  unrecorded
+    .slice(0, 10)
+    .map(({ session, why }) => `${session}: ${why}`)
+    .join(' ');
 
 /** What a client did since the backend started. */
 export function clientRows(client: GatewayClient, showTime: ShowTime): Row[] {

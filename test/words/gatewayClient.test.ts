@@ -51,5 +51,10 @@ describe('a client of the gateway, as its row shows it', () => {
     expect(descriptionOf({ unrecorded })).toMatch(/ · 1 conversation not stored$/);
     expect(clientRow({ ...codex, unrecorded }, new Date(0)).tooltip).toMatch(/Not stored.*s1: The disk is full\./);
     expect(descriptionOf({ unrecorded: [] })).not.toContain('stored');
+    const many = Array.from({ length: 11 }, (_, at) => ({ ...unrecorded[0]!, session: `s${at + 1}` }));
+    expect(descriptionOf({ unrecorded: many })).toMatch(/ · 11 conversations not stored$/);
+    const { tooltip } = clientRow({ ...codex, unrecorded: many }, new Date(0));
+    expect(tooltip).toContain('s10: ');
+    expect(tooltip).not.toContain('s11: ');
   });
 });

@@ -200,7 +200,9 @@ export class Recorder {
 
   /** What is not stored is tried again, as far as the limits of the clients allow and until the disk is full. Never rejects. */
   async #tryAgain(): Promise<void> {
-    for (const session of [...this.#missing.keys()]) {
+    // Those that are missing now: one that fails again beside this goes to the end of the map.
+    const sessions = Array.from(this.#missing.keys());
+    for (const session of sessions) {
       const missing = this.#missing.get(session);
       if (!missing) continue;
       const { conversation, hasFailed } = missing;

@@ -12,6 +12,9 @@ import { formatTable } from '../../terminal/layout.ts';
 type Listed = RouteOutput<'gatewayClients'>;
 type Put = RouteOutput<'putGatewayClient'>;
 
+/** Of a client's sessions whose last answer is not stored, so many are named. */
+const mostNamed = 10;
+
 export function registerClients(program: Command, perform: Perform): void {
   const clients = withCommonOptions(program.command('clients'))
     .description('programs that talk to the model server through the gateway, and what was reused for them')
@@ -111,9 +114,12 @@ function listText({ url, items }: Listed): string {
     '',
   ];
   const last = items.flatMap(({ name, lastBreak }) => (lastBreak === null ? [] : [`${name}: ${lastBreak}.`]));
-  const missing = items.flatMap(({ name, unrecorded = [] }) =>
-    unrecorded.map(({ session, why }) => `${name}: the last answer of ${session} is not stored. ${why}`),
-  );
+  const missing = items.flatMap(({ name, unrecorded = [] }) => [
+    ...unrecorded
+      .slice(0, mostNamed)
+      .map(({ session, why }) => `${name}: the last answer of ${session} is not stored. ${why}`),
+    ...(unrecorded.length > mostNamed ? [`${name}: so it is with ${unrecorded.length - mostNamed} more.`] : []),
+  ]);
   const notes = [...last, ...missing];
   return [where, '', formatTable({ head, rows }), ...(notes.length === 0 ? [] : ['', ...notes])].join('\n');
 }
