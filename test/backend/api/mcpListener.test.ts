@@ -108,9 +108,10 @@ test('a client that may only read is offered no tool that changes something, and
   const { post, called } = await listening();
   const headers = await streamOf(post, 'token-of-play');
   const listed = await (await post(headers, { id: 2, method: 'tools/list' })).text();
-  for (const [name, { effect }] of Object.entries(agentTools)) {
-    expect(listed.includes(`"name":"${name}"`)).toBe(effect === 'reads');
-    if (effect === 'reads') continue;
+  for (const [name, tool] of Object.entries(agentTools)) {
+    const reads = tool.effect === 'reads' || ('readsWithoutFields' in tool && tool.readsWithoutFields === true);
+    expect(listed.includes(`"name":"${name}"`)).toBe(reads);
+    if (reads) continue;
     const answer = await post(headers, { id: 3, method: 'tools/call', params: { name, arguments: {} } });
     expect(await answer.text()).toContain(`Tool ${name} disabled`);
   }
