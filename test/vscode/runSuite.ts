@@ -46,7 +46,7 @@ try {
   if (testFiles.length > 0) {
     // The suite of the editor's own chat needs its AI features, which the others do not mind. A VS Code more would take longer.
     const settings = { 'chat.disableAIFeatures': false };
-    add(await runSuite({ testFiles, vsix: [vsix], folder, settings, timeoutMs: 900_000, log }));
+    add(await runSuite({ testFiles, vsix: [vsix], folder, settings, timeoutMs: 1_800_000, log }));
   }
   for (const name of suites.filter(isStory)) {
     const place = path.join(temporary, name);

@@ -4,7 +4,7 @@ import { commands } from 'vscode';
 import { floor } from '../../clients/floor.ts';
 import { isRunning } from '../../support/isRunning.ts';
 import { toldChat } from '../chatPlace.ts';
-import { beginChat, saidBefore, tools } from './chatBegin.ts';
+import { beginChat, saidBefore, tellOfFailures, tools } from './chatBegin.ts';
 import { patienceMs, waitFor, withModelOf, write } from './chatView.ts';
 import { Conversation, errandsIn, strangeErrands } from './conversation.ts';
 import { extension, until } from './support.ts';
@@ -31,6 +31,7 @@ describe(`VS Code's chat on a real model by ${toldChat()?.vendor}, in a window t
   after(async () => {
     for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp();
   });
+  tellOfFailures(() => at);
 
   it('V8 the model is there without a command, and the next turn is one of the same session', async () => {
     await chat.say('Where the window is new');

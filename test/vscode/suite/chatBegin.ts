@@ -1,3 +1,4 @@
+import { afterEach } from 'mocha';
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { workspace } from 'vscode';
@@ -20,4 +21,17 @@ export async function beginChat(cleanUps: (() => Promise<unknown>)[]) {
   const front = await scriptedServer(() => told.server.url, cleanUps, { file, port: told.frontPort });
   await chatAnswers();
   return { ...told, ...front, kept: new ChatStorage(told.storage) };
+}
+
+/** Prints what the model server was asked and what each branch has, where a test fails: an answer of the model may be why. */
+export function tellOfFailures(at: () => Awaited<ReturnType<typeof beginChat>>): void {
+  afterEach(async function () {
+    if (this.currentTest?.state !== 'failed') return;
+    const { seen, kept } = at();
+    const asked = seen.map(({ chat: { messages, tools: offered = [] } }) => ({
+      tools: offered.length,
+      messages: messages.map(({ role, content }) => `${role}: ${JSON.stringify(content ?? null).slice(-200)}`),
+    }));
+    console.log(JSON.stringify({ asked, branches: await kept.branches() }, null, 1));
+  });
 }

@@ -2,7 +2,7 @@ import { after, before, describe, it } from 'mocha';
 import assert from 'node:assert/strict';
 import { globSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { beginChat, saidBefore, tools } from './chatBegin.ts';
+import { beginChat, saidBefore, tellOfFailures, tools } from './chatBegin.ts';
 import { newChat, patienceMs, waitFor } from './chatView.ts';
 import { Conversation, errandKinds, errandsIn, errandsOf, lastResult, strangeErrands } from './conversation.ts';
 import { toldChat } from '../chatPlace.ts';
@@ -22,6 +22,7 @@ describe(`VS Code's chat on a real model by ${toldChat()?.vendor}, in a first wi
   after(async () => {
     for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp();
   });
+  tellOfFailures(() => at);
 
   it('V8 two turns, a call of a tool, a restart of the backend and one more turn are one session of the folder', async () => {
     const { vendor, kept, seen, frontPort, slotDir, gatewayPort } = at;

@@ -11,7 +11,7 @@ import { modelVendor } from '../../../src/vscode/contributions.ts';
 import { floor } from '../../clients/floor.ts';
 import { scriptedServer, type SeenChat } from '../../clients/scriptedServer.ts';
 import { FakeLlamaServer } from '../../fakes/fakeLlamaServer.ts';
-import { chatAnswers, say, waitFor } from './chatView.ts';
+import { chatAnswers, patienceMs, say, waitFor } from './chatView.ts';
 import { done, set, state, until, useFreshStorage } from './support.ts';
 
 /** Agent mode sends 40 tools of 55,000 characters. */
@@ -20,7 +20,7 @@ const unaskedId = 'model-server';
 
 /** The same chat, model server and folder for all: what one leaves behind the next one finds. */
 describe("@window in the editor's own chat, with a model server that comes and goes", function () {
-  this.timeout(180_000);
+  this.timeout(4 * patienceMs);
   const cleanUps: (() => Promise<unknown>)[] = [];
   let storage: Awaited<ReturnType<typeof useFreshStorage>>;
   let server: FakeLlamaServer;

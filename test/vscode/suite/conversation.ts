@@ -2,11 +2,18 @@ import assert from 'node:assert/strict';
 import { commands } from 'vscode';
 import type { BackendClient } from '../../../src/client/backendClient.ts';
 import { connectBackend } from '../../../src/client/connectBackend.ts';
+import { modelVendor } from '../../../src/vscode/contributions.ts';
 import type { SeenChat } from '../../clients/scriptedServer.ts';
 import { isRunning } from '../../support/isRunning.ts';
 import type { Door } from '../chatPlace.ts';
 import { say, waitFor, withModelOf } from './chatView.ts';
 import { backendPid, done, state, until } from './support.ts';
+
+/** The two ways by which VS Code's chat comes to the models of a model server. */
+export const doors: readonly { readonly vendor: Door; readonly name: string }[] = [
+  { vendor: modelVendor, name: 'the models of the extension' },
+  { vendor: 'customendpoint', name: 'the Custom Endpoint that Connect a Client… writes' },
+];
 
 /** A session as the chat view's messages made it. */
 export interface SaidSession {
@@ -78,6 +85,21 @@ export class ChatStorage {
           return { id, project, branches: Object.keys(branches).length, said };
         }),
       );
+    });
+  }
+
+  /** What each branch of each session has, the ends of the messages. */
+  async branches(): Promise<Record<string, readonly string[]>> {
+    return await this.backend(async (client) => {
+      const found: Record<string, readonly string[]> = {};
+      for (const { id, branches } of (await client.call('listSessions', {})).items)
+        for (const branch of Object.keys(branches)) {
+          const { items } = await client.call('listMessages', { session: id, branch });
+          found[`${id} ${branch}`] = items.map(
+            ({ role, cut, content }) => `${role} (${cut}): ${JSON.stringify(content).slice(-200)}`,
+          );
+        }
+      return found;
     });
   }
 }

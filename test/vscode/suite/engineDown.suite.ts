@@ -14,7 +14,7 @@ const brokenServer = (): Promise<Server> =>
   });
 
 describe('an engine that is not there', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let storage: Awaited<ReturnType<typeof useFreshStorage>>;
   let session = '';
 
