@@ -440,6 +440,15 @@ describe('a model server with several slots', () => {
     },
   );
 
+  test('computes a conversation in the slot that the gateway chose, whatever the client asks for', async () => {
+    const place = await onePlace({ slots: 2, volatileRestMs: 600_000 });
+    const asked = { model: 'm', stream: true, id_slot: -1, messages: [user('Red?')] };
+    const answer = await place.post('/p/demo/v1/chat/completions', asked);
+    expect(await answer.text()).toContain('[DONE]');
+    const { body } = place.fake.requestsTo('/v1/chat/completions').at(-1) ?? {};
+    expect([0, 1]).toContain((body as { id_slot?: number }).id_slot);
+  });
+
   test('leaves the extension the slot that it took for its own session', async () => {
     const place = await onePlace({ slots: 2 });
     const talk = strangers(place);

@@ -97,6 +97,13 @@ export function changedFields(text: string, left: readonly string[], put: Readon
   return `{${[...(added === '' ? [] : [added]), ...members].join(',')}}`;
 }
 
+/** The object with these fields, in the place of its own ones. The rest is spelled as it was. */
+export const overFields = (
+  { text, body }: { readonly text: string; readonly body: object },
+  fields: Readonly<Record<string, unknown>>,
+): string =>
+  Object.keys(fields).some((key) => key in body) ? changedFields(text, [], fields) : withFields(text, fields);
+
 /** The members of an object, also those whose key comes again. */
 function membersIn(text: string, at = 0): readonly (Span & { readonly key: string; readonly value: number })[] {
   const members: (Span & { readonly key: string; readonly value: number })[] = [];

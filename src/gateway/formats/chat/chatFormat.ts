@@ -13,7 +13,7 @@ import {
 } from '../format.ts';
 import { splitSystem, type Answer } from '../item.ts';
 import { listOf, objectOf, parsed, type JsonObject } from '../json.ts';
-import { elementsIn, fieldsIn, spliced, withFields } from '../spans.ts';
+import { elementsIn, fieldsIn, spliced, overFields, withFields } from '../spans.ts';
 
 export const chatPath = '/v1/chat/completions';
 
@@ -65,7 +65,7 @@ export function besidesInChat(body: JsonObject, besides: Besides | undefined): R
     ...(salt !== null && body['cache_salt'] === undefined && { cache_salt: salt }),
     ...(dialect === 'vllm' && body['return_token_ids'] === undefined && { return_token_ids: true }),
     ...(reusesNothing && body['cache_prompt'] === undefined && { cache_prompt: false }),
-    ...(slot !== null && body['id_slot'] === undefined && { id_slot: slot }),
+    ...(slot !== null && { id_slot: slot }),
     ...(body['stream'] === true && body['stream_options'] === undefined && { stream_options: { include_usage: true } }),
   };
 }
@@ -77,7 +77,7 @@ export const chatFormat: Format = {
     path: chatPath,
     layout: chatLayout,
     keepsBytes: true,
-    body: ({ text, body }, besides) => withFields(text, besidesInChat(body, besides)),
+    body: (said, besides) => overFields(said, besidesInChat(said.body, besides)),
     stream: (options) => new ChatStream(options),
     whole(text, options) {
       const answer = wholeChat(text);

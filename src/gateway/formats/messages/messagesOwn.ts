@@ -6,7 +6,7 @@ import { countOf, listOf, objectOf, parsed, textOf, type JsonObject } from '../j
 import { errorType } from './messagesAnswer.ts';
 import { blocksOf, itemsOf, systemOf } from './messagesContent.ts';
 import { OwnStream, type OwnAnswer } from '../streams/ownStream.ts';
-import { elementsIn, fieldsIn, withFields, type Span } from '../spans.ts';
+import { elementsIn, fieldsIn, overFields, type Span } from '../spans.ts';
 
 const failed = ({ message, type, code }: AnswerError): string =>
   namedEvent('error', { error: { type: errorType(type, code), message } });
@@ -17,7 +17,7 @@ export const ownMessages: OwnWire = {
   // What is new of it has no form in a chat, so that the chat is not even made.
   keepsBytes: true,
   saysMore: () => false,
-  body: ({ text, body }, besides) => withFields(text, besidesIn(body, besides)),
+  body: (said, besides) => overFields(said, besidesIn(said.body, besides)),
   stream: (options) => new OwnStream(new MessagesAnswer(), options, { ends: new Set(['message_stop']), failed }),
   whole(text) {
     const said = new MessagesAnswer();
@@ -74,7 +74,7 @@ const besidesIn = (body: JsonObject, besides: Besides | undefined): Readonly<Rec
   besides
     ? {
         ...(besides.salt !== null && body['cache_salt'] === undefined && { cache_salt: besides.salt }),
-        ...(besides.slot !== null && body['id_slot'] === undefined && { id_slot: besides.slot }),
+        ...(besides.slot !== null && { id_slot: besides.slot }),
       }
     : {};
 

@@ -107,7 +107,7 @@ function besidesIn(body: JsonObject, besides: Besides | undefined): Readonly<Rec
     ...(salt !== null && body['cache_salt'] === undefined && { cache_salt: salt }),
     ...(dialect === 'vllm' && body['enable_response_messages'] === undefined && { enable_response_messages: true }),
     ...(reusesNothing && body['cache_prompt'] === undefined && { cache_prompt: false }),
-    ...(slot !== null && body['id_slot'] === undefined && { id_slot: slot }),
+    ...(slot !== null && { id_slot: slot }),
   };
 }
 
