@@ -163,6 +163,39 @@ describe('a model server with one slot', () => {
     ]);
   });
 
+  test.each([
+    [
+      'damaged',
+      (file: string) => writeFileSync(file, Buffer.from(readFileSync(file)).fill(7, 8)),
+      'its slot file was damaged',
+    ],
+    ['missing', (file: string) => rmSync(file), 'its slot file was missing or could not be used'],
+  ])('a slot file that is %s when the server comes back: what it cost is said, and counted', async (_, spoil, why) => {
+    const { chat, saved, fake, slotDir, clients } = await onePlace();
+    const messages = [system, user('Say hi')];
+    const first = await chat(messages);
+    await saved(first.session);
+    expect(clients().items).toMatchObject([{ tokensAgain: 0 }]);
+    for (const file of readdirSync(slotDir)) spoil(path.join(slotDir, file));
+    await fake.restart();
+    const again = await chat([...messages, assistant(first.said), user('And again')]);
+    // Computed in the request, so that the prompt itself found it.
+    expect(again.reused).toBeGreaterThan(first.of);
+    const [, computed] = /^; KV from disk: (.*); (\d+) tokens computed again$/.exec(again.why) ?? [];
+    expect(computed).toBe(why);
+    const tokens = Number(/(\d+) tokens computed again/.exec(again.why)?.[1]);
+    expect(tokens).toBeGreaterThanOrEqual(first.of);
+    expect(clients().items).toMatchObject([{ tokensAgain: tokens }]);
+    const third = await chat([
+      ...messages,
+      assistant(first.said),
+      user('And again'),
+      assistant(again.said),
+      user('Bye'),
+    ]);
+    expect(third.why).toBe('');
+  });
+
   test('each conversation finds its own KV again when another one had the slot', async () => {
     const { chat, fake } = await onePlace({ volatileRestMs: 600_000 });
     const red = [system, user('Red?')];

@@ -169,6 +169,7 @@ async function ask(
     recognised: healing,
     whyLater: given.whyLater,
     isVolatile: room.isVolatile,
+    computed: room.computed,
     importance: given.importance.value,
     client,
     answerId: randomId() as MessageId,
@@ -186,7 +187,7 @@ async function ask(
     gateway.figures.failed(client, new Refused(said, reply.statusCode).error);
     return void res.end();
   }
-  const reused = reusedBy(healing, room.whyCold, healed);
+  const reused = reusedBy(healing, room, healed);
   const { answerId } = understood;
   const options: StreamOptions = {
     body: written.body,

@@ -3,6 +3,7 @@ import type { GatewayContext } from '../context.ts';
 import type { Answer, AnswerUsage } from '../formats/item.ts';
 import type { Healed } from '../passing/heal.ts';
 import type { Recognised } from '../recognition/recogniser.ts';
+import type { Room } from './room.ts';
 
 /**
  * What cannot be stored now is no more promised than what is no turn.
@@ -43,22 +44,25 @@ interface Reused {
 /** Of an answer; null where the server does not tell. */
 export type ReusedBy = (answer: Answer) => Reused | null;
 
-/** @param cold what became of the conversation's KV, where the server did not have it in memory. */
+/** @param room where the server did not have the conversation's KV in memory, what became of it. */
 export const reusedBy =
-  (recognised: Recognised | null, cold: string | null, { parts, isPinned }: Omit<Healed, 'sent'>): ReusedBy =>
+  (
+    recognised: Recognised | null,
+    { whyCold, computed }: Pick<Room, 'whyCold' | 'computed'>,
+    { parts, isPinned }: Omit<Healed, 'sent'>,
+  ): ReusedBy =>
   ({ usage }) => {
     if (usage === null || usage.cachedTokens === null) return null;
     const { promptTokens, cachedTokens } = usage;
     const prefixBreak = recognised?.kind === 'turn' ? recognised.prefixBreak : null;
-    const isLost = cold !== null && cachedTokens < promptTokens / 2;
+    const isLost = whyCold !== null && cachedTokens < promptTokens / 2;
+    const whyDisk = computed?.why ?? (isLost ? whyCold.replace(/\.$/, '') : null);
     return {
       promptTokens,
       cachedTokens,
-      breaks: [
-        ...(prefixBreak ? [prefixBreak.what] : []),
-        ...(isLost ? [`KV from disk: ${cold.replace(/\.$/, '')}`] : []),
-      ],
-      tokensAgain: recognised && (prefixBreak || isLost) ? computedAgain(recognised, usage) : 0,
+      breaks: [...(prefixBreak ? [prefixBreak.what] : []), ...(whyDisk === null ? [] : [`KV from disk: ${whyDisk}`])],
+      tokensAgain:
+        (recognised && (prefixBreak || isLost) ? computedAgain(recognised, usage) : 0) + (computed?.tokens ?? 0),
       healed: [
         ...(isPinned ? ["the conversation's first system prompt was sent"] : []),
         ...(parts > 0 && !isPinned ? [`${parts} ${parts === 1 ? 'part' : 'parts'} sent as spelled first`] : []),

@@ -13,6 +13,7 @@ import type { Recognised } from '../recognition/recogniser.ts';
 import type { Recording } from '../recording/recorder.ts';
 import { reuseOf } from '../recording/reuseOf.ts';
 import { computedAgain } from './receipt.ts';
+import type { Room } from './room.ts';
 
 /** How long a record waits for the token ids of its answer, in milliseconds. */
 const mostMs = 30_000;
@@ -34,6 +35,8 @@ export interface Understood {
   readonly recognised: Recognised | null;
   /** Only the server's memory has it, in a place that is known. */
   readonly isVolatile: boolean;
+  /** What was computed before it to bring the conversation back; null: nothing. */
+  readonly computed: Room['computed'];
   /** Why it is stored with a later answer; null: it is stored now. */
   readonly whyLater: string | null;
   /** Of the user's last message, as the client says; null: it says nothing. */
@@ -74,6 +77,7 @@ function recordTurn(
     recognised,
     whyLater,
     isVolatile,
+    computed,
     importance,
     asked,
     target,
@@ -85,6 +89,7 @@ function recordTurn(
   { hasLeft, firstMs }: { readonly hasLeft: boolean; readonly firstMs: number | null },
 ): void {
   const { item } = said;
+  if (computed) figures.computedAgain(client, computed.tokens, computed.ms);
   // A server that says that its answer has ended has answered, even with nothing: the conversation goes on from there.
   const isSilent = said.finishReason === null && item.text === '' && !item.calls && !item.reasoning && !item.others;
   const isCut = !said.isWhole && !hasLeft;

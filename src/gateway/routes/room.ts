@@ -1,4 +1,6 @@
 import { isCwmError } from '../../protocol/errors.ts';
+import type { Computed } from '../../core/sessions/outside/computed.ts';
+import type { Readiness } from '../../core/sessions/outside/outsideTurns.ts';
 import type { SessionId } from '../../protocol/ids.ts';
 import type { GatewayContext } from '../context.ts';
 import type { Target } from '../targets.ts';
@@ -20,6 +22,8 @@ export interface Room {
   readonly isVolatile: boolean;
   /** The conversation was out of the server's memory: what became of that, in words. Null: it was not. */
   readonly whyCold: string | null;
+  /** What of it was computed again to have it at hand, before this request; null: nothing. */
+  readonly computed: Computed | null;
   /** Called once the request has ended. */
   readonly leave: () => void;
 }
@@ -113,15 +117,17 @@ async function roomFor(
   if (isNew) for (const each of recogniser.all) each.mayBeCold = true;
   const isElsewhere = isDisplacing || (taken !== null && outside.holderOf(spec, slot) !== session);
   let whyCold: string | null = null;
+  let computed: Computed | null = null;
   if (turn && turn.known > 0 && (turn.conversation.mayBeCold || isElsewhere)) {
     const ready = await makeReady(gateway, turn.conversation, { slot, known: target }, signal);
-    if (!ready.isThere) return { isThere: false, isNew, isForeign: false, whyCold: null };
+    if (!ready.isThere) return { isThere: false, isNew, isForeign: false, whyCold: null, computed: null };
     whyCold = ready.why;
+    computed = ready.computed ?? null;
     // What was brought back from a file is the conversation's own from now on.
     if (passage) await outside.letPass(spec, salt, signal, { slot, isAgain: true });
   }
   if (taken) outside.tookEngine(spec, session, slot);
-  return { isThere: true, isNew, isForeign: passage?.mayReuse === false, whyCold };
+  return { isThere: true, isNew, isForeign: passage?.mayReuse === false, whyCold, computed };
 }
 
 /** A conversation that a server loses. */
@@ -158,7 +164,7 @@ async function makeReady(
   conversation: Conversation,
   ready: { readonly slot: number | undefined; readonly known: Target },
   signal: AbortSignal,
-): Promise<{ readonly isThere: boolean; readonly why: string | null }> {
+): Promise<Readiness> {
   const { session } = conversation;
   await recorder.storedOf(session);
   try {

@@ -16,6 +16,7 @@ import { openWithoutWindow } from '../../windows/thaw/resumeFrozen.ts';
 import { thaw } from '../../windows/thaw/thaw.ts';
 import { OutsideLineages, outsideTag } from './outsideLineages.ts';
 import { storeOutsideTurn, type OutsideTurn } from './storeOutsideTurn.ts';
+import { computedFor, type Computed } from './computed.ts';
 
 /** What became of an attempt to have a session's KV at hand. */
 export interface Readiness {
@@ -23,6 +24,8 @@ export interface Readiness {
   readonly isThere: boolean;
   /** What happened to its KV, in words; null: nothing had to. */
   readonly why: string | null;
+  /** What of it was computed to have it; null or left out: nothing, it was only loaded, or is known from what the next prompt reuses. */
+  readonly computed?: Computed | null;
 }
 
 /** An engine as it was found a moment ago. */
@@ -185,8 +188,8 @@ export class OutsideTurns {
     const { id } = session;
     if (session.lifecycle === 'frozen' && session.frozenAs !== null) {
       if (await openWithoutWindow(core, id, signal)) return { isThere: true, why: 'The window of its KV was deleted.' };
-      const { summary } = await thaw(core, { window: session.frozenAs, resume: true }, signal, silent);
-      return { isThere: true, why: summary };
+      const receipt = await thaw(core, { window: session.frozenAs, resume: true }, signal, silent);
+      return { isThere: true, why: receipt.summary, computed: computedFor(receipt) };
     }
     if (!isOpen(session) || isDue(session, core.clock.now())) return gone;
     const { kind } =
@@ -201,7 +204,8 @@ export class OutsideTurns {
       await core.warmings.leave(id);
       throw error;
     }
-    return { isThere: true, why: core.warmings.of(id).why };
+    const { why, receipt } = core.warmings.of(id);
+    return { isThere: true, why, computed: receipt && computedFor(receipt) };
   }
 
   /**
