@@ -97,7 +97,7 @@ export class Run {
   }
 
   /**
-   * The project that a folder belongs to; a URI names one itself.
+   * The project that a folder belongs to; a URI names one itself, and so does the name under which clients of the gateway ask (`/p/NAME`).
    *
    * @throws CwmError InvalidDirectory for a folder that is not there and that nothing is stored of; InvalidParameter for a bad configuration.
    */
@@ -107,7 +107,13 @@ export class Run {
     const uri = await projectUriOfFolder(path);
     const found = await this.call('findProject', { folder: uri });
     // A folder that is gone may have sessions. A name that was mistyped has none: the backend looks at a path, and not at a URI.
-    if (found.tier === 'default') await this.call('findProject', { folder: path });
+    if (found.tier === 'default') {
+      const named = `project://${encodeURIComponent(folder)}`;
+      const isThere = await nullOn(this.call('findProject', { folder: path }), 'InvalidDirectory');
+      if (!isThere && (await this.call('listProjects', {})).items.some(({ project }) => project === named))
+        return named;
+      if (!isThere) await this.call('findProject', { folder: path });
+    }
     return found.project ?? uri;
   }
 

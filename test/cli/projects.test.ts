@@ -107,3 +107,11 @@ test('cwm base makes the base of a project, says what changed since, renews it, 
   expect(await say(me, 'base', 'move', 's', '--break-prefix')).toContain("is on its project's base now");
   expect(await say(me, 'base', 'delete')).toMatch(/^New sessions of .* begin empty\.\n$/);
 });
+
+test('a project that clients of the gateway call by a name is named by it', async () => {
+  const { storage } = await start();
+  const me = { storage, cwd: makeDirectory() };
+  await say(me, 'session', 'new', '--id', 's', '--project', 'project://demo');
+  expect(await say(me, 'session', 'list', '--project', 'demo')).toMatch(/^s /m);
+  expect((await outcomeOf(me, 'session', 'list', '--project', 'demos')).stderr).toContain('CWM-1102');
+});

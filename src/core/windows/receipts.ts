@@ -34,10 +34,9 @@ export function reuseFields(
   };
 }
 
-/** The floor, or the reuse itself where it is more: a tail behind the blocks was reused, too. */
+/** The floor, or the reuse itself where it is more: a tail behind the blocks was reused, too, or another request showed less. */
 function mostOf({ promptTokens, cachedTokens }: ReuseEvidence, blockTokens: number, mostReusable?: number): number {
   const floor = reuseFloor(promptTokens, blockTokens, mostReusable);
-  if (mostReusable !== undefined) return floor;
   return cachedTokens !== null && cachedTokens <= promptTokens ? Math.max(floor, cachedTokens) : floor;
 }
 

@@ -27,7 +27,9 @@ describe('what a receipt says of one request', () => {
       serverIdle: true,
       counters: { hits: 96 },
     });
-    expect(reuseFields(reuse(), 16, 80).floorTokens).toBe(80);
+    expect(reuseFields(reuse({ cachedTokens: 80 }), 16, 80).floorTokens).toBe(80);
+    // Of two requests, one reused more.
+    expect(reuseFields(reuse({ cachedTokens: 84 }), 16, 80).floorTokens).toBe(84);
     expect(reuseFields(reuse(), null).floorTokens).toBeNull();
     expect(reuseFields(reuse({ cachedTokens: 99 }), 16).floorTokens).toBe(99);
     expect(reuseFields(reuse({ cachedTokens: 400 }), 16).floorTokens).toBe(96);
