@@ -32,7 +32,10 @@ async function answerMs(
   let said = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => (said += text));
   child.stdin.write(`${JSON.stringify(question)}\n`);
-  while (!said.includes('\n')) await once(child.stdout, 'data');
+  while (!said.includes('\n')) {
+    if (child.stdout.readableEnded) throw new Error(`${args.join(' ')} ended without an answer.`);
+    await Promise.race([once(child.stdout, 'data'), once(child.stdout, 'end')]);
+  }
   const ms = performance.now() - started;
   child.stdin.end();
   await once(child, 'exit');

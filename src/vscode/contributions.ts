@@ -29,10 +29,10 @@ export const commandInputs = {
   'cwm.systemPrompts': { prompt: 'string?', text: 'string?' },
   /** Whether the open folder may choose model server, model and tools of new sessions, and its MCP servers may be started. */
   'cwm.trustFolder': { trusted: 'boolean?' },
-  /** `action`: `show`, `make` (of `paths`), `renew` or `delete`. */
   /** `project` is its URI; without it that of this folder. */
   'cwm.recordProject': { project: 'string?' },
   'cwm.dontRecordProject': { project: 'string?' },
+  /** `action`: `show`, `make` (of `paths`), `renew` or `delete`. */
   'cwm.projectBase': { action: 'string?', paths: 'strings?', memories: 'boolean?', confirmed: 'boolean?' },
   /** `confirmed`: also where the model server must compute the conversation again. */
   'cwm.moveToBase': { session: 'string?', confirmed: 'boolean?' },

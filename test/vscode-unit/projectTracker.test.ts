@@ -87,6 +87,16 @@ describe('S2-01 the folder that the user works in', () => {
     expect(await now([])).toBeNull();
   });
 
+  test('another folder is not said to be unrecorded because the one before was', async () => {
+    const [a, b] = [onDisk('a'), onDisk('b')];
+    const { state, now } = tracking();
+    for (const next of [[b], [], [a]]) {
+      state.update({ isRecorded: false });
+      await now(next);
+      expect(state.current.isRecorded).toBe(true);
+    }
+  });
+
   test('is a project also in a virtual file system, by its own URI', async () => {
     const { now } = tracking();
     expect(await now([virtual('vscode-vfs://github/owner/repo')])).toBe('vscode-vfs://github/owner/repo');

@@ -37,7 +37,7 @@ export async function answerInChat(
             if (!isCwmError(error, 'SessionNotFound')) throw error;
             throw new CwmError(
               'SessionNotFound',
-              `The conversation of this chat is not stored: ${ofChat.whyNot ?? 'its session was deleted.'}`,
+              `The conversation of this chat is not stored: ${ofChat.whyNot ?? 'its session was deleted, or comes in a moment.'}`,
               { cause: error, hint: 'Send a message in this chat first, or name a session in the tree.' },
             );
           }

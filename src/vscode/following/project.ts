@@ -48,10 +48,11 @@ export class ProjectTracker implements Disposable {
     const uri = folder === null ? null : await projectUri(folder);
     if (folder === null || uri === null) {
       if (project.kind === 'none') return;
-      this.#state.update({ project: { kind: 'none' }, currentSession: { kind: 'none' } });
+      this.#state.update({ project: { kind: 'none' }, currentSession: { kind: 'none' }, isRecorded: true });
     } else {
       if (project.kind === 'folder' && (project.opened ?? project.uri) === uri) return;
-      this.#state.update({ project: { kind: 'folder', uri, name: folder.name }, currentSession: { kind: 'unknown' } });
+      const next = { kind: 'folder', uri, name: folder.name } as const;
+      this.#state.update({ project: next, currentSession: { kind: 'unknown' }, isRecorded: true });
     }
     void this.#puller.all();
   }

@@ -139,11 +139,14 @@ describe("@window in the editor's own chat, with a model server that comes and g
     assert.equal(session?.project, folder());
   });
 
-  it('V8 the MCP server that VS Code starts works in the folder', async () => {
+  it('V8 the MCP server that VS Code starts has the folder as its working directory', async () => {
     await set('cwm.chatTools', 'mcp');
     await commands.executeCommand('workbench.action.chat.newChat');
     await say('USETOOL:window_list {}', withModel);
     const [open] = workspace.workspaceFolders ?? [];
+    await waitFor('the answer of the tool', async () => seen.some(({ called }) => called?.endsWith('window_list')));
+    // Other systems do not show where a process works.
+    if (process.platform !== 'linux') return;
     assert.deepEqual(directoriesOf('mcp.js', storage.path), [open?.uri.fsPath]);
   });
 
