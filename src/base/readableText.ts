@@ -75,10 +75,10 @@ function requestIn(text: string): string | null {
   return null;
 }
 
-/** Without the blocks at the beginning, such as `<environment_info>` (VS Code) and `<system-reminder>` (Claude Code, Qwen Code). A tag of HTML has one word. */
+/** Without the blocks at the beginning, such as `<environment_info>`, `<userMemory>` (VS Code) and `<system-reminder>` (Claude Code, Qwen Code). A tag of HTML has one word. */
 function withoutBlocks(text: string): string {
   for (let rest = text; ;) {
-    const [opening, tag] = /^\s*<([a-z]+(?:[-_][a-z]+)+)>/.exec(rest) ?? [];
+    const [opening, tag] = /^\s*<([a-z]+(?:[-_][a-z]+|[A-Z][a-z]+)+)>/.exec(rest) ?? [];
     const closing = `</${tag}>`;
     const end = opening === undefined ? -1 : rest.indexOf(closing, opening.length);
     if (end === -1) return rest;

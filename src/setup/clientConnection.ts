@@ -64,7 +64,7 @@ export async function planConnection(desk: ConnectDesk, wish: ConnectWish): Prom
   const model = wish.model ?? listed?.models[0]?.id;
   if (model === undefined) throw new CwmError('InvalidParameter', 'The model server lists no model. Name one.');
   const base = project === undefined ? url : `${url}/p/${encodeURIComponent(project)}`;
-  const about = listed ? await modelOf(desk, listed.engine, model) : {};
+  const about = listed ? await modelOf(desk, listed, model) : {};
   const setupWith = (token: string): ClientSetup => ({ ...places(desk), base, model, token, ...about });
   const shown = config.change(setupWith(shownToken));
   const newToken = async (): Promise<string> => (await desk.call('putGatewayClient', { name: kind })).token ?? '';
@@ -102,16 +102,16 @@ const withReason = (thrown: unknown, kind: string): CwmError => {
 /** Without what the model server does not say, or does not answer. */
 async function modelOf(
   desk: ConnectDesk,
-  engine: string,
+  { engine, models, used }: RouteOutput<'listModels'>,
   model: string,
 ): Promise<Pick<ClientSetup, 'contextTokens' | 'takesPictures'>> {
   // A conversation with memory may be longer than the model's context: the client must shorten nothing.
   if (model.endsWith(memorySuffix)) return { contextTokens: memoryTokens };
   const { engines } = await desk.call('health', { probe: true });
   const status = engines.find(({ spec }) => spec === engine);
-  // A server may have several models, and tells this of one.
-  if (status?.model !== model) return {};
-  return { contextTokens: status.maxModelLen ?? undefined, takesPictures: status.takesPictures };
+  // A server may have several models, and tells this of the one that is used.
+  if (models.length > 1 && model !== used) return {};
+  return { contextTokens: status?.maxModelLen ?? undefined, takesPictures: status?.takesPictures };
 }
 
 async function preview(shown: ConfigChange): Promise<NonNullable<ConnectPlan['change']>> {

@@ -22,7 +22,7 @@ export function limitsOf(perMinute: number): RateLimits | null {
 
 /** What a client of the gateway may do: all of a minute's requests may come at once, and an hour has no limit of its own. Null for 0, which is no limit. */
 export const gatewayLimitsOf = (perMinute: number): RateLimits | null =>
-  perMinute === 0 ? null : { perMinute, perHour: 60 * perMinute, burst: perMinute };
+  perMinute === 0 ? null : { perMinute, perHour: 60 * perMinute, burst: Math.max(10, perMinute) };
 
 /**
  * Limits of the changes that clients of the API ask for. Only agents have any: never the editor, and never the user's own command line. A

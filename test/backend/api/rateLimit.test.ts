@@ -99,6 +99,7 @@ describe('S0-62 rate limit', () => {
 
 test('S0-62 a client of the gateway may send all of a minute at once, and goes on so for hours', () => {
   expect(gatewayLimitsOf(600)).toEqual({ perMinute: 600, perHour: 36_000, burst: 600 });
+  expect(gatewayLimitsOf(1)).toEqual({ perMinute: 1, perHour: 60, burst: 10 });
   expect(gatewayLimitsOf(0)).toBeNull();
 });
 

@@ -42,6 +42,7 @@ describe('the title of a session without one', () => {
 
   it.each([
     ['<environment_info>\nLinux\n</environment_info>\n<workspace_info>\nx\n</workspace_info>', 'VS Code'],
+    ['<environment_info>\nLinux\n</environment_info>\n<userMemory>\nNo notes.\n</userMemory>', 'VS Code with memory'],
     ['<system-reminder>\nToday is Monday.\n</system-reminder>\n', 'Claude Code'],
   ])('passes over what a program puts before the words of its user: %s (%s)', (block) => {
     expect(titleOf(`${block}Say hi`)).toBe('Say hi');
