@@ -109,7 +109,8 @@ export async function nextChatIds(
   const { stream: _stream, ...rest } = fields;
   const idsOf = async (content: string): Promise<readonly number[]> => {
     const body = { ...rest, messages: [...messages, answer, { role: 'user', content }], add_generation_prompt: false };
-    const { value } = await link.json(post('/apply-template', body), templateSchema, signal);
+    // A server that is gone is not waited for: until the turn is stored, the next one does not know that the KV is lost.
+    const { value } = await link.json({ ...post('/apply-template', body), once: true }, templateSchema, signal);
     return prompts.of(link, value.prompt, signal);
   };
   // One after the other: the second one has nearly all ids of the first.
