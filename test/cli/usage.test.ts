@@ -68,10 +68,10 @@ describe('cwm usage', () => {
 
   it('shows its help also where an option stands beside "help"', async () => {
     const help = await runInProcess('help');
-    expect(await runInProcess('help', '--storage', '/tmp/elsewhere')).toEqual(help);
+    expect(await runInProcess('help', '--storage', 'elsewhere')).toEqual(help);
     const list = await runInProcess('list', '--help');
-    expect(await runInProcess('help', 'list', '--storage', '/tmp/elsewhere')).toEqual(list);
-    expect(await runInProcess('help', '--storage', '/tmp/elsewhere', 'list')).toEqual(list);
+    expect(await runInProcess('help', 'list', '--storage', 'elsewhere')).toEqual(list);
+    expect(await runInProcess('help', '--storage', 'elsewhere', 'list')).toEqual(list);
   });
 
   it.each([
