@@ -241,7 +241,7 @@ export interface SlotState {
   readonly isKept: boolean;
   /** The engine works in it by itself. */
   readonly isOwn: boolean;
-  /** The server was seen to empty slots at rest when a request came for another one. */
+  /** Once, a request for another slot made the server empty slots that rested. */
   readonly isEmptiedAtRest: boolean;
 }
 

@@ -31,6 +31,8 @@ export interface Recording {
   /** What the request took. */
   readonly taken: TokensTaken;
   readonly isVolatile: boolean;
+  /** When it ended, in milliseconds of the monotonic clock. */
+  readonly answeredMs: number;
 }
 
 export interface RecorderParts {
@@ -284,7 +286,7 @@ export class Recorder {
     const last = recordings.at(-1);
     const added = last ? unstored(last.answer) : [];
     if (!last || added.length === 0) return;
-    const { answer, system, engine, description, lineage, reuse, isVolatile } = last;
+    const { answer, system, engine, description, lineage, reuse, isVolatile, answeredMs } = last;
     const { conversation } = answer;
     const now = clock.now().toISOString();
     const missing = this.#missing.get(conversation.session)?.recordings ?? [];
@@ -306,7 +308,20 @@ export class Recorder {
       for (const each of recordings.slice(0, -1)) earlier.push({ message: each.answer.id, ids: await each.ids() });
       const ids = await last.ids();
       const weighed = added.flatMap(({ said }) => weighedOf(said, recorded.get(said)?.importance ?? null, before));
-      await outside.record({ session, after, messages, system, ids, earlier, weighed, reuse, description, isVolatile });
+      const turn = {
+        session,
+        after,
+        messages,
+        system,
+        ids,
+        earlier,
+        weighed,
+        reuse,
+        description,
+        isVolatile,
+        answeredMs,
+      };
+      await outside.record(turn);
     } catch (error) {
       if (isCwmError(error, ...goneErrors)) onGone(conversation);
       throw error;

@@ -68,7 +68,7 @@ export function recordAnswer(
 }
 
 function recordTurn(
-  { recogniser, recorder, targets, figures, spellings }: GatewayContext,
+  { outside, recogniser, recorder, targets, figures, spellings }: GatewayContext,
   {
     wire,
     sent,
@@ -120,6 +120,7 @@ function recordTurn(
     description: target.description,
     lineage,
     isVolatile,
+    answeredMs: outside.elapsedMs(),
     taken: takenBy(said, target, asked),
     reuse: reuseOf(said, firstMs === null ? null : firstMs - sentMs),
     ids: isLlama && wire.path === chatPath && !said.ids ? askedIds(targets, target, sent, item) : toldIds(said),

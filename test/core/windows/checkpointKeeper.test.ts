@@ -34,7 +34,7 @@ afterEach(() => void vi.useRealTimers());
 test('a turn on a server with room for one conversation is in its memory until another conversation takes that', () => {
   const { keeper, holders } = keeperOf();
   holders.took(engine, a);
-  keeper.afterOutsideTurn(a, true, null);
+  keeper.afterOutsideTurn(a, true, { heldTokens: null, answeredMs: 1 });
   expect(keeper.isOnlyInMemory({ id: a, engine })).toBe(true);
   holders.took(engine, b);
   expect(keeper.isOnlyInMemory({ id: a, engine })).toBe(false);
@@ -42,8 +42,17 @@ test('a turn on a server with room for one conversation is in its memory until a
 
 test('a turn on a server with room for several is in its memory also when another conversation came', () => {
   const { keeper, holders } = keeperOf();
-  keeper.afterOutsideTurn(a, false, null);
+  keeper.afterOutsideTurn(a, false, { heldTokens: null, answeredMs: 1 });
   holders.took(engine, b);
+  expect(keeper.isOnlyInMemory({ id: a, engine })).toBe(true);
+});
+
+test('a turn that is stored after its server was found empty is not in its memory', () => {
+  const { keeper, holders } = keeperOf();
+  holders.emptied(engine);
+  keeper.afterOutsideTurn(a, true, { heldTokens: null, answeredMs: 0 });
+  expect(keeper.isOnlyInMemory({ id: a, engine })).toBe(false);
+  keeper.afterOutsideTurn(a, true, { heldTokens: null, answeredMs: 2 });
   expect(keeper.isOnlyInMemory({ id: a, engine })).toBe(true);
 });
 

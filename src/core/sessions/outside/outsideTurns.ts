@@ -286,6 +286,11 @@ export class OutsideTurns {
     this.#core().holders.took(engine, by, slot);
   }
 
+  /** By the clock of the sessions' checkpoints, in milliseconds. */
+  elapsedMs(): number {
+    return this.#core().clock.elapsedMs();
+  }
+
   /** Every session of this kind. */
   async sessions(): Promise<readonly Session[]> {
     const { store } = this.#core();
@@ -314,7 +319,10 @@ export class OutsideTurns {
     core.prefill.observe(turn.session.engine, turn.reuse);
     for (const { taken } of turn.messages) if (taken) core.took(id, taken);
     await this.lineages.renew(turn.session.lineage.id);
-    core.checkpoints.afterOutsideTurn(id, turn.isVolatile, heldTokens(turn.messages.at(-1)?.taken));
+    core.checkpoints.afterOutsideTurn(id, turn.isVolatile, {
+      heldTokens: heldTokens(turn.messages.at(-1)?.taken),
+      answeredMs: turn.answeredMs,
+    });
     return stored;
   }
 }

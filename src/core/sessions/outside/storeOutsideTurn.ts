@@ -48,6 +48,8 @@ export interface OutsideTurn {
   readonly reuse: ReuseEvidence;
   /** The server's only memory has it, and loses it with the next conversation or its own end. */
   readonly isVolatile: boolean;
+  /** When the last answer ended, in milliseconds of the monotonic clock. */
+  readonly answeredMs: number;
 }
 
 export const promptId = 'client' as PromptId;

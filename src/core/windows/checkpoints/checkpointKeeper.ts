@@ -100,7 +100,7 @@ export class CheckpointKeeper {
         .some(([, holder]) => holder === id)
     )
       return;
-    this.#turn(id, undefined, null);
+    this.#turn(id, { restMs: undefined, heldTokens: null, answeredMs: this.#core().clock.elapsedMs() });
     this.#track(this.#makeIfLarge(id, true));
   }
 
@@ -108,18 +108,23 @@ export class CheckpointKeeper {
    * After a turn that another program asked for. Nobody says when its session is left, so that its checkpoint must not wait for that.
    *
    * @param isVolatile only the server's memory has its KV, and the next conversation takes that.
-   * @param tokens that the server has of it; null: it did not tell.
+   * @param heldTokens that the server has of it; null: it did not tell.
+   * @param answeredMs when its answer ended, by the monotonic clock: it is stored later, and the server may have ended in between.
    */
-  afterOutsideTurn(id: SessionId, isVolatile: boolean, tokens: number | null): void {
+  afterOutsideTurn(
+    id: SessionId,
+    isVolatile: boolean,
+    { heldTokens, answeredMs }: { readonly heldTokens: number | null; readonly answeredMs: number },
+  ): void {
     if (this.#isClosed) return;
-    this.#turn(id, isVolatile ? this.#policy.volatileRestMs : undefined, tokens);
+    this.#turn(id, { restMs: isVolatile ? this.#policy.volatileRestMs : undefined, heldTokens, answeredMs });
     // Another program's next request may have the engine already.
     this.#track(this.#makeIfLarge(id, false));
   }
 
-  #turn(id: SessionId, restMs: number | undefined, heldTokens: number | null): void {
-    this.#turned.turn(id, { restMs, heldTokens });
-    this.#later(id, this.#policy.idleMs === 0 ? 0 : (restMs ?? this.#policy.idleMs));
+  #turn(id: SessionId, turned: Parameters<TurnedSessions['turn']>[1]): void {
+    this.#turned.turn(id, turned);
+    this.#later(id, this.#policy.idleMs === 0 ? 0 : (turned.restMs ?? this.#policy.idleMs));
   }
 
   /**
@@ -145,7 +150,7 @@ export class CheckpointKeeper {
 
   /** Whether the engine should still have the session's last turn in its memory, and no checkpoint has it. */
   isOnlyInMemory({ id, engine }: Pick<Session, 'id' | 'engine'>): boolean {
-    const isLost = this.#core().holders.wasEmptiedSince(engine, this.#turned.atMs(id));
+    const isLost = this.#core().holders.wasEmptiedSince(engine, this.#turned.answeredMs(id));
     return this.isUnsaved(id) && !isLost && !this.#isDisplaced(id, engine);
   }
 

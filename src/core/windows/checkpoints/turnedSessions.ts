@@ -2,8 +2,10 @@ import type { SessionId } from '../../../protocol/ids.ts';
 
 /** A session that had a turn in this process. */
 interface Turned {
-  /** By the monotonic clock, as all times here. */
+  /** When it was stored, by the monotonic clock, as all times here. */
   readonly atMs: number;
+  /** When its answer ended, which the server had in its memory then: a turn of another program is stored later. */
+  readonly answeredMs: number;
   /** Of its last checkpoint; null when this process made none. */
   readonly madeAtMs: number | null;
   /** After how much rest its checkpoint is made; undefined: as the policy says. */
@@ -25,11 +27,18 @@ export class TurnedSessions {
   }
 
   /** It has a turn now. */
-  turn(id: SessionId, { restMs, heldTokens }: Pick<Turned, 'restMs' | 'heldTokens'>): void {
+  turn(id: SessionId, { restMs, heldTokens, answeredMs }: Pick<Turned, 'restMs' | 'heldTokens' | 'answeredMs'>): void {
     const before = this.#turned.get(id);
     this.#turned.delete(id);
     const atMs = this.#nowMs();
-    this.#turned.set(id, { atMs, madeAtMs: before?.madeAtMs ?? null, restMs, heldTokens, timer: before?.timer });
+    this.#turned.set(id, {
+      atMs,
+      answeredMs,
+      madeAtMs: before?.madeAtMs ?? null,
+      restMs,
+      heldTokens,
+      timer: before?.timer,
+    });
   }
 
   /** A checkpoint has its last turn now. */
@@ -54,6 +63,11 @@ export class TurnedSessions {
   /** When its last turn was; 0: it had none. */
   atMs(id: SessionId): number {
     return this.#turned.get(id)?.atMs ?? 0;
+  }
+
+  /** When the server had its last turn; 0: it had none. */
+  answeredMs(id: SessionId): number {
+    return this.#turned.get(id)?.answeredMs ?? 0;
   }
 
   /** How long ago its checkpoint was made; null when this process made none. */
